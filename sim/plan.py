@@ -1,0 +1,181 @@
+"""A scenario as a plan that knows nothing of the world that will carry it out.
+
+``sim.scenario`` compiles a checked scenario into a :class:`Plan`; ``sim.world`` (simulated) and ``sim.real`` (real
+brokers) both run it. Everything is resolved (microseconds, bytes, run-wide numbers), except what only the moment can
+tell: a fault's target may be a role ("leader of payments-0"), a random fault has a rate, a workload a distribution.
+
+Numbers: host 0 is the controller, hosts 1..B the brokers (their Kafka ids), then one host a producer, then one a
+consumer, in the order of the file. Partitions are numbered topic by topic in the order of the file; partitions that a
+fault adds later follow behind all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sim.protocol.settings import (
+    BrokerSettings,
+    ControllerSettings,
+    JavaProducerSettings,
+    LibrdkafkaProducerSettings,
+    ReaderSettings,
+    Rules,
+    TopicSettings,
+)
+
+__all__ = [
+    "Action", "Distribution", "LinkPlan", "MessageFault", "Plan", "ProducerPlan", "ReaderPlan", "Target", "TopicPlan",
+    "Workload",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """A named delay distribution: ``constant`` (value), ``uniform`` (low, high), ``exponential`` (mean), ``lognormal``
+    (median, p99), ``pareto`` (minimum, p99). Parameters in microseconds."""
+
+    name: str
+    parameters: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPlan:
+    """One-way latency between two kinds of hosts (``client-broker``, ``broker-broker``, ``broker-controller``)."""
+
+    latency: Distribution
+    slot_us: int = 1_000  # latency is a function of (seed, link, time // slot_us)
+
+
+@dataclass(frozen=True, slots=True)
+class TopicPlan:
+    number: int
+    name: str
+    partitions: tuple[int, ...]  # run-wide numbers by index, as at the start
+    replicas: tuple[tuple[int, ...], ...]  # of each partition, preferred leader first
+    settings: TopicSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """One stream of ``send()`` calls of one producer to one topic. Times are relative to the run's start."""
+
+    topic: int
+    arrivals: str  # constant, poisson, burst, explicit
+    rate_per_s: float = 0.0  # constant, poisson; burst: bursts per second
+    burst_size: int = 0
+    start_us: int = 0
+    stop_us: int = 0  # no send at or after it (from the run's length where the file says nothing)
+    count: int | None = None  # at most so many sends
+    explicit: tuple[tuple[int, str | None, int | None, str | None], ...] = ()  # (time_us, key, partition index, value)
+    key_count: int = 0  # 0: no keys
+    key_names: tuple[str, ...] = ()  # explicit list; else "k0", "k1", ...
+    key_skew: str = "uniform"  # uniform, zipf, round_robin
+    partition_index: int | None = None  # every record to this partition
+    value_bytes: tuple[int, int] = (100, 100)  # uniform between, both included
+    key_bytes: int | None = None  # default: the length of the key's name
+
+
+@dataclass(frozen=True, slots=True)
+class ProducerPlan:
+    host: int
+    name: str
+    settings: JavaProducerSettings | LibrdkafkaProducerSettings
+    workloads: tuple[Workload, ...]
+    resend_after_failure: int = 0  # the application sends a failed record again, so many times
+    warm_up: bool = False  # the whole workload waits until one record to warm_up_partition was acknowledged
+    options: Mapping[str, str] = field(default_factory=dict)  # as the user wrote them, for header and report
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderPlan:
+    host: int
+    name: str
+    settings: ReaderSettings
+    topics: tuple[int, ...]
+    partitions: tuple[int, ...] | None = None  # assigned run-wide numbers; None: all of the topics
+    start_us: int = 0
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Who is struck, resolved when the fault strikes.
+
+    ``kind``: ``host`` (number), ``leader`` / ``follower`` (partition; number: which follower, from 0), ``controller``,
+    ``brokers`` (all), ``clients`` (all), ``everybody``.
+    """
+
+    kind: str
+    number: int = -1
+    partition: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something done to the system. ``do`` and the parameters it reads (all times in microseconds):
+
+    ``kill`` (restart_after_us or None), ``power_off`` (the same; pages not flushed are gone), ``pause`` (for_us),
+    ``shutdown`` (controlled; restart_after_us), ``slow_disk`` (for_us, by_us), ``cut`` (to: Target, for_us, one_way),
+    ``slow`` (to, for_us, by_us), ``lossy`` (to, for_us, percent), ``reset`` (to: connections between the two are reset),
+    ``preferred_election`` (topic or None), ``unclean_election`` (partition), ``add_partitions`` (topic, count),
+    ``move_controller`` (outage_us), ``restart_producer`` (after_us), ``restart`` (start a host that is down),
+    ``rolling_restart`` (downtime_us, every_us).
+    """
+
+    index: int  # position in the file's list of faults
+    do: str
+    target: Target
+    at_us: int = 0  # scheduled: when
+    rate_per_s: float = 0.0  # random: a Poisson process over from_us..until_us instead of at_us
+    from_us: int = 0
+    until_us: int = 0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageFault:
+    """A scripted fault of produce requests to one partition (vocabulary of the recorded runs).
+
+    ``do``: drop_response, drop_request, answer_error, append_then_error, swallow, delay_response, hold_request.
+    Addressed by ``nth`` (n-th produce request to the partition since counting began, over all connections) or by
+    ``value`` (a record's value, ``all``) with ``attempt`` (n-th transmission of it; None: every one), optionally within
+    from_us..until_us. The first fault in file order that matches a request applies.
+    """
+
+    index: int
+    do: str
+    producer: int  # host number
+    partition: int
+    nth: tuple[int, ...] = ()
+    value: str | None = None
+    attempt: int | None = None
+    from_us: int = 0
+    until_us: int | None = None
+    after_answered: int | None = None  # drop_response
+    earlier: str = "now"  # drop_request: acked, appended, now
+    error: int = 0  # answer_error, append_then_error: Kafka's code
+    delay_us: int = 0  # delay_response
+    release_callbacks: int = 0  # hold_request: so many callbacks ...
+    release_after_us: int = 0  # ... and so much later
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    title: str
+    rules: Rules
+    run_us: int
+    settle_us: int
+    brokers: int
+    broker_settings: BrokerSettings
+    controller_settings: ControllerSettings
+    topics: tuple[TopicPlan, ...]
+    producers: tuple[ProducerPlan, ...]
+    readers: tuple[ReaderPlan, ...]
+    links: Mapping[str, LinkPlan]
+    actions: tuple[Action, ...]
+    message_faults: tuple[MessageFault, ...]
+    resolved: Mapping[str, Any] = field(default_factory=dict)  # the whole scenario, canonical JSON types: digest, header

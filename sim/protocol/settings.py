@@ -1,0 +1,152 @@
+"""Resolved, frozen settings of the roles, and a release as named switches.
+
+``sim.config`` makes these from options under Kafka's names; the protocol never sees an option string or a version.
+Times are integer microseconds (``_us``), sizes integer bytes. Defaults here are those of Apache Kafka 4.3 and
+librdkafka 2.16 so that a test can write ``JavaProducerSettings(acks=1)``; the authority is ``sim.config``, and a test
+holds the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "BrokerSettings", "ControllerSettings", "JavaProducerSettings", "LibrdkafkaProducerSettings", "ReaderSettings",
+    "Rules", "TopicSettings",
+]  # fmt: skip
+
+MS = 1_000
+S = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What depends on the release of brokers and Java client (``kafka: "4.3"`` in a scenario)."""
+
+    release: str = "4.3"
+    high_watermark_stops_under_min_isr: bool = True  # 3.7, KAFKA-15583 (broker:CFG-3)
+    eligible_leader_replicas: bool = True  # default of a new 4.x cluster, KIP-966
+    max_in_flight_above_5_is_an_error: bool = True  # 4.0 (producer 1.2)
+    exponential_retry_backoff: bool = True  # 3.7, KIP-580
+    leader_hints: bool = True  # 3.7, KIP-951
+    rebootstrap: bool = True  # KIP-899
+
+
+@dataclass(frozen=True, slots=True)
+class JavaProducerSettings:
+    acks: int = -1
+    idempotence: bool = True
+    max_in_flight: int = 5
+    retries: int = 2147483647
+    retry_backoff_us: int = 100 * MS
+    retry_backoff_max_us: int = 1000 * MS
+    request_timeout_us: int = 30 * S
+    delivery_timeout_us: int = 120 * S
+    linger_us: int = 5 * MS
+    batch_size_bytes: int = 16384
+    max_request_size_bytes: int = 1048576
+    buffer_memory_bytes: int = 33554432
+    max_block_us: int = 60 * S
+    partitioner: str = "default"  # default, round_robin, or custom: explicit partitions only
+    partitioner_ignore_keys: bool = False
+    partitioner_adaptive: bool = True
+    partitioner_availability_timeout_us: int = 0
+    metadata_max_age_us: int = 300 * S
+    reconnect_backoff_us: int = 50 * MS
+    reconnect_backoff_max_us: int = 1000 * MS
+    connection_setup_timeout_us: int = 10 * S
+    connection_setup_timeout_max_us: int = 30 * S
+    connections_max_idle_us: int = 540 * S
+    compression_ratio_percent: int = 100  # bytes on the wire per 100 bytes of records
+
+
+@dataclass(frozen=True, slots=True)
+class LibrdkafkaProducerSettings:
+    acks: int = -1
+    idempotence: bool = False
+    max_in_flight: int = 1_000_000
+    retries: int = 2147483647
+    retry_backoff_us: int = 100 * MS
+    retry_backoff_max_us: int = 1000 * MS
+    socket_timeout_us: int = 60 * S
+    request_timeout_us: int = 30 * S  # the broker's wait for acks only
+    message_timeout_us: int = 300 * S  # 0: never
+    linger_us: int = 5 * MS
+    batch_size_bytes: int = 1_000_000
+    batch_num_messages: int = 10_000
+    queue_max_messages: int = 100_000
+    queue_max_bytes: int = 1024 * 1_048_576
+    message_max_bytes: int = 1_000_000
+    backpressure_threshold: int = 1
+    partitioner: str = "consistent_random"
+    sticky_linger_us: int = 10 * MS
+    metadata_refresh_us: int = 300 * S
+    metadata_refresh_fast_us: int = 100 * MS
+    metadata_max_age_us: int = 900 * S
+    reconnect_backoff_us: int = 100 * MS
+    reconnect_backoff_max_us: int = 10 * S
+    connection_setup_timeout_us: int = 30 * S
+    connections_max_idle_us: int = 0
+    gapless_guarantee: bool = False
+    compression_ratio_percent: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderSettings:
+    """A consumer with assigned partitions."""
+
+    flavour: str = "java"
+    fetch_min_bytes: int = 1
+    fetch_max_wait_us: int = 500 * MS
+    fetch_max_bytes: int = 52428800
+    max_partition_fetch_bytes: int = 1048576
+    max_poll_records: int = 500
+    offset_reset: str = "latest"  # earliest, latest, none
+    metadata_max_age_us: int = 300 * S
+    retry_backoff_us: int = 100 * MS
+    retry_backoff_max_us: int = 1000 * MS
+    reconnect_backoff_us: int = 50 * MS
+    reconnect_backoff_max_us: int = 1000 * MS
+    request_timeout_us: int = 30 * S
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSettings:
+    min_insync_replicas: int = 1
+    unclean_leader_election: bool = False
+    max_message_bytes: int = 1048588
+    log_append_time: bool = False
+    flush_messages: int = 2**63 - 1
+    flush_us: int = 2**62
+    segment_bytes: int = 1 << 30
+    retention_us: int = 7 * 24 * 3600 * S  # -1: never
+    retention_bytes: int = -1
+    compact: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    replica_lag_time_max_us: int = 30 * S
+    replica_fetch_wait_max_us: int = 500 * MS
+    replica_fetch_min_bytes: int = 1
+    replica_fetch_backoff_us: int = 1000 * MS
+    replica_fetch_max_bytes: int = 1 << 20
+    replica_fetch_response_max_bytes: int = 10 << 20
+    replica_socket_timeout_us: int = 30 * S
+    high_watermark_checkpoint_us: int = 5 * S
+    heartbeat_interval_us: int = 2 * S
+    session_timeout_us: int = 9 * S
+    connections_max_idle_us: int = 600 * S
+    producer_id_expiration_us: int = 86400 * S
+    producer_id_expiration_check_us: int = 600 * S
+    log_flush_recovery_checkpoint_us: int = 60 * S
+    retention_check_us: int = 300 * S
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerSettings:
+    session_timeout_us: int = 9 * S
+    auto_leader_rebalance: bool = True
+    leader_imbalance_check_us: int = 300 * S
+    unclean_election_interval_us: int = 300 * S
+    voters: int = 3  # with one voter brokers learn a commit within a round trip, else U(0, 500 ms) later (FAIL-7)
