@@ -1,52 +1,64 @@
 """Files that are there whole or not at all.
 
-Law: nothing half-written ever stands under a final name. A file is written beside its name under a temporary one and
-renamed when complete; an error or an interrupt on the way removes the temporary one.
+Law: nothing half-written ever stands under a final name. Files are made in a folder of their own beside the final place
+and renamed only when all are complete; an error or an interrupt on the way removes that folder, and the target folder
+too if it was made for them.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sim.errors import InputError
 
-__all__ = ["make_folder", "unwritable", "write_text", "write_whole"]
+__all__ = ["must_be_writable", "staged", "write_text"]
+
+WAY_OUT = "choose another folder or free some space"
 
 
-def unwritable(path: Path | str, error: OSError) -> InputError:
-    """The user's one line for whatever the operating system refused."""
-    return InputError(str(path), f"cannot write: {error.strerror or error}", "choose another folder or free some space")
+def must_be_writable(folder: Path) -> None:
+    """Ask before a long run, not after it, whether *folder* exists or can be made and written to."""
+    nearest = folder
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise InputError(str(folder), f"cannot write: {nearest} is not a folder", "choose another folder")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(str(folder), f"cannot write: permission denied in {nearest}", "choose another folder")
 
 
-def make_folder(path: Path) -> Path:
-    """*path* as an existing folder that can be written to, asked for before a long run and not after it."""
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """A temporary folder; what the body leaves in it appears in *folder* at the end, if the body ends well."""
+    made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    temporary = folder / f".korder-{os.getpid()}.part"
     try:
-        path.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary.mkdir()
+        yield temporary
+        for path in sorted(temporary.iterdir()):
+            os.replace(path, folder / path.name)
+        made = []
     except OSError as error:
-        raise unwritable(path, error) from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        raise InputError(str(path), "cannot write: permission denied", "choose another folder")
-    return path
-
-
-def write_whole(path: Path, write: Callable[[Path], None]) -> Path:
-    """Let *write* make the file under a temporary name of the same suffix, then give it its final name."""
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise unwritable(path, error) from error
+        raise InputError(str(folder), f"cannot write: {error.strerror or error}", WAY_OUT) from error
     finally:
-        temporary.unlink(missing_ok=True)
-    return path
+        shutil.rmtree(temporary, ignore_errors=True)
+        for parent in made:
+            _remove_if_empty(parent)
 
 
-def write_text(path: Path, text: str) -> Path:
-    return write_whole(path, lambda temporary: _put(temporary, text))
+def _remove_if_empty(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        pass  # never made, or no longer ours alone
 
 
-def _put(path: Path, text: str) -> None:
-    path.write_text(text, encoding="utf-8")
+def write_text(path: Path, text: str) -> None:
+    """One file of text, whole or not at all."""
+    with staged(path.parent) as temporary:
+        (temporary / path.name).write_text(text, encoding="utf-8")

@@ -1,0 +1,101 @@
+"""The commands and their options. Each hands over to its own module, imported only when the command is the one asked
+for, so that ``korder --help`` answers at once. A command returns its exit status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="korder",
+    help="In what order will Kafka's records really arrive, which twice, and which not at all?",
+    epilog="Exit status: 0 all holds; 1 an expectation is broken or undecided; 2 wrong input; 3 korder itself is wrong.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+File = Annotated[str, typer.Argument(metavar="FILE", help="Scenario file, or the name of a bundled scenario.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the file; a bare Kafka option: everywhere it stands."),
+]  # fmt: skip
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
+CheckLaws = Annotated[bool, typer.Option("--check-laws", help="Check the simulator's own laws as it runs (slower).")]
+
+
+@app.command()
+def run(
+    file: File,
+    seed: Annotated[int | None, typer.Option(min=0, help="Default: the file's first seed.")] = None,
+    overrides: Set = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep trace, verdict and figures here.")] = None,
+    json: Json = False,
+    check_laws: CheckLaws = False,
+) -> int:
+    """Simulate one scenario with one seed, judge it, and show what was found."""
+    from analysis.cli.run import run_scenario
+
+    return run_scenario(file, seed=seed, overrides=overrides or [], out=out, as_json=json, check_laws=check_laws)
+
+
+@app.command()
+def check(
+    paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Scenario files, folders of them, or names.")],
+    seeds: Annotated[str | None, typer.Option(metavar="A..B", help="Instead of the file's seeds; both ends count.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a processor.")] = None,
+    overrides: Set = None,
+    allow_undecided: Annotated[bool, typer.Option(help="Undecided is not a failure.")] = False,
+    json: Json = False,
+    check_laws: CheckLaws = False,
+) -> int:
+    """Judge the expectations of scenarios over all their seeds; for continuous integration."""
+    from analysis.cli.check import Wish, check_scenarios
+
+    wish = Wish(seeds=seeds, overrides=tuple(overrides or ()), check_laws=check_laws)
+    return check_scenarios(paths, wish, jobs=jobs, allow_undecided=allow_undecided, as_json=json)
+
+
+@app.command()
+def analyze(
+    history: Annotated[Path, typer.Argument(metavar="HISTORY", help="A trace (.parquet) or a history (.jsonl[.gz|.zst]).")],
+    expect: Annotated[
+        list[str] | None, typer.Option("--expect", metavar="NAME=never", help="Judge: never, always or {max: N}.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Find the anomalies of any history, simulated or real."""
+    from analysis.cli.analyze import analyze_history
+
+    return analyze_history(history, expect=expect or [], as_json=json)
+
+
+@app.command()
+def schema() -> int:
+    """Print the JSON Schema of scenario files, for editors."""
+    from analysis.cli.files_of_scenarios import print_schema
+
+    return print_schema()
+
+
+@app.command()
+def new(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Write it here; default: stdout.")] = None,
+) -> int:
+    """Write a commented scenario that runs, to start from."""
+    from analysis.cli.files_of_scenarios import write_template
+
+    return write_template(file)
+
+
+@app.command()
+def scenarios(json: Json = False) -> int:
+    """List the bundled scenarios, each with its question."""
+    from analysis.cli.files_of_scenarios import list_scenarios
+
+    return list_scenarios(as_json=json)
