@@ -1,0 +1,107 @@
+"""A reader's buffer: what fetch answers brought and the application has not been handed yet.
+
+Words: *position*, the offset of the next record to be handed over; *poll*, one return of ``poll()`` with at most
+``max.poll.records`` records. The application polls at once and its work takes no time, so :meth:`FetchBuffer.drain`
+polls until the buffer is empty.
+
+Rules: the position moves when records are handed over (consumer:F2.3); the head answer is emptied before the next
+(F2.7); records below the position are dropped (F2.11); a Java poll shows several partitions in HashMap order (F2.8).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sim.protocol.java_order import hash_map_order, topic_partition_hash
+from sim.protocol.messages import FetchedPartition, RecordBatch
+from sim.protocol.port import Port
+from sim.protocol.rows import Kind
+
+__all__ = ["Assigned", "FetchBuffer"]
+
+
+@dataclass(slots=True)
+class Assigned:
+    """One assigned partition. ``offset`` is -1 until the first reset is done."""
+
+    partition: int
+    offset: int = -1
+    seeking: bool = True  # the position is to be looked up by the reset policy
+    asked: bool = False  # ... and the lookup is in flight
+    stuck: bool = False  # policy none: the application gets an exception for ever
+    why: int = 0  # error that made the reset
+    epoch: int = -1  # leader epoch of the last record handed over, -1 none
+    check: bool = False  # that epoch is to be checked with the leader
+    high_watermark: int = -1
+    not_before_us: int = 0
+    awaits_metadata: bool = False
+
+    def ready(self, now_us: int) -> bool:
+        return not (self.stuck or self.asked or self.awaits_metadata) and self.not_before_us <= now_us
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """One batch of an answer, or what is left of it."""
+
+    position: Assigned
+    batch: RecordBatch
+    base: int
+    epoch: int
+
+
+_Slice = tuple[Assigned, RecordBatch, int, int, int]  # position, batch, lo, hi, offset of lo
+
+
+class FetchBuffer:
+    """``names``: topic name and index of each partition where polls are to be shown in Java's order, else None."""
+
+    def __init__(self, port: Port, max_poll_records: int, names: Mapping[int, tuple[str, int]] | None) -> None:
+        self._port, self._most, self._names = port, max_poll_records, names
+        self._chunks: deque[_Chunk] = deque()
+        self._polls = 0
+
+    def put(self, one: Assigned, answer: FetchedPartition) -> None:
+        for base, batch, epoch in zip(answer.base_offsets, answer.batches, answer.leader_epochs, strict=True):
+            self._chunks.append(_Chunk(one, batch, base, epoch))
+
+    def drain(self) -> list[int]:
+        """Poll until nothing is left; the partitions in the order in which they were emptied."""
+        emptied: list[int] = []
+        while self._chunks:
+            slices: list[_Slice] = []
+            room = self._most
+            while self._chunks and room > 0:
+                room -= self._take(room, slices, emptied)
+            if slices:
+                self._hand_over(slices)
+        return emptied
+
+    def _take(self, room: int, slices: list[_Slice], emptied: list[int]) -> int:
+        """Move at most *room* records of the head chunk into *slices*; how many."""
+        chunk = self._chunks[0]
+        one, batch = chunk.position, chunk.batch
+        lo = batch.lo + max(0, one.offset - chunk.base)
+        hi = min(batch.hi, lo + room)
+        if lo < hi:
+            slices.append((one, batch, lo, hi, chunk.base + lo - batch.lo))
+            one.offset, one.epoch = chunk.base + hi - batch.lo, chunk.epoch
+        if hi >= batch.hi:
+            self._chunks.popleft()
+            if not self._chunks or self._chunks[0].position is not one:
+                emptied.append(one.partition)
+        return max(0, hi - lo)
+
+    def _hand_over(self, slices: list[_Slice]) -> None:
+        self._polls += 1
+        if self._names is not None:
+            names = self._names
+            shown = hash_map_order([one.partition for one, *_ in slices], lambda p: topic_partition_hash(*names[p]))
+            place = {partition: rank for rank, partition in enumerate(shown)}
+            slices.sort(key=lambda entry: place[entry[0].partition])
+        for one, batch, lo, hi, offset in slices:
+            self._port.record(
+                Kind.POLL, partition=one.partition, prod=batch.prod, lo=lo, hi=hi, offset=offset, n=self._polls
+            )
