@@ -16,9 +16,9 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-__all__ = ["FOREVER", "Lane", "LaneColumns", "Sends"]
+__all__ = ["FOREVER", "Lane", "LaneColumns", "Sends", "Sent"]
 
 FOREVER = 1 << 62
 
@@ -47,6 +47,7 @@ class Sends(Protocol):
     topics: Sequence[int]
     keys: Sequence[int]
     indexes: Sequence[int]
+    largest_bytes: int
 
     def topic_numbers(self) -> tuple[int, ...]:
         """Topics sent to, ascending."""
@@ -63,6 +64,20 @@ class Sends(Protocol):
     def split(self, topic: int, partition_of_key: Sequence[int], partitions: int, start: int) -> Mapping[int, LaneColumns]:
         """Cut the calls to *topic* from send index *start* on into lanes by partition index."""
         ...
+
+
+class Sent(NamedTuple):
+    """What a producer instance did with its calls, for the trace: every producer role has ``sent() -> Sent``.
+
+    Calls 0..count were made; the first ``taken`` records of each lane were accepted, all others refused. ``floors``: from
+    send index *a* on no call was made before time *b*, because the one before had been blocked ([(a, b), ...], ascending).
+    ``resends``: calls with an index at or above ``Sends.count`` repeat, in order, the calls listed here.
+    """
+
+    count: int
+    lanes: list[Lane]
+    floors: list[tuple[int, int]]
+    resends: list[tuple[int, int, int]]  # (original send index, time in microseconds, made before this send index)
 
 
 class Lane:

@@ -29,7 +29,8 @@ class RecordBatch:
     epoch: int = -1
     seq: int = -1  # base sequence
     max_timestamp_us: int = 0  # largest CreateTime
-    attempt: int = 1  # n-th transmission; not part of Kafka's batch, for the trace only
+    attempt: int = 1  # n-th transmission; this and row are not part of Kafka's batch, they are for the trace only
+    row: int = -1  # the ATTEMPT row of this transmission: cause of what the leader records about the batch
 
     @property
     def count(self) -> int:

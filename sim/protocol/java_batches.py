@@ -1,0 +1,129 @@
+"""The Java producer's batches, and the queue of one partition.
+
+A batch is a slice of its partition's lane. It stays open for appends while it is the last of its queue and has room; it
+is closed when it is drained, when a record does not fit, or when it is split. Its contents never change after that;
+producer id, epoch and sequence change only by an epoch bump. Source: ``ProducerBatch``, ``RecordAccumulator``,
+``TxnPartitionEntry``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from operator import attrgetter
+
+from sim.protocol.lanes import Lane
+
+__all__ = ["BATCH_OVERHEAD_BYTES", "PartitionQueue", "ProducerBatch", "SEQUENCE_SPACE"]
+
+BATCH_OVERHEAD_BYTES = 61  # header of a v2 record batch
+SEQUENCE_SPACE = 1 << 31
+
+_by_sequence = attrgetter("pid", "epoch", "seq")
+
+
+class ProducerBatch:
+    __slots__ = (
+        "attempts", "attempts_at_leader_change", "created_us", "done", "epoch", "full", "hi", "last_attempt_us",
+        "leader_epoch", "lo", "memory_bytes", "open", "pid", "queue", "renumbered", "retry_us", "row", "seq", "sent",
+        "size_bytes", "unsure",
+    )  # fmt: skip
+
+    def __init__(self, queue: PartitionQueue, lo: int, hi: int, size_bytes: int, created_us: int) -> None:
+        self.queue, self.lo, self.hi, self.size_bytes, self.created_us = queue, lo, hi, size_bytes, created_us
+        self.memory_bytes = 0  # what it holds of buffer.memory
+        self.open = True  # takes more records
+        self.full = False
+        self.attempts = 0  # times re-enqueued
+        self.sent = 0  # transmissions
+        self.last_attempt_us = created_us
+        self.retry_us = 0  # end of the back-off drawn for this attempt
+        self.leader_epoch = -1
+        self.attempts_at_leader_change = 0
+        self.pid = self.epoch = self.seq = -1
+        self.renumbered = False  # since its last transmission
+        self.done = False
+        self.unsure = False  # some transmission may have left a copy in a log
+        self.row = -1  # trace row that made its present state
+
+    def note_leader_epoch(self, epoch: int) -> None:
+        """``maybeUpdateLeaderEpoch``: remember at which attempt a newer leader became known (KIP-951)."""
+        if epoch > self.leader_epoch:
+            self.leader_epoch = epoch
+            self.attempts_at_leader_change = self.attempts
+
+    def backs_off(self, now_us: int) -> bool:
+        if self.attempts == 0 or now_us >= self.retry_us:
+            return False
+        return self.attempts != self.attempts_at_leader_change
+
+    @property
+    def last_sequence(self) -> int:
+        return (self.seq + self.hi - self.lo - 1) % SEQUENCE_SPACE
+
+
+class PartitionQueue:
+    """One partition of one Java producer: lane, queue of batches, what is in flight, and its sequences."""
+
+    __slots__ = (
+        "batches", "floor_us", "in_flight", "lane", "last_acked_offset", "last_acked_seq", "leader", "leader_epoch",
+        "muted", "next_seq", "partition", "pid", "pid_epoch", "sequenced", "static", "topic", "unresolved",
+    )  # fmt: skip
+
+    def __init__(self, partition: int, topic: int) -> None:
+        self.partition, self.topic = partition, topic
+        self.lane = Lane(partition)
+        self.static = False  # the lane's future is settled
+        self.batches: deque[ProducerBatch] = deque()
+        self.in_flight: list[ProducerBatch] = []  # in order of transmission
+        self.muted = False
+        self.leader = -1
+        self.leader_epoch = -1
+        # TxnPartitionEntry
+        self.pid = self.pid_epoch = -1
+        self.next_seq = 0
+        self.last_acked_seq = -1
+        self.last_acked_offset = -1
+        self.sequenced: list[ProducerBatch] = []  # in flight or queued for a retry, ordered by (pid, epoch, seq)
+        self.unresolved: int | None = None
+
+    # --- sequences --------------------------------------------------------------------------------------------------------
+    def assign(self, batch: ProducerBatch, pid: int, epoch: int) -> None:
+        batch.pid, batch.epoch, batch.seq = pid, epoch, self.next_seq
+        self.next_seq = (self.next_seq + batch.hi - batch.lo) % SEQUENCE_SPACE
+        self.track(batch)
+
+    def track(self, batch: ProducerBatch) -> None:
+        sequenced = self.sequenced
+        sequenced.append(batch)
+        if len(sequenced) > 1 and _by_sequence(sequenced[-2]) > _by_sequence(batch):
+            sequenced.sort(key=_by_sequence)
+
+    def untrack(self, batch: ProducerBatch) -> None:
+        if batch in self.sequenced:
+            self.sequenced.remove(batch)
+
+    def is_next(self, seq: int) -> bool:
+        return seq == self.last_acked_seq + 1
+
+    def start_at_beginning(self, pid: int, epoch: int) -> None:
+        """``startSequencesAtBeginning``: renumber what is tracked from 0 under the new identity."""
+        seq = 0
+        for batch in self.sequenced:
+            batch.pid, batch.epoch, batch.seq = pid, epoch, seq
+            batch.renumbered = True
+            seq += batch.hi - batch.lo
+        self.pid, self.pid_epoch, self.next_seq, self.last_acked_seq = pid, epoch, seq, -1
+
+    # --- queue ------------------------------------------------------------------------------------------------------------
+    def put_back(self, batch: ProducerBatch, in_sequence: bool) -> None:
+        """Plain: at the head, whatever is there (producer 4.1). Idempotent: by sequence before never-sent ones."""
+        batches = self.batches
+        if not in_sequence:
+            batches.appendleft(batch)
+            return
+        at = 0
+        for queued in batches:
+            if queued.seq < 0 or queued.seq >= batch.seq:
+                break
+            at += 1
+        batches.insert(at, batch)
