@@ -1,1 +1,1 @@
-"""The ``korder`` command: arguments in, presentation out. What it shows, a notebook gets from ``sim`` and ``analysis``."""
+"""The ``korder`` command: arguments in, presentation out. What it shows, ``sim`` and ``analysis`` give a notebook too."""

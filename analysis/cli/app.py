@@ -13,7 +13,7 @@ __all__ = ["app"]
 app = typer.Typer(
     name="korder",
     help="In what order will Kafka's records really arrive, which twice, and which not at all?",
-    epilog="Exit status: 0 all holds; 1 an expectation is broken or undecided; 2 wrong input; 3 korder itself is wrong.",
+    epilog="Exit status: 0 all holds; 1 an expectation broken or undecided; 2 wrong input; 3 korder itself is wrong.",
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -23,7 +23,7 @@ app = typer.Typer(
 File = Annotated[str, typer.Argument(metavar="FILE", help="Scenario file, or the name of a bundled scenario.")]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a value of the file; a bare Kafka option: everywhere it stands."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a value; a bare Kafka option: everywhere it stands."),
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
 CheckLaws = Annotated[bool, typer.Option("--check-laws", help="Check the simulator's own laws as it runs (slower).")]
@@ -47,7 +47,7 @@ def run(
 @app.command()
 def check(
     paths: Annotated[list[str], typer.Argument(metavar="PATH...", help="Scenario files, folders of them, or names.")],
-    seeds: Annotated[str | None, typer.Option(metavar="A..B", help="Instead of the file's seeds; both ends count.")] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="A..B", help="Instead of the file's; both ends count.")] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a processor.")] = None,
     overrides: Set = None,
     allow_undecided: Annotated[bool, typer.Option(help="Undecided is not a failure.")] = False,
@@ -63,7 +63,7 @@ def check(
 
 @app.command()
 def analyze(
-    history: Annotated[Path, typer.Argument(metavar="HISTORY", help="A trace (.parquet) or a history (.jsonl[.gz|.zst]).")],
+    history: Annotated[Path, typer.Argument(metavar="HISTORY", help="Trace (.parquet) or history (.jsonl[.gz|.zst]).")],
     expect: Annotated[
         list[str] | None, typer.Option("--expect", metavar="NAME=never", help="Judge: never, always or {max: N}.")
     ] = None,

@@ -1,7 +1,7 @@
 """The entry point: the one place where an outcome becomes an exit status.
 
-0 all holds; 1 an expectation is broken or undecided; 2 the input is wrong (one line on stderr, nothing written); 3 korder
-itself is wrong (a law of the simulator is broken), with the command that replays it; 130 interrupted.
+0 all holds; 1 an expectation is broken or undecided; 2 the input is wrong (one line on stderr, nothing written); 3
+korder itself is wrong (a law of the simulator is broken), with the command that replays it; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ def status_of(arguments: list[str]) -> int:
     try:
         status = get_command(app).main(arguments or ["--help"], prog_name="korder", standalone_mode=False)
         sys.stdout.flush()
-        return INTERRUPTED if _was_interrupted(status) else int(status or 0)
+        return _interrupted() if status == INTERRUPTED else int(status or 0)
     except KeyboardInterrupt:
-        return _was_interrupted(INTERRUPTED) and INTERRUPTED
+        return _interrupted()
     except BrokenPipeError:
         # Whoever read our output has gone (`korder run ... | head`); the interpreter must not flush into the void.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -49,10 +49,10 @@ def status_of(arguments: list[str]) -> int:
         return _own_fault(error, arguments)
 
 
-def _was_interrupted(status: object) -> bool:
-    if status == INTERRUPTED:  # the command-line library turns Ctrl-C into this status
-        print("korder: interrupted; nothing was left half-written", file=sys.stderr)
-    return status == INTERRUPTED
+def _interrupted() -> int:
+    """Ctrl-C, wherever it was caught (the command-line library turns it into this very status)."""
+    print("korder: interrupted; nothing was left half-written", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _line_of(error: Exception) -> str:

@@ -27,15 +27,11 @@ class BareLoop:
         self.fetched: list[int] = []  # by offset: how many followers asked for what lies behind it
         self.acked: list[int] = []
 
-    def run(self) -> int:
-        """Every request to its acknowledgement; how many kernel events that took."""
+    def run(self) -> None:
+        """Every request to its acknowledgement."""
         for _ in range(min(self.in_flight, self.left)):
             self._produce()
-        events = 0
-        while self.env.peek() != simpy.core.Infinity:
-            self.env.step()
-            events += 1
-        return events
+        self.env.run()
 
     def _later(self, callback: Any, value: Any) -> None:
         self.env.timeout(DELAY_US, value).callbacks.append(callback)

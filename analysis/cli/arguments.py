@@ -1,0 +1,61 @@
+"""Arguments made into values: seeds, files, expectations. Each refusal is one line with a way out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sim.errors import InputError
+
+__all__ = ["expectations_of", "scenario_files", "seeds_of"]
+
+SUFFIXES = (".yaml", ".yml")
+LARGEST_SEED = 2**63 - 1
+
+
+def seeds_of(text: str) -> range:
+    """``A..B``, both ends included, or one seed."""
+    match = re.fullmatch(r"\s*(\d{1,19})\s*(?:\.\.\s*(\d{1,19})\s*)?", text, re.ASCII)
+    if match is None:
+        raise InputError("--seeds", f"{text!r} is not a range of seeds", "write A..B, for example 0..199")
+    first, last = int(match[1]), int(match[2] or match[1])
+    if last < first:
+        raise InputError("--seeds", f"{text!r} ends before it begins", f"did you mean {last}..{first}?")
+    if last > LARGEST_SEED:
+        raise InputError("--seeds", f"{last} is larger than the largest seed", f"use seeds up to {LARGEST_SEED}")
+    return range(first, last + 1)
+
+
+def scenario_files(paths: list[str]) -> list[str]:
+    """Every scenario that *paths* name, each once: files and bundled names as they are, folders by what is in them."""
+    files: list[str] = []
+    for path in paths:
+        files += _inside(Path(path)) if Path(path).is_dir() else [path]
+    return list(dict.fromkeys(files))
+
+
+def _inside(folder: Path) -> list[str]:
+    """The folder's scenario files, at any depth, in order of their names; what begins with a dot is left out."""
+    found = [
+        path
+        for path in folder.rglob("*")
+        if path.suffix in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    ]
+    if not found:
+        raise InputError(str(folder), "no scenario file (*.yaml) in this folder", "name a folder of them or a file")
+    return [str(path) for path in sorted(found)]
+
+
+def expectations_of(texts: list[str]) -> dict[str, str]:
+    """``NAME=never`` ... as a mapping; what the words may be is the verdict's business."""
+    expected: dict[str, str] = {}
+    for text in texts:
+        name, equals, wanted = (part.strip() for part in text.partition("="))
+        if not (name and equals and wanted):
+            raise InputError("--expect", f"{text!r} is not NAME=EXPECTATION", "for example --expect lost-acked=never")
+        if name in expected:
+            raise InputError("--expect", f"{name} is given twice", "give it once")
+        expected[name] = wanted
+    return expected

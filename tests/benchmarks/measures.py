@@ -1,0 +1,148 @@
+"""The five measurements. Each returns what it measured, with its bar and its aim.
+
+``rounds`` is how often; of a ratio's two sides one round is taken after the other, so that both meet the same machine,
+and the median of the rounds' ratios counts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from statistics import median
+
+from tests.benchmarks import mock_cluster
+from tests.benchmarks.bare_loop import BareLoop
+
+__all__ = ["Measured", "analysis_speed", "batched_records", "failover_check", "memory_per_record", "round_trips"]
+
+HERE = Path(__file__).resolve().parent
+BARE_REQUESTS = 30_000
+MOCK_RECORDS = 300_000
+SEEDS, JOBS = "0..199", 2
+
+
+@dataclass(frozen=True)
+class Measured:
+    """*bar* must be reached, *aim* should be; ``more``: is more better? No value: not measured, see detail."""
+
+    name: str
+    value: float | None
+    unit: str
+    bar: float
+    aim: float | None = None
+    more: bool = True
+    detail: str = ""
+    rounds: list[float] = field(default_factory=list)
+
+    @property
+    def holds(self) -> bool | None:
+        if self.value is None:
+            return None
+        return self.value >= self.bar if self.more else self.value <= self.bar
+
+    @property
+    def verdict(self) -> str:
+        return {True: "reached", False: "MISSED", None: "not measured"}[self.holds]
+
+    @property
+    def shown(self) -> str:
+        return "-" if self.value is None else self._with_unit(self.value)
+
+    @property
+    def bar_shown(self) -> str:
+        return f"{'>=' if self.more else '<='} {self._with_unit(self.bar)}"
+
+    @property
+    def aim_shown(self) -> str:
+        return "" if self.aim is None else self._with_unit(self.aim)
+
+    def _with_unit(self, value: float) -> str:
+        digits = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+        return f"{digits} {self.unit}".rstrip()
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self) | {"holds": self.holds}
+
+
+def timed(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def round_trips(rounds: int) -> list[Measured]:
+    """Unbatched produce round trips against the same six kernel events with no protocol and no trace."""
+    from tests.benchmarks.runs import ROUND_TRIPS, produce_requests, simulated
+
+    ratios, ours, bare = [], [], []
+    for _ in range(rounds):
+        bare.append(BARE_REQUESTS / timed(BareLoop(BARE_REQUESTS).run))
+        run = simulated(ROUND_TRIPS)
+        requests = produce_requests(run.trace)
+        ours.append(requests / run.seconds)
+        ratios.append(ours[-1] / bare[-1])
+    detail = f"{median(ours):,.0f} against {median(bare):,.0f} round trips/s"
+    return [
+        Measured("unbatched round trips / bare loop", median(ratios), "", 0.10, 0.20, detail=detail, rounds=ratios),
+        Measured("kernel events per produce request", run.kernel_events / requests, "", 10, 6, more=False,
+                 detail=f"{run.kernel_events:,} events, {requests:,} requests"),
+    ]  # fmt: skip
+
+
+def batched_records(rounds: int) -> list[Measured]:
+    """Batched records with faults on, against a real librdkafka and its own mock cluster."""
+    from tests.benchmarks.runs import BATCHED, acknowledged_records, simulated
+
+    name = "batched records / librdkafka's mock cluster"
+    if not mock_cluster.available():
+        return [Measured(name, None, "", 2, 4, detail=mock_cluster.MISSING)]
+    ratios, ours, mock = [], [], []
+    for _ in range(rounds):
+        mock.append(mock_cluster.records_per_second(MOCK_RECORDS))
+        run = simulated(BATCHED)
+        ours.append(acknowledged_records(run.trace) / run.seconds)
+        ratios.append(ours[-1] / mock[-1])
+    detail = f"{median(ours):,.0f} against {median(mock):,.0f} records/s"
+    return [Measured(name, median(ratios), "", 2, 4, detail=detail, rounds=ratios)]
+
+
+def analysis_speed(rounds: int) -> list[Measured]:
+    """Log-level analysis of a trace whose columns are in memory."""
+    from tests.benchmarks.runs import BATCHED, judged_log, simulated
+
+    trace = simulated(BATCHED).trace
+    records = len(trace.sends["i"])
+    rates = [records / timed(lambda: judged_log(trace)) for _ in range(rounds)]
+    detail = f"{records:,} records"
+    return [Measured("log-level analysis", median(rates), "records/s", 2e6, detail=detail, rounds=rates)]
+
+
+def memory_per_record(rounds: int) -> list[Measured]:
+    """How far a run of many records lifts the peak of a fresh process, over the records."""
+    bytes_each, detail = [], ""
+    for _ in range(rounds):
+        done = subprocess.run([sys.executable, str(HERE / "memory.py")], capture_output=True, text=True, check=True)
+        told = json.loads(done.stdout)
+        bytes_each.append(told["bytes_per_record"])
+        detail = f"{told['records']:,} records, {told['records_per_batch']:.0f} a batch"
+    return [
+        Measured("peak memory, trace included", median(bytes_each), "bytes/record", 100, more=False, detail=detail,
+                 rounds=bytes_each)
+    ]  # fmt: skip
+
+
+def failover_check(rounds: int) -> list[Measured]:
+    """``korder check`` of 200 seeds of a failover, as a user would run it. Once: it is long, and far from its bar."""
+    command = [sys.executable, "-m", "analysis.cli", "check", str(HERE / "failover.yaml")]
+    command += ["--seeds", SEEDS, "--jobs", str(JOBS)]
+    status: list[int] = []
+    took = timed(lambda: status.append(subprocess.run(command, capture_output=True, cwd=HERE.parents[1]).returncode))
+    detail = f"200 seeds on {min(JOBS, os.cpu_count() or 1)} processes, exit status {status[0]}"
+    value = took if status[0] in (0, 1) else None
+    return [Measured("korder check, 200 seeds of a failover", value, "s", 120, 60, more=False, detail=detail)]

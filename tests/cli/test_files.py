@@ -1,0 +1,63 @@
+"""Files are there whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from analysis.cli.files import must_be_writable, staged, write_text
+from sim.errors import InputError
+
+
+def test_files_appear_together_at_the_end_and_leave_nothing_else(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "out"
+
+    with staged(target) as folder:
+        (folder / "a").write_text("a")
+        (folder / "b").write_text("b")
+        visible = [path.name for path in target.iterdir() if not path.name.startswith(".")]
+
+    assert visible == []
+    assert sorted(path.name for path in target.iterdir()) == ["a", "b"]
+
+
+@pytest.mark.parametrize("interruption", [KeyboardInterrupt, SystemExit, ValueError])
+def test_an_interrupt_leaves_neither_files_nor_a_folder_made_for_them(
+    tmp_path: Path, interruption: type[BaseException]
+) -> None:
+    with pytest.raises(interruption), staged(tmp_path / "new" / "out") as folder:
+        (folder / "half").write_text("ha")
+        raise interruption
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_interrupt_leaves_the_files_of_an_earlier_run_as_they_were(tmp_path: Path) -> None:
+    write_text(tmp_path / "verdict.json", "old")
+
+    with pytest.raises(KeyboardInterrupt), staged(tmp_path) as folder:
+        (folder / "verdict.json").write_text("new")
+        raise KeyboardInterrupt
+
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("verdict.json", "old")]
+
+
+def test_an_error_of_the_system_becomes_one_line_with_the_folder(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="No space left") as caught, staged(tmp_path / "out"):
+        raise OSError(28, "No space left on device")
+
+    assert str(tmp_path / "out") in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_file_where_the_folder_should_be_is_refused_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    with pytest.raises(InputError, match="is not a folder"):
+        must_be_writable(tmp_path / "file" / "out")
+
+
+def test_a_folder_that_does_not_exist_yet_is_fine_and_not_made_by_asking(tmp_path: Path) -> None:
+    must_be_writable(tmp_path / "a" / "b")
+
+    assert list(tmp_path.iterdir()) == []
