@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-__all__ = ["PRODUCE_ERRORS", "ErrorCode", "ProduceError", "java_exception"]
+__all__ = ["PRODUCE_ERRORS", "ErrorCode", "ProduceError", "java_exception", "librdkafka_name"]
 
 
 class ErrorCode(IntEnum):
@@ -65,7 +65,7 @@ class ErrorCode(IntEnum):
     DUPLICATE_BROKER_REGISTRATION = 101
     BROKER_ID_NOT_REGISTERED = 102
     INELIGIBLE_REPLICA = 107
-    NEW_LEADER_ELECTED = 119
+    NEW_LEADER_ELECTED = 108
     TRANSACTION_ABORTABLE = 120
     # Made by a client, never sent by a broker.
     CLIENT_DELIVERY_TIMEOUT = 1001  # Java TimeoutException, librdkafka _MSG_TIMED_OUT
@@ -137,6 +137,9 @@ _JAVA_IRREGULAR = {
     ErrorCode.KAFKA_STORAGE_ERROR: "KafkaStorageException",
     ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER: "OutOfOrderSequenceException",
     ErrorCode.DUPLICATE_SEQUENCE_NUMBER: "DuplicateSequenceException",
+    ErrorCode.TOPIC_AUTHORIZATION_FAILED: "TopicAuthorizationException",
+    ErrorCode.CLUSTER_AUTHORIZATION_FAILED: "ClusterAuthorizationException",
+    ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "TransactionalIdAuthorizationException",
     ErrorCode.INVALID_PRODUCER_ID_MAPPING: "InvalidPidMappingException",
     ErrorCode.CLIENT_DELIVERY_TIMEOUT: "TimeoutException",
     ErrorCode.CLIENT_METADATA_TIMEOUT: "TimeoutException",
@@ -154,3 +157,26 @@ def java_exception(code: int) -> str:
         return _JAVA_IRREGULAR[error]
     name = "".join(word.capitalize() for word in error.name.split("_"))
     return name if name.endswith("Exception") else f"{name}Exception"
+
+
+_LIBRDKAFKA_IRREGULAR = {
+    ErrorCode.UNKNOWN_SERVER_ERROR: "UNKNOWN",
+    ErrorCode.CORRUPT_MESSAGE: "INVALID_MSG",
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: "UNKNOWN_TOPIC_OR_PART",
+    ErrorCode.NOT_LEADER_OR_FOLLOWER: "NOT_LEADER_FOR_PARTITION",
+    ErrorCode.MESSAGE_TOO_LARGE: "MSG_SIZE_TOO_LARGE",
+    ErrorCode.NETWORK_EXCEPTION: "_TRANSPORT",
+    ErrorCode.CLIENT_DELIVERY_TIMEOUT: "_MSG_TIMED_OUT",
+    ErrorCode.CLIENT_METADATA_TIMEOUT: "_MSG_TIMED_OUT",
+    ErrorCode.CLIENT_BUFFER_EXHAUSTED: "_QUEUE_FULL",
+    ErrorCode.CLIENT_RECORD_TOO_LARGE: "MSG_SIZE_TOO_LARGE",
+    ErrorCode.CLIENT_PURGED: "_PURGE_QUEUE",
+    ErrorCode.CLIENT_FATAL: "_FATAL",
+    ErrorCode.CLIENT_CLOSED: "_DESTROY",
+}
+
+
+def librdkafka_name(code: int) -> str:
+    """The name that librdkafka gives *code* in a delivery report (``rd_kafka_err2name``)."""
+    error = ErrorCode(code)
+    return _LIBRDKAFKA_IRREGULAR.get(error, error.name)

@@ -205,7 +205,7 @@ def _keys(work: Workload, count: int, seed: int, name: str, names: dict[str, int
     numbers = np.asarray([names.setdefault(key, len(names)) for key in kinds], dtype=np.int32)
     if work.key_skew == "round_robin":
         at = (np.arange(count) % len(kinds)).astype(np.uint64)
-        return cast(NDArray[np.int32], numbers[at.astype(np.int64)])
+        return numbers[at.astype(np.int64)]
     raws = bulk(stream(seed, f"{name}/keys"), count).astype(np.uint64)
     if work.key_skew == "zipf":
         # Shares in 1 / 2**26 of the first: their sum stays below 2**32.
@@ -214,7 +214,7 @@ def _keys(work: Workload, count: int, seed: int, name: str, names: dict[str, int
         at = np.searchsorted(weights, raws * weights[-1] >> np.uint64(32), side="right")
     else:
         at = raws * np.uint64(len(kinds)) >> np.uint64(32)
-    return cast(NDArray[np.int32], numbers[at.astype(np.int64)])
+    return numbers[at.astype(np.int64)]
 
 
 def _sizes(work: Workload, keys: NDArray[np.int32], names: dict[str, int], seed: int, name: str) -> NDArray[np.int64]:
