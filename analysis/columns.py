@@ -1,0 +1,94 @@
+"""Small vector steps that several finders share. All are linear, or one sort; none loops over records.
+
+``groups`` are small integer codes; "segmented" means: within each group, in the order given.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.history import Column
+
+__all__ = [
+    "by_group", "combine", "expand", "first_of_each", "mask_of", "running_max", "slots", "starts_of",
+]  # fmt: skip
+
+
+def expand(count: Column, *firsts: Column) -> tuple[Column, ...]:
+    """Runs to records: the run's index, then each of *firsts* counted up inside its run."""
+    if len(count) == 0 or (count == 1).all():
+        return (np.arange(len(count)), *firsts)
+    run = np.repeat(np.arange(len(count)), count)
+    inside = np.arange(len(run)) - np.repeat(np.cumsum(count) - count, count)
+    return (run, *(first[run] + inside for first in firsts))
+
+
+def by_group(groups: Column) -> Column:
+    """A stable order that brings equal groups together, ascending."""
+    if len(groups) == 0 or groups.min() < 0 or groups.max() >= 1 << 32:
+        return np.argsort(groups, kind="stable")
+    order = np.argsort((groups & 0xFFFF).astype(np.uint16), kind="stable")  # a radix sort: numpy has it for 16 bits
+    if groups.max() >= 1 << 16:
+        order = order[np.argsort((groups[order] >> 16).astype(np.uint16), kind="stable")]
+    return order
+
+
+def starts_of(groups: Column) -> Column:
+    """Where a new group begins, in a column whose equal groups stand together."""
+    if len(groups) == 0:
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(np.concatenate(([True], groups[1:] != groups[:-1])))
+
+
+def combine(*codes: Column) -> Column:
+    """One small code per combination of codes (each at least -1)."""
+    out = codes[0].astype(np.int64) + 1
+    for code in codes[1:]:
+        width = int(code.max(initial=-1)) + 2
+        if int(out.max(initial=0)) >= (1 << 62) // width:
+            out = np.unique(out, return_inverse=True)[1].astype(np.int64)
+        out = out * width + code + 1
+    return out
+
+
+def first_of_each(codes: Column, size: int) -> Column:
+    """By code: the first position that holds it; -1 where none does."""
+    first = np.full(size, -1, np.int64)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    return first
+
+
+def mask_of(codes: Column, size: int) -> Column:
+    mask = np.zeros(size, bool)
+    mask[codes] = True
+    return mask
+
+
+def running_max(numbers: Column, groups: Column) -> Column:
+    """Segmented running maximum, each position included. Equal groups stand together, ascending.
+
+    The result is not lower than any maximum of an earlier group: it is lifted by a base per group, so that
+    ``numbers + base`` and the result can be searched as one ascending column. Returns the two, stacked.
+    """
+    if len(numbers) == 0:
+        return np.zeros((2, 0), np.int64)
+    low = int(numbers.min())
+    width = int(numbers.max()) - low + 1
+    lifted = numbers.astype(np.int64) - low
+    if groups[0] != groups[-1]:
+        rank = np.cumsum(np.concatenate(([0], groups[1:] != groups[:-1])))
+        if width >= (1 << 62) // (int(rank[-1]) + 1):
+            numbers = np.unique(numbers, return_inverse=True)[1]
+            return running_max(numbers, groups)
+        lifted += rank * width
+    return np.stack((lifted, np.maximum.accumulate(lifted)))
+
+
+def slots(partition: Column, offset: Column, *, spare: int = 4) -> tuple[Column, int] | None:
+    """A dense numbering of (partition, offset) pairs; None where the offsets are too sparse for one."""
+    if len(partition) == 0:
+        return np.zeros(0, np.int64), 0
+    width = int(offset.max()) + 1
+    if int(offset.min()) < 0 or width * (int(partition.max()) + 1) > spare * len(partition) + (1 << 20):
+        return None
+    return partition.astype(np.int64) * width + offset, width * (int(partition.max()) + 1)

@@ -1,0 +1,84 @@
+"""All that finders look at: a history, the logs that it ended with, what readers got; and how witnesses are told."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from analysis.columns import mask_of
+from analysis.history import ACK, FAIL, Column, History
+from analysis.logs import Logs
+
+__all__ = ["Evidence"]
+
+
+class Evidence:
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.logs = Logs(history)
+
+    # --- what was told to the application, by value -------------------------------------------------------------------
+    @cached_property
+    def acked(self) -> Column:
+        return self._told(ACK)
+
+    @cached_property
+    def failed(self) -> Column:
+        return self._told(FAIL)
+
+    def _told(self, kind: int) -> Column:
+        table = self.history.outcomes
+        rows = table.kind == kind
+        return covered(table.value[rows], table.count[rows], len(self.history.values))
+
+    @cached_property
+    def unique_uids(self) -> bool:
+        uid = self.history.records.uid
+        return bool((uid == np.arange(len(uid))).all())
+
+    # --- words --------------------------------------------------------------------------------------------------------
+    def value(self, code: int) -> Any:
+        return self.history.values[int(code)]
+
+    def producer(self, code: int) -> str | None:
+        return self.history.producers[int(code)] if code >= 0 else None
+
+    def partition(self, code: int) -> str | None:
+        return self.history.partitions[int(code)] if code >= 0 else None
+
+    def record(self, value: int, **more: Any) -> dict[str, Any]:
+        """A record as a witness names it: its value, its sender and position; then what the finder adds."""
+        sends = self.history.records
+        told: dict[str, Any] = {"v": self.value(value)}
+        if sends.prod[value] >= 0:
+            told |= {"prod": self.producer(sends.prod[value]), "i": int(sends.i[value])}
+        return told | {name: plain(x) for name, x in more.items() if x is not None}
+
+    def stored(self, place: int, **more: Any) -> dict[str, Any]:
+        """The visible record at *place* of ``logs.records``."""
+        seen, log = self.logs.records, self.logs.final
+        run = int(seen.run[place])
+        told = self.record(
+            int(seen.value[place]), **more, p=self.partition(seen.partition[place]), o=int(seen.offset[place]),
+            event=self.history.event(int(log.row[run])),
+        )  # fmt: skip
+        for name in ("broker", "lep", "pid", "epoch"):
+            if getattr(log, name)[run] >= 0:
+                told[name] = int(getattr(log, name)[run])
+        if log.seq[run] >= 0:
+            told["seq"] = int(log.seq[run] + seen.offset[place] - log.offset[run]) & 0x7FFFFFFF
+        return told
+
+
+def covered(first: Column, count: Column, size: int) -> Column:
+    """By value: whether some run holds it."""
+    if (count == 1).all():
+        return mask_of(first, size)
+    steps = np.bincount(first, minlength=size + 1) - np.bincount(first + count, minlength=size + 1)
+    return np.cumsum(steps)[:size] > 0
+
+
+def plain(x: Any) -> Any:
+    return x.item() if isinstance(x, np.generic) else x

@@ -1,0 +1,132 @@
+"""Too many and too few: duplicate-append, lost-acked (anomalies 1.3, 1.4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from analysis.columns import expand, mask_of
+from analysis.evidence import Evidence
+from analysis.finding import WITNESSES, Found, pairs_of
+from analysis.history import ACK, Column
+
+__all__ = ["duplicate_append", "lost_acked"]
+
+
+def duplicate_append(evidence: Evidence) -> Found:
+    seen, sends = evidence.logs.records, evidence.history.records
+    uid = seen.value if evidence.unique_uids else sends.uid[seen.value]
+    copies = np.bincount(uid, minlength=1)
+    if copies.max() < 2:
+        return Found(extra={"extra": 0})
+    places = np.flatnonzero(copies[uid] > 1)
+    places = places[np.argsort(uid[places], kind="stable")]
+    starts = np.flatnonzero(np.diff(uid[places], prepend=-1))
+    groups = np.split(places, starts[1:])
+    witnesses = [_copies(evidence, group) for group in groups[:WITNESSES]]
+    pairs = pairs_of(sends.prod[seen.value[places]].tolist(), seen.partition[places].tolist())
+    return Found(len(groups), witnesses, len(groups), pairs, {"extra": len(places) - len(groups)})
+
+
+def _copies(evidence: Evidence, places: Column) -> dict[str, Any]:
+    records = [evidence.stored(int(place)) for place in places]
+    return {
+        "uid": evidence.value(evidence.history.records.uid[evidence.logs.records.value[places[0]]]),
+        "partition": records[0]["p"], "records": records, "offsets": [r["o"] for r in records],
+        "events": [r["event"] for r in records], "mechanism": _same_identity(records),
+    }  # fmt: skip
+
+
+def _same_identity(records: list[dict[str, Any]]) -> str:
+    """What the producer identities of the copies say about where the second came from (anomalies 1.3)."""
+    if len({record["v"] for record in records}) > 1:
+        return "the application sent it again"
+    if any("pid" not in record for record in records):
+        return "no producer identity"
+    if len({(r["pid"], r["epoch"], r.get("seq")) for r in records}) == 1:
+        return "same producer id, epoch and sequence: the broker did not recognise it"
+    if len({(r["pid"], r["epoch"]) for r in records}) == 1:
+        return "same producer id and epoch, another sequence: sent again"
+    return "another producer id or epoch: the producer began anew"
+
+
+def lost_acked(evidence: Evidence) -> Found:
+    history, logs = evidence.history, evidence.logs
+    there = mask_of(logs.records.value, len(history.values))
+    missing = evidence.acked & ~there
+    if not missing.any():
+        return Found()
+    values = np.flatnonzero(missing)
+    partition, offset, row = _where_acked(evidence, values)
+    keep = ~_excused(evidence, values, partition, offset)
+    values, partition, offset, row = values[keep], partition[keep], offset[keep], row[keep]
+    cases = list(zip(values.tolist(), partition.tolist(), offset.tolist(), row.tolist(), strict=True))[:WITNESSES]
+    witnesses = [_loss(evidence, *case) for case in cases]
+    return Found(len(values), witnesses, len(values), pairs_of(history.records.prod[values], partition))
+
+
+def _where_acked(evidence: Evidence, values: Column) -> tuple[Column, Column, Column]:
+    """Partition, offset (-1: not told) and row of the first ack of each value."""
+    told = evidence.history.outcomes.take(evidence.history.outcomes.kind == ACK)
+    run, value, offset = expand(told.count, told.value, told.offset)
+    offset = np.where(told.offset[run] < 0, -1, offset)
+    order = np.argsort(value, kind="stable")
+    at = order[np.searchsorted(value[order], values)]
+    return told.partition[run[at]], offset[at], told.row[run[at]]
+
+
+def _excused(evidence: Evidence, values: Column, partition: Column, offset: Column) -> Column:
+    """Hidden by a transaction that need not have committed, or expired before the history saw the log."""
+    logs, log = evidence.logs, evidence.logs.final
+    run, place, value = expand(log.count, log.offset, log.value)
+    hidden = mask_of(value[value >= 0], len(evidence.history.values))[values]
+    hidden &= ~_must_have_committed(evidence)[values]
+    expired = (offset >= 0) & (partition >= 0)
+    expired[expired] = logs.gone(partition[expired], offset[expired])
+    if expired.any():  # unless another record stands there: then it was lost before
+        taken = np.isin(partition * (1 << 44) + offset, log.partition[run] * (1 << 44) + place)
+        expired &= ~taken
+    return hidden | expired
+
+
+def _must_have_committed(evidence: Evidence) -> Column:
+    """By value: not in a transaction, or in one that the client saw commit or whose other writes are visible."""
+    history, logs = evidence.history, evidence.logs
+    txn = history.records.txn
+    sure = np.zeros(len(history.txns) + 1, bool)
+    sure[history.transactions.txn[history.transactions.state == 1]] = True
+    sure[txn[logs.records.value]] = True
+    sure[-1] = True
+    return sure[txn]
+
+
+def _loss(evidence: Evidence, value: int, partition: int, offset: int, row: int) -> dict[str, Any]:
+    event = evidence.history.event
+    record = evidence.record(
+        value, p=evidence.partition(partition), o=offset if offset >= 0 else None, event=event(row),
+    )  # fmt: skip
+    kind, broker, appended, removed = _fate(evidence, value)
+    events = [event(r) for r in (appended, row, removed) if r >= 0]
+    told: dict[str, Any] = {"partition": record.get("p"), "records": [record], "events": events, "fate": kind}
+    told["offsets"] = [offset] if offset >= 0 else []
+    if broker >= 0:
+        told["last_on_broker"] = broker
+    return told
+
+
+def _fate(evidence: Evidence, value: int) -> tuple[str, int, int, int]:
+    """What became of a lost value: (words, broker that had it last, row of that append, row that removed it)."""
+    appends, cuts = evidence.history.appends, evidence.history.truncations
+    had = np.flatnonzero((appends.value <= value) & (value < appends.value + appends.count) & (appends.value >= 0))
+    if not len(had):
+        return "never appended", -1, -1, -1
+    last = had[-1]
+    broker, row = int(appends.broker[last]), int(appends.row[last])
+    offset = appends.offset[last] + value - appends.value[last]
+    cut = (cuts.row > row) & (cuts.partition == appends.partition[last]) & (cuts.broker == broker) & (cuts.to <= offset)
+    if cut.any():
+        return "appended and truncated", broker, row, int(cuts.row[np.flatnonzero(cut)[0]])
+    if broker == evidence.logs.last_leader[appends.partition[last]]:
+        return "hidden by the end of its transaction", broker, row, -1
+    return "only on replicas that do not lead", broker, row, -1

@@ -1,0 +1,111 @@
+"""Order in the log: append-reorder, key-reorder (anomalies 1.1, 1.2).
+
+In a sequence of send positions, a record is *late* if a larger position stands before it. Later copies of one identity
+are dropped first. The overtaker of a late record is the earliest record with a larger position.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from analysis.columns import by_group, combine, running_max
+from analysis.evidence import Evidence
+from analysis.finding import WITNESSES, Found, pairs_of
+from analysis.history import Column
+
+__all__ = ["append_reorder", "first_copies", "key_reorder", "late_in"]
+
+
+def late_in(numbers: Column, groups: Column) -> tuple[Column, Column, Column]:
+    """(positions of late records, of their overtakers, extents), all ascending; groups stand together."""
+    lifted, highest = running_max(numbers, groups)
+    late = np.flatnonzero(lifted < highest)
+    overtaker = np.searchsorted(highest, lifted[late], side="right")
+    return late, overtaker, late - overtaker
+
+
+def first_copies(uid: Column, groups: Column) -> Column:
+    """Mask: the first record of its identity within its group (groups need not stand together)."""
+    first = np.zeros(int(uid.max(initial=-1)) + 1, np.int64)
+    first[uid[::-1]] = np.arange(len(uid) - 1, -1, -1)
+    mask: Column = first[uid] == np.arange(len(uid))
+    if mask.all():
+        return mask
+    again = np.flatnonzero(np.bincount(uid)[uid] > 1)  # few: the same question within each group
+    lane = combine(groups[again], uid[again])
+    mask[again] = False
+    mask[again[np.unique(lane, return_index=True)[1]]] = True
+    return mask
+
+
+def append_reorder(evidence: Evidence) -> Found:
+    seen, sends = evidence.logs.records, evidence.history.records
+    prod = sends.prod[seen.value]
+    groups = combine(seen.partition, prod)
+    keep = first_copies(sends.uid[seen.value], groups) & (prod >= 0)
+    places = None if keep.all() else np.flatnonzero(keep)
+    if places is not None:
+        groups = groups[places]
+    if len(groups) and (groups[1:] < groups[:-1]).any():
+        order = by_group(groups)
+        places, groups = (order if places is None else places[order]), groups[order]
+    numbers = sends.i[seen.value if places is None else seen.value[places]]
+    late, overtaker, extent = late_in(numbers, groups)
+    if places is not None:
+        late, overtaker = places[late], places[overtaker]
+    return _told(evidence, late, overtaker, extent, prod[late])
+
+
+def key_reorder(evidence: Evidence) -> Found:
+    seen, sends = evidence.logs.records, evidence.history.records
+    places = np.flatnonzero((sends.key[seen.value] >= 0) & (sends.prod[seen.value] >= 0))
+    if _keys_move(sends.key[seen.value[places]], seen.partition[places]):
+        log = evidence.logs
+        row, inside = log.append_row[seen.run[places]], seen.offset[places]
+        places = places[np.lexsort((inside, row))]
+    value = seen.value[places]
+    groups = combine(sends.prod[value], sends.key[value])
+    keep = first_copies(sends.uid[value], groups)
+    if not keep.all():
+        places, groups = places[keep], groups[keep]
+    order = by_group(groups)
+    places, groups = places[order], groups[order]
+    late, overtaker, extent = late_in(sends.i[seen.value[places]], groups)
+    late, overtaker = places[late], places[overtaker]
+    found = _told(evidence, late, overtaker, extent, sends.prod[seen.value[late]])
+    for witness, place in zip(found.witnesses, late.tolist(), strict=False):
+        witness["key"] = evidence.history.keys[int(sends.key[seen.value[place]])]
+    found.extra = {}
+    split = seen.partition[late] != seen.partition[overtaker]
+    if split.any():
+        found.extra["across_partitions"] = int(split.sum())
+    return found
+
+
+def _keys_move(key: Column, partition: Column) -> bool:
+    """Whether some key has records in two partitions."""
+    last = np.full(int(key.max(initial=-1)) + 1, -1, np.int64)
+    last[key] = partition
+    return bool((last[key] != partition).any())
+
+
+def _told(evidence: Evidence, late: Column, overtaker: Column, extent: Column, prod: Column) -> Found:
+    seen = evidence.logs.records
+    order = np.argsort(late, kind="stable")[:WITNESSES]
+    witnesses: list[dict[str, Any]] = []
+    for place, other, distance in zip(late[order], overtaker[order], extent[order], strict=True):
+        records = [evidence.stored(int(place), role="late"), evidence.stored(int(other), role="overtaker")]
+        witnesses.append({
+            "partition": evidence.partition(seen.partition[place]), "records": records,
+            "offsets": [r["o"] for r in records], "events": [r["event"] for r in records], "extent": int(distance),
+        })  # fmt: skip
+    return Found(len(late), witnesses, len(late), pairs_of(*_unique_pairs(prod, seen.partition[late])))
+
+
+def _unique_pairs(a: Column, b: Column) -> tuple[Column, Column]:
+    if len(a) == 0:
+        return a, b
+    _, first = np.unique(combine(a, b), return_index=True)
+    return a[first], b[first]

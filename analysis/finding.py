@@ -1,0 +1,90 @@
+"""What a finder gives, what a verdict keeps of it, and the names of all findings with their classes.
+
+A finder is a function from :class:`~analysis.evidence.Evidence` to :class:`Found`. It counts everything and describes
+at most :data:`WITNESSES` cases; it knows nothing of expectations or configuration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from analysis.evidence import Evidence
+
+__all__ = ["CLASSES", "WITNESSES", "Finder", "Finding", "Found"]
+
+WITNESSES = 100
+Pair = tuple[int, int]  # producer instance and partition, -1 where there is none
+
+
+@dataclass(slots=True)
+class Found:
+    """*pairs*: who and where, to ask whether the configuration allows it. *total*: of witnesses, told or not."""
+
+    count: int = 0
+    witnesses: list[dict[str, Any]] = field(default_factory=list)
+    total: int = 0
+    pairs: set[Pair] = field(default_factory=set)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Finder:
+    """*lacking* says what the history would need to be judged by this name, or nothing."""
+
+    name: str
+    find: Callable[[Evidence], Found]
+    lacking: Callable[[Evidence], str | None]
+
+
+@dataclass(slots=True)
+class Finding:
+    """One name's result. *by*: the option that allows it, in words."""
+
+    name: str
+    kind: str  # violation, alternative, information
+    count: int = 0
+    allowed: bool | None = None
+    by: str = ""
+    checked: bool = True
+    why: str = ""
+    witnesses: list[dict[str, Any]] = field(default_factory=list)
+    total: int = 0
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"count": self.count, "class": self.kind}
+        found |= {"allowed": self.allowed, "checked": self.checked}
+        if self.by:
+            found["allowed_by"] = self.by
+        if not self.checked:
+            found["why"] = self.why
+        if self.extra:
+            found["extra"] = self.extra["extra"] if set(self.extra) == {"extra"} else self.extra
+        return found | {"witnesses": self.witnesses, "total": self.total}
+
+
+def _classes(kind: str, names: str) -> dict[str, str]:
+    return dict.fromkeys(names.split(), kind)
+
+
+# Exchange format, section 3, in its order.
+CLASSES: dict[str, str] = (
+    _classes("violation", """
+        append-reorder key-reorder e2e-key-reorder duplicate-append lost-acked inconsistent-offsets committed-truncation
+        replica-divergence sequence-gap sequence-regression fenced-append leader-epoch-regression offset-gap
+        realtime-inversion poll-skip nonmonotonic-poll int-poll-skip int-nonmonotonic-poll duplicate-delivery
+        aborted-read uncommitted-read precommitted-read above-hw-read unseen lost-processing lost-write
+        out-of-order-processing overlapping-processing duplicate-processing premature-commit torn-transaction G1c-wr
+    """)
+    | _classes("alternative", "nonmonotonic-send int-nonmonotonic-send")
+    | _classes("information", """
+        int-send-skip G0 G1c cross-partition-inversion key-partition-split open-transaction commit-regression
+    """)
+)  # fmt: skip
+
+
+def pairs_of(prod: Iterable[Any], partition: Iterable[Any]) -> set[Pair]:
+    return set(zip(map(int, prod), map(int, partition), strict=True))

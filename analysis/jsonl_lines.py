@@ -1,0 +1,67 @@
+"""A file of JSON Lines as numbered lines of bytes, plain, gzip or Zstandard, in bounded memory.
+
+What is refused, with file and line: a line longer than a line may be, a stream that breaks off, and a compressed file
+that grows beyond all proportion.
+"""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import zstandard
+
+from sim.errors import InputError
+
+__all__ = ["MAX_LINE_BYTES", "chunks_of_lines"]
+
+MAX_LINE_BYTES = 16 << 20
+MAX_RATIO = 200  # of unpacked to packed bytes; histories pack 10 to 60 times
+FREE_BYTES = 64 << 20  # unpacked bytes that no ratio forbids
+BLOCK_BYTES = 1 << 20
+
+
+def chunks_of_lines(path: Path) -> Iterator[tuple[int, list[bytes]]]:
+    """(number of the first line, lines without their ends), a block of the file at a time."""
+    number, rest = 1, b""
+    for block in _blocks(path):
+        lines = (rest + block).split(b"\n")
+        rest = lines.pop()
+        if len(rest) > MAX_LINE_BYTES or any(len(line) > MAX_LINE_BYTES for line in lines):
+            raise InputError(f"{path}:{number}", f"a line is at most {MAX_LINE_BYTES} bytes long", "one event a line")
+        if lines:
+            yield number, lines
+            number += len(lines)
+    if rest:
+        yield number, [rest]
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    try:
+        packed = path.stat().st_size
+        with path.open("rb") as raw:
+            stream = _unpacked(raw, path.suffix)
+            total = 0
+            while block := stream.read(BLOCK_BYTES):
+                total += len(block)
+                if stream is not raw and total > FREE_BYTES and total > MAX_RATIO * packed:
+                    rule = f"unpacks to more than {MAX_RATIO} times its size"
+                    raise InputError(str(path), rule, "hand over the plain file")
+                yield block
+    except FileNotFoundError:
+        raise InputError(str(path), "no such file") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error, zstandard.ZstdError) as error:
+        raise InputError(str(path), f"cannot be unpacked: {error}", "hand over the plain file") from None
+    except OSError as error:
+        raise InputError(str(path), f"cannot be read: {error.strerror or error}") from None
+
+
+def _unpacked(raw: IO[bytes], suffix: str) -> Any:
+    if suffix == ".gz":
+        return gzip.GzipFile(fileobj=raw)
+    if suffix == ".zst":
+        return zstandard.ZstdDecompressor(max_window_size=1 << 27).stream_reader(raw, read_across_frames=True)
+    return raw

@@ -1,0 +1,260 @@
+"""The logs that brokers end with, worked out from appends and truncations.
+
+- A replica's log: what broker b appended to partition p, minus what its own truncations cut off later.
+- The final log of a partition: the log of its last leader (broker 1 where no leader event came).
+- *Visible*: data records of the final log, without those whose transaction aborted or is still open. A marker decides
+  the records before it of the same producer id (of the same transaction where it carries none).
+- Retention and compaction take nothing out of these logs: what they removed was once stored as it had to be. ``gone``
+  tells the two apart.
+
+Runs stay runs: only the visible records are expanded, once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from analysis.columns import by_group, combine, expand, first_of_each, starts_of
+from analysis.history import COMMIT, DATA, Appends, Column, History
+
+__all__ = ["Log", "Logs", "RecordView"]
+
+
+@dataclass(slots=True)
+class RecordView:
+    """Visible records of the final logs, by partition and offset; ``run`` points into the log's runs."""
+
+    run: Column
+    partition: Column
+    offset: Column
+    value: Column
+
+
+class Log:
+    """Runs of one or more logs, ordered by partition (and broker) and offset. Columns are gathered when asked for."""
+
+    def __init__(self, appends: Appends, rows: Column, count: Column) -> None:
+        self._appends, self.rows, self.count = appends, rows, count
+        self._columns: dict[str, Column] = {"count": count}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getattr__(self, name: str) -> Column:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        columns: dict[str, Column] = self._columns
+        if name not in columns:
+            columns[name] = getattr(self._appends, name)[self.rows]
+        return columns[name]
+
+    def take(self, chosen: Column) -> Log:
+        return Log(self._appends, self.rows[chosen], self.count[chosen])
+
+    def singles(self) -> Log:
+        """The same records as runs of one."""
+        run, offset, value = expand(self.count, self.offset, np.maximum(self.value, -1))
+        log = Log(self._appends, self.rows[run], np.ones(len(run), np.int64))
+        inside = offset - self.offset[run]
+        seq = self.seq[run]
+        log._columns |= {"offset": offset, "value": np.where(self.kind[run] == DATA, value, -1)}
+        log._columns["seq"] = np.where(seq >= 0, (seq + inside) & 0x7FFFFFFF, seq)
+        return log
+
+
+class Logs:
+    """All logs of a history. Everything is computed once, when first asked for."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.brokers = int(history.appends.broker.max(initial=1)) + 1
+
+    @cached_property
+    def last_leader(self) -> Column:
+        leaders = self.history.leaders
+        last = np.ones(len(self.history.partitions), np.int64)
+        last[leaders.partition] = leaders.broker  # later rows overwrite earlier ones
+        return last
+
+    @cached_property
+    def log_start(self) -> Column:
+        start = np.zeros(len(self.history.partitions), np.int64)
+        np.maximum.at(start, self.history.log_starts.partition, self.history.log_starts.offset)
+        return start
+
+    @cached_property
+    def compacted(self) -> Column:
+        """Sorted keys (partition << 44 | offset) of removed offsets."""
+        table = self.history.compactions
+        return np.unique(offset_key(table.partition, table.offset))
+
+    def gone(self, partition: Column, offset: Column) -> Column:
+        """Removed by retention or compaction."""
+        mask: Column = offset < self.log_start[partition]
+        if len(self.compacted):
+            mask |= np.isin(offset_key(partition, offset), self.compacted)
+        return mask
+
+    # --- replicas -----------------------------------------------------------------------------------------------------
+    @cached_property
+    def _by_replica(self) -> tuple[Column, Column, Column]:
+        """Append rows in order of (partition, broker); where each such replica begins; its group number."""
+        appends = self.history.appends
+        group = appends.partition.astype(np.int64) * self.brokers + appends.broker
+        order = by_group(group)
+        starts = starts_of(group[order])
+        return order, np.append(starts, len(order)), group[order[starts]] if len(order) else starts
+
+    @cached_property
+    def _kept(self) -> Column:
+        """How many records of each append (in the order of _by_replica) no later truncation cut off."""
+        appends, (order, starts, groups) = self.history.appends, self._by_replica
+        kept = appends.count[order]
+        cuts = self.history.truncations
+        cut_group = cuts.partition.astype(np.int64) * self.brokers + cuts.broker
+        for k in np.flatnonzero(np.isin(groups, cut_group)):
+            mine = np.flatnonzero(cut_group == groups[k])
+            lowest = np.append(np.minimum.accumulate(cuts.to[mine][::-1])[::-1], np.iinfo(np.int64).max)
+            rows = order[starts[k] : starts[k + 1]]
+            bound = lowest[np.searchsorted(cuts.row[mine], appends.row[rows])]
+            kept[starts[k] : starts[k + 1]] = np.clip(bound - appends.offset[rows], 0, appends.count[rows])
+        return kept
+
+    def replicas(self) -> list[tuple[int, int, Log]]:
+        """(partition, broker, log as it ended) of every replica that ever wrote."""
+        order, starts, groups = self._by_replica
+        found = []
+        for k, group in enumerate(groups.tolist()):
+            span = slice(starts[k], starts[k + 1])
+            partition, broker = divmod(group, self.brokers)
+            found.append((partition, broker, self._log(order[span], self._kept[span])))
+        return found
+
+    def _log(self, rows: Column, kept: Column) -> Log:
+        if len(kept) and not kept.all():
+            rows, kept = rows[kept > 0], kept[kept > 0]
+        return Log(self.history.appends, rows, kept)
+
+    # --- the final log ------------------------------------------------------------------------------------------------
+    @cached_property
+    def final(self) -> Log:
+        order, starts, groups = self._by_replica
+        chosen = np.isin(groups, self._final_groups)
+        mask = np.repeat(chosen, np.diff(starts))
+        log = self._log(order[mask], self._kept[mask])
+        return log if _ascending(log) else _tidied(log)
+
+    @property
+    def _final_groups(self) -> Column:
+        return np.arange(len(self.last_leader)) * self.brokers + self.last_leader
+
+    @cached_property
+    def visible(self) -> Column:
+        """By run of the final log."""
+        data: Column = self.final.kind == DATA
+        state = self.transaction_state
+        return data if state is None else data & (state == COMMIT)
+
+    @cached_property
+    def transaction_state(self) -> Column | None:
+        """By run of the final log: COMMIT (also where there is no transaction), ABORT, or -1 while open."""
+        log = self.final
+        txn = self._txn_of_runs
+        if txn is None:
+            return None
+        state = np.where((txn < 0) | (log.kind != DATA), COMMIT, -1)
+        has_pid = log.pid >= 0
+        for chosen, owner in ((has_pid, log.pid), (~has_pid, txn)):
+            rows = np.flatnonzero(chosen & ((txn >= 0) | (log.kind != DATA)))
+            lane = combine(log.partition[rows], owner[rows])
+            rows = rows[by_group(lane)]
+            state[rows] = _decided(log.kind[rows], np.sort(lane, kind="stable"), state[rows])
+        return state
+
+    @cached_property
+    def _txn_of_runs(self) -> Column | None:
+        """By run: its transaction, from the append or else from the send. None: the history has no transactions."""
+        log, sends = self.final, self.history.records
+        if not len(self.history.txns) and not (self.history.appends.kind != DATA).any():
+            return None
+        txn = np.where(log.txn < 0, np.where(log.value < 0, -1, sends.txn[np.maximum(log.value, 0)]), log.txn)
+        decided = np.unique(log.pid[(log.kind != DATA) & (log.pid >= 0)])
+        unnamed = (txn < 0) & (log.kind == DATA) & np.isin(log.pid, decided)
+        return np.where(unnamed, len(self.history.txns), txn)  # a marker's producer id writes in transactions only
+
+    @cached_property
+    def records(self) -> RecordView:
+        runs = np.flatnonzero(self.visible) if not self.visible.all() else None
+        log = self.final if runs is None else self.final.take(runs)
+        run, offset, value = expand(log.count, log.offset, log.value)
+        partition = log.partition if len(run) == len(log) else log.partition[run]
+        return RecordView(run if runs is None else runs[run], partition, offset, value)
+
+    @cached_property
+    def place_of(self) -> Column:
+        """By value: its first position in ``records``, -1 where it is not visible."""
+        return first_of_each(self.records.value, len(self.history.values))
+
+    @cached_property
+    def append_row(self) -> Column:
+        """By run of the final log: the row in which a leader first wrote it (a final leader may have copied it)."""
+        log, appends = self.final, self.history.appends
+        row = log.row
+        copied = np.flatnonzero(log.follower)
+        if not len(copied):
+            return row
+        by_leader = np.flatnonzero(appends.follower == 0)
+        keys = offset_key(appends.partition[by_leader], appends.offset[by_leader])
+        order = np.argsort(keys, kind="stable")
+        keys, by_leader = keys[order], by_leader[order]
+        found = np.searchsorted(keys, offset_key(log.partition[copied], log.offset[copied]), side="right") - 1
+        source = by_leader[np.maximum(found, 0)]
+        same = found >= 0
+        for name in ("partition", "offset", "value"):
+            same &= getattr(appends, name)[source] == getattr(log, name)[copied]
+        row = row.copy()
+        row[copied[same]] = appends.row[source[same]]
+        return row
+
+
+def offset_key(partition: Column, offset: Column) -> Column:
+    return (partition.astype(np.int64) << 44) | np.minimum(offset, (1 << 44) - 1)
+
+
+def _ascending(log: Log) -> bool:
+    """Runs of one partition follow each other without overlap."""
+    end = log.offset + log.count
+    return not ((log.partition[1:] == log.partition[:-1]) & (log.offset[1:] < end[:-1])).any()
+
+
+def _tidied(log: Log) -> Log:
+    """A log told badly (an offset written twice without a truncation between): every different record is kept."""
+    log = log.singles()
+    order = np.lexsort((log.row, log.lep, log.kind, log.value, log.offset, log.partition))
+    same = np.ones(len(order), bool)
+    for column in (log.partition, log.offset, log.value, log.kind, log.lep):
+        same[1:] &= column[order[1:]] == column[order[:-1]]
+    same[:1] = False
+    order = order[~same]
+    return _reordered(log, order[np.lexsort((log.row[order], log.offset[order], log.partition[order]))])
+
+
+def _reordered(log: Log, order: Column) -> Log:
+    new = log.take(order)
+    new._columns |= {name: column[order] for name, column in log._columns.items()}
+    return new
+
+
+def _decided(kind: Column, lane: Column, state: Column) -> Column:
+    """The kind of the next marker of the same lane, for data records; -1 where none follows."""
+    position = np.arange(len(kind))
+    marker = np.where(kind != DATA, position, len(kind))
+    following = np.minimum.accumulate(marker[::-1])[::-1] if len(kind) else marker
+    padded_kind, padded_lane = np.append(kind, -1), np.append(lane, -1)
+    decided = np.where(padded_lane[following] == lane, padded_kind[following], -1)
+    return np.where(kind == DATA, decided, state)
+
+

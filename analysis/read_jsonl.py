@@ -1,0 +1,312 @@
+"""From the exchange format (JSON Lines) to a :class:`History`.
+
+Strict: the first line that is not as ``jsonl_rules`` wants it ends the reading, and nothing is judged. Memory is a few
+dozen bytes an event and the names; no event is kept as an object.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+import analysis.history as h
+from analysis.history import Consumers, History, Records, Table
+from analysis.jsonl_lines import chunks_of_lines
+from analysis.jsonl_rules import check_event, check_header, parse_strictly
+from sim.errors import InputError
+
+__all__ = ["read_jsonl"]
+
+Event = dict[str, Any]
+T = TypeVar("T", bound=Table)
+
+_TABLES: dict[str, type[Table]] = {
+    "records": Records, "appends": h.Appends, "rejects": h.Rejects, "outcomes": h.Outcomes, "marks": h.Marks,
+    "leaders": h.Leaders, "truncations": h.Truncations, "log_starts": h.LogStarts, "compactions": h.Compactions,
+    "polls": h.Polls, "positions": h.Positions, "commits": h.Commits, "processing": h.Processing,
+    "transactions": h.Transactions, "txn_offsets": h.TxnOffsets, "wire": h.Wire, "notes": h.Notes,
+}  # fmt: skip
+_KINDS = {None: h.DATA, "commit": h.COMMIT, "abort": h.ABORT}
+_RESULTS = {"ack": h.ACK, "unknown": h.UNKNOWN, "fail": h.FAIL}
+_STATES = {"begin": 0, "commit": 1, "abort": 2, "unknown": 3}
+
+
+class Codes(dict[Any, int]):
+    """Names to codes, in the order in which they are first met."""
+
+    def __missing__(self, name: Any) -> int:
+        code = self[name] = len(self)
+        return code
+
+
+def read_jsonl(path: str | Path) -> History:
+    """The history in *path* (``.gz`` and ``.zst`` are unpacked); :class:`InputError` where it is not one."""
+    path = Path(path)
+    reader = _Reader(str(path))
+    for line, event in _events(path, reader):
+        reader.take(line, event)
+    return reader.history()
+
+
+def _events(path: Path, reader: _Reader) -> Iterator[tuple[int, Event]]:
+    last_t: int | None = None
+    number = 0
+    for first, lines in chunks_of_lines(path):
+        for number, line in enumerate(lines, first):
+            place = f"{path}:{number}"
+            parsed = parse_strictly(place, line)
+            if number == 1:
+                check_header(place, parsed)
+                reader.header = parsed
+                continue
+            check_event(place, parsed, last_t)
+            last_t = parsed["t"]
+            yield number, parsed
+    if number == 0:
+        raise InputError(str(path), "the file is empty", "the first line is the header")
+
+
+class _Reader:
+    """Names, and a growing column block per table."""
+
+    def __init__(self, source: str) -> None:
+        self.source = source
+        self.header: Event = {}
+        self.rows: dict[str, array[int]] = {name: array("q") for name in _TABLES}
+        self.put: dict[str, Callable[[tuple[int, ...]], None]] = {k: v.extend for k, v in self.rows.items()}
+        self.producers, self.partitions, self.keys, self.values = Codes(), Codes(), Codes(), Codes()
+        self.words, self.txns, self.consumers, self.groups = Codes(), Codes(), Codes(), Codes()
+        self.sent: dict[int, int] = {}  # value -> line of its send
+        self.ids: dict[int, Any] = {}
+        self.seen_ids: dict[Any, int] = {}
+        self.assigned: dict[int, set[int]] = {}
+        self.handlers: dict[str, Callable[[int, int, Event], None]] = {
+            name: getattr(self, f"_{name}") for name in (
+                "send", "append", "reject", "txn", "txn_offsets", "hw", "leader", "truncate", "compact", "logstart",
+                "assign", "revoke", "seek", "reset", "crash", "poll", "commit", "attempt", "response", "fault",
+                "expire",
+            )
+        }  # fmt: skip
+        self.handlers |= dict.fromkeys(_RESULTS, self._outcome)
+        self.handlers |= dict.fromkeys(("proc_start", "proc_end"), self._processing)
+
+    def take(self, line: int, event: Event) -> None:
+        if "id" in event:
+            self._identify(line, event["id"])
+        self.handlers[event["e"]](line, event["t"], event)
+
+    def _identify(self, line: int, name: Any) -> None:
+        if name is None:
+            return
+        if name in self.seen_ids:
+            place = f"{self.source}:{line}: id"
+            raise InputError(place, f"{name!r} is already the id of line {self.seen_ids[name]}", "ids are unique")
+        self.seen_ids[name] = line
+        self.ids[line] = name
+
+    # --- what clients did ---------------------------------------------------------------------------------------------
+    def _send(self, line: int, t: int, e: Event) -> None:
+        value = self.values[e["v"]]
+        if value in self.sent:
+            raise InputError(
+                f"{self.source}:{line}: v", f"{e['v']!r} was already sent in line {self.sent[value]}",
+                'every send call has its own "v"; give both the same "uid" where they mean the same thing',
+            )  # fmt: skip
+        self.sent[value] = line
+        uid = e.get("uid")
+        self.put["records"]((
+            value, self.producers[e["prod"]], e["i"], self._maybe(self.partitions, e.get("p")),
+            self._maybe(self.keys, e.get("k")), value if uid is None else self.values[uid], line, t,
+            self._maybe(self.words, e.get("op")), self._maybe(self.txns, e.get("txn")),
+        ))  # fmt: skip
+
+    def _outcome(self, line: int, t: int, e: Event) -> None:
+        self.put["outcomes"]((
+            line, t, _RESULTS[e["e"]], self.producers[e["prod"]], self._maybe(self.partitions, e.get("p")),
+            self.values[e["v"]], 1, _or(e.get("o")), self._maybe(self.words, e.get("error")),
+        ))  # fmt: skip
+
+    def _attempt(self, line: int, t: int, e: Event) -> None:
+        self._on_the_wire(line, t, e, 0, e["b"])
+
+    def _response(self, line: int, t: int, e: Event) -> None:
+        self._on_the_wire(line, t, e, 1, -1)
+
+    def _on_the_wire(self, line: int, t: int, e: Event, response: int, broker: int) -> None:
+        error = self._maybe(self.words, e.get("error"))
+        prod, p, conn, n = self.producers[e["prod"]], self.partitions[e["p"]], self.words[e["conn"]], e["n"]
+        for v in e["vs"]:
+            self.put["wire"]((line, t, response, prod, p, self.values[v], 1, broker, conn, n, error))
+
+    def _txn(self, line: int, t: int, e: Event) -> None:
+        self.put["transactions"]((line, t, self.txns[e["txn"]], _STATES[e["state"]]))
+
+    def _txn_offsets(self, line: int, t: int, e: Event) -> None:
+        con, p = self.consumers[e["con"]], self.partitions[e["p"]]
+        self.put["txn_offsets"]((line, t, self.txns[e["txn"]], con, p, e["o"]))
+
+    # --- what brokers did ---------------------------------------------------------------------------------------------
+    def _append(self, line: int, t: int, e: Event) -> None:
+        v = e.get("v")
+        self.put["appends"]((
+            line, t, self.partitions[e["p"]], e["o"], -1 if v is None else self.values[v], 1, _or(e.get("b"), 1),
+            e.get("role") == "follower", _or(e.get("lep")), _or(e.get("pid")), _or(e.get("epoch")), _or(e.get("seq")),
+            self._maybe(self.txns, e.get("txn")), _KINDS[e.get("kind")],
+        ))  # fmt: skip
+
+    def _reject(self, line: int, t: int, e: Event) -> None:
+        prod, p = self.producers[e["prod"]], self.partitions[e["p"]]
+        self.put["rejects"]((line, t, prod, p, self.values[e["v"]], 1, self.words[e["why"]]))
+
+    def _hw(self, line: int, t: int, e: Event) -> None:
+        self.put["marks"]((line, t, self.partitions[e["p"]], e["o"], _or(e.get("b"))))
+
+    def _leader(self, line: int, t: int, e: Event) -> None:
+        self.put["leaders"]((line, t, self.partitions[e["p"]], e["b"], e["lep"]))
+
+    def _truncate(self, line: int, t: int, e: Event) -> None:
+        self.put["truncations"]((line, t, self.partitions[e["p"]], e["to"], _or(e.get("b"), 1)))
+
+    def _compact(self, line: int, t: int, e: Event) -> None:
+        p = self.partitions[e["p"]]
+        for offset in e["removed"]:
+            self.put["compactions"]((line, t, p, offset))
+
+    def _logstart(self, line: int, t: int, e: Event) -> None:
+        self.put["log_starts"]((line, t, self.partitions[e["p"]], e["o"]))
+
+    def _fault(self, line: int, t: int, e: Event) -> None:
+        broker, p = _or(e.get("b")), self._maybe(self.partitions, e.get("p"))
+        self.put["notes"]((line, t, self.words["fault"], self.words[e["what"]], broker, p))
+
+    def _expire(self, line: int, t: int, e: Event) -> None:
+        what = self.words[", ".join(map(str, e["vs"]))]
+        self.put["notes"]((line, t, self.words["expire"], what, -1, self.partitions[e["p"]]))
+
+    def _crash(self, line: int, t: int, e: Event) -> None:
+        who = str(e["who"])
+        self.put["notes"]((line, t, self.words["crash"], self.words[who], -1, -1))
+        if who in self.consumers or who in (self.header.get("consumers") or {}):
+            con = self.consumers[who]
+            self.assigned.pop(con, None)
+            self.put["positions"]((line, t, h.FORGET_CRASH, con, -1, -1))
+
+    # --- what readers did ---------------------------------------------------------------------------------------------
+    def _assign(self, line: int, t: int, e: Event) -> None:
+        con, new = self.consumers[e["con"]], [self.partitions[p] for p in e["p"]]
+        old = self.assigned.get(con, set())
+        for p in dict.fromkeys(new):
+            if p not in old:
+                self.put["positions"]((line, t, h.FORGET_ASSIGN, con, p, -1))
+        for p in sorted(old.difference(new)):
+            self.put["positions"]((line, t, h.FORGET_REVOKE, con, p, -1))
+        self.assigned[con] = set(new)
+
+    def _revoke(self, line: int, t: int, e: Event) -> None:
+        con = self.consumers[e["con"]]
+        for p in map(self.partitions.__getitem__, e["p"]):
+            self.put["positions"]((line, t, h.FORGET_REVOKE, con, p, -1))
+            self.assigned.setdefault(con, set()).discard(p)
+
+    def _seek(self, line: int, t: int, e: Event) -> None:
+        con, p = self.consumers[e["con"]], self.partitions[e["p"]]
+        self.put["positions"]((line, t, h.FORGET_SEEK, con, p, e["o"]))
+
+    def _reset(self, line: int, t: int, e: Event) -> None:
+        con, p = self.consumers[e["con"]], self.partitions[e["p"]]
+        self.put["positions"]((line, t, h.FORGET_RESET, con, p, e["o"]))
+
+    def _poll(self, line: int, t: int, e: Event) -> None:
+        con, txn = self.consumers[e["con"]], self._maybe(self.txns, e.get("txn"))
+        for p in e.get("rebalanced") or ():
+            self.put["positions"]((line, t, h.FORGET_REVOKE, con, self.partitions[p], -1))
+        mark = ("txn", e["txn"]) if txn >= 0 else ("op", e["op"]) if e.get("op") is not None else ("line", line)
+        group = self.groups[(con, *mark)]
+        for p, o, v in e["recs"]:
+            self.put["polls"]((line, t, con, self.partitions[p], o, self.values[v], 1, group, txn))
+
+    def _commit(self, line: int, t: int, e: Event) -> None:
+        con, p = self.consumers[e["con"]], self.partitions[e["p"]]
+        self.put["commits"]((line, t, con, p, e["o"], bool(e.get("auto")), e.get("ok") is not False))
+
+    def _processing(self, line: int, t: int, e: Event) -> None:
+        con, p = self.consumers[e["con"]], self.partitions[e["p"]]
+        self.put["processing"]((line, t, e["e"] == "proc_end", con, p, e["o"]))
+
+    @staticmethod
+    def _maybe(codes: Codes, name: Any) -> int:
+        return -1 if name is None else codes[name]
+
+    # --- the whole ----------------------------------------------------------------------------------------------------
+    def history(self) -> History:
+        header = self.header
+        tables: dict[str, Any] = {n: _table(kind, self.rows[n]) for n, kind in _TABLES.items() if n != "records"}
+        tables["records"] = self._records()
+        history = History(
+            source=self.source, row_word="line", time_unit=header.get("time_unit") or "us",
+            drain=bool(header.get("drain")), append_times=header.get("append_times") is not False,
+            config=header.get("config"), settled=True, producers=list(self.producers),
+            partitions=list(map(str, self.partitions)), keys=list(map(str, self.keys)), values=list(self.values),
+            words=list(map(str, self.words)), txns=list(self.txns), consumers=self._consumers(), header=header,
+            ids=self._ids(), **tables,
+        )  # fmt: skip
+        self._check_owners(history)
+        return history
+
+    def _ids(self) -> list[Any] | None:
+        if not self.ids:
+            return None
+        ids: list[Any] = [None] * (max(self.ids) + 1)
+        for line, name in self.ids.items():
+            ids[line] = name
+        return _Padded(ids)
+
+    def _records(self) -> Records:
+        size = len(self.values)
+        rows = np.frombuffer(self.rows["records"], np.int64).reshape(-1, 10)
+        columns = [np.full(size, -1, np.int64) for _ in range(10)]
+        columns[4] = np.arange(size)  # a value that nobody sent is its own identity
+        for k in range(9):
+            columns[k][rows[:, 0]] = rows[:, k + 1]
+        return Records(*columns)
+
+    def _consumers(self) -> Consumers:
+        named = self.header.get("consumers") or {}
+        options = [named.get(name, {}) for name in self.consumers]
+        return Consumers(
+            list(self.consumers),
+            [o.get("group") for o in options],
+            [o.get("isolation") == "read_committed" for o in options],
+        )
+
+    def _check_owners(self, history: History) -> None:
+        """What a producer is told is about its own records."""
+        told = history.outcomes
+        sender = history.records.prod[told.value]
+        wrong = np.flatnonzero((sender >= 0) & (sender != told.prod))
+        if len(wrong):
+            row, value = int(told.row[wrong[0]]), history.values[told.value[wrong[0]]]
+            owner = history.producers[sender[wrong[0]]]
+            raise InputError(f"{self.source}:{row}: prod", f"{value!r} was sent by {owner}", f'write "{owner}"')
+
+
+class _Padded(list[Any]):
+    """A list that says None beyond its end."""
+
+    def __getitem__(self, index: Any) -> Any:
+        return list.__getitem__(self, index) if index < len(self) else None
+
+
+def _or(x: Any, default: int = -1) -> int:
+    return default if x is None else int(x)
+
+
+def _table(kind: type[T], rows: array[int]) -> T:
+    width = len(fields(kind))
+    block = np.frombuffer(rows, np.int64).reshape(-1, width)
+    return kind(*(np.ascontiguousarray(block[:, k]) for k in range(width)))
