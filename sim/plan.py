@@ -85,6 +85,7 @@ class ProducerPlan:
     workloads: tuple[Workload, ...]
     resend_after_failure: int = 0  # the application sends a failed record again, so many times
     warm_up: bool = False  # the whole workload waits until one record to warm_up_partition was acknowledged
+    warm_up_partition: int = -1  # run-wide number
     options: Mapping[str, str] = field(default_factory=dict)  # as the user wrote them, for header and report
 
 

@@ -40,7 +40,9 @@ def rate_per_s(value: object) -> Fraction:
     """``"500/s"`` or ``"2/min"`` as events per second, exact."""
     match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise Wrong(f"{shown(value)} is not a rate", f"write a number a time, as {_repair(value, '/s', '500/s')} or 2/min")
+        raise Wrong(
+            f"{shown(value)} is not a rate", f"write a number a time, as {_repair(value, '/s', '500/s')} or 2/min"
+        )
     if match["unit"] not in PERIODS:
         raise Wrong(f"{shown(value)} has no known time unit", f"write /{listed(PERIODS)}")
     return Fraction(match["number"]) / PERIODS[match["unit"]]
@@ -90,7 +92,9 @@ def _whole(value: object, units: dict[str, int], what: str, example: str, smalle
     if match is None:
         unit = next(iter(units)) if smallest == "bytes" else "s"
         if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
-            raise Wrong(f"{shown(value)} has no unit", f"write {_repair(value, unit, example)} if that is what is meant")
+            raise Wrong(
+                f"{shown(value)} has no unit", f"write {_repair(value, unit, example)} if that is what is meant"
+            )
         raise Wrong(f"{shown(value)} is not {what}", f"write a number with its unit, as {example}")
     if match["unit"] not in units:
         raise Wrong(f"{shown(value)} has the unknown unit {match['unit']}", f"use {listed(units)}")

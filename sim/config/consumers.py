@@ -53,7 +53,9 @@ JAVA = Table(
         accepted("key.deserializer value.deserializer", "class"),
         accepted("check.crcs allow.auto.create.topics exclude.internal.topics", "boolean"),
         accepted("default.api.timeout.ms", "int"),
-        accepted("socket.connection.setup.timeout.ms socket.connection.setup.timeout.max.ms connections.max.idle.ms", "long"),
+        accepted(
+            "socket.connection.setup.timeout.ms socket.connection.setup.timeout.max.ms connections.max.idle.ms", "long"
+        ),
         accepted("share.acknowledgement.mode", why="share groups are not modelled"),
         JAVA_CLIENT,
     ),
@@ -134,7 +136,9 @@ def _java_reset(values: Values) -> str:
         rule = f"{name}={values.given[name]} is known but not modelled: a reset by time"
         raise values.refuse(name, rule, "use earliest, latest or none")
     if text not in ("earliest", "latest", "none"):
-        raise values.refuse(name, f"{name} must be earliest, latest or none, not '{values.given[name]}'", "write earliest")
+        raise values.refuse(
+            name, f"{name} must be earliest, latest or none, not '{values.given[name]}'", "write earliest"
+        )
     return text
 
 
@@ -151,5 +155,3 @@ def _fetch_max_bytes(values: Values) -> Value:
 
 def consumer_tables() -> dict[str, Table]:
     return {"java": JAVA, "librdkafka": LIBRDKAFKA}
-
-

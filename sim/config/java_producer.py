@@ -38,7 +38,12 @@ TABLE = Table(
         modelled("partitioner.ignore.keys", "boolean", "false", "partitioner_ignore_keys"),
         modelled("partitioner.adaptive.partitioning.enable", "boolean", "true", "partitioner_adaptive"),
         modelled(
-            "partitioner.availability.timeout.ms", "long", "0", "partitioner_availability_timeout_us", low=0, factor=1000
+            "partitioner.availability.timeout.ms",
+            "long",
+            "0",
+            "partitioner_availability_timeout_us",
+            low=0,
+            factor=1000,
         ),
         modelled("metadata.max.age.ms", "long", "300000", "metadata_max_age_us", low=0, factor=1000),
         modelled("reconnect.backoff.ms", "long", "50", "reconnect_backoff_us", low=0, factor=1000),
@@ -93,7 +98,9 @@ def _idempotence(values: Values, rules: Rules) -> bool:
         fatal = name.startswith("max.in.flight") and rules.max_in_flight_above_5_is_an_error
         if explicit or fatal:
             found = f"{name}={values.given[name]} with enable.idempotence=true{'' if explicit else ' (the default)'}"
-            raise values.refuse(name, f"ConfigException: {found}: {kafka_rule}", f"{way_out} or enable.idempotence=false")
+            raise values.refuse(
+                name, f"ConfigException: {found}: {kafka_rule}", f"{way_out} or enable.idempotence=false"
+            )
         values.notes.append(f"{name}={values.given[name]} switched idempotence off: {kafka_rule}")
         on = False
     values.values["enable.idempotence"] = on

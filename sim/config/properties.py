@@ -86,7 +86,9 @@ def _unescaped(text: str, place: str) -> str:
         elif text[at + 1 : at + 2] == "u":
             digits = text[at + 2 : at + 6]
             if not re.fullmatch(r"[0-9a-fA-F]{4}", digits):
-                raise InputError(place, f"\\u{digits} is not a Unicode escape", "write four hexadecimal digits after \\u")
+                raise InputError(
+                    place, f"\\u{digits} is not a Unicode escape", "write four hexadecimal digits after \\u"
+                )
             parts.append(chr(int(digits, 16)))
             at += 6
         else:

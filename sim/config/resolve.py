@@ -71,7 +71,11 @@ def tables(kind: str, flavour: str = "java") -> Table:
 
 
 def producer(
-    flavour: str, options: Mapping[str, str], release: str = "4.3", where: Where = at_option, compression_percent: int = 100
+    flavour: str,
+    options: Mapping[str, str],
+    release: str = "4.3",
+    where: Where = at_option,
+    compression_percent: int = 100,
 ) -> Resolved[ProducerSettings]:
     values = read(tables("producer", flavour), release, options, where)
     settings: ProducerSettings

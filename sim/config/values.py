@@ -86,7 +86,9 @@ def read(table: Table, release: str, options: Mapping[str, str], where: Where) -
     for option in table.options:
         if option.kind is Kind.MODELLED and option.name not in values.values:
             default = option.default_in(release)
-            values.values[option.name] = None if default is None else _parsed(table, option, option.name, default, where)
+            values.values[option.name] = (
+                None if default is None else _parsed(table, option, option.name, default, where)
+            )
     return values
 
 

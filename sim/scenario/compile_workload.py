@@ -1,0 +1,113 @@
+"""Workloads of a producer as plan values: topic numbers, times, explicit sends in time order."""
+
+from __future__ import annotations
+
+from sim.errors import InputError
+from sim.plan import Workload as WorkloadPlan
+from sim.protocol.settings import JavaProducerSettings, LibrdkafkaProducerSettings
+from sim.scenario.model import Keys, Producer, Scenario, Workload
+from sim.scenario.names import Names
+from sim.scenario.tree import Path
+from sim.wording import did_you_mean, listed, shown
+
+__all__ = ["compile_workloads"]
+
+MOST_SENDS = 50_000_000
+
+Settings = JavaProducerSettings | LibrdkafkaProducerSettings
+
+
+def compile_workloads(
+    scenario: Scenario, names: Names, name: str, producer: Producer, settings: Settings
+) -> tuple[WorkloadPlan, ...]:
+    """All workloads of one producer; a partitioner that korder does not know needs explicit partitions."""
+    plans = []
+    for index, workload in enumerate(producer.workload):
+        path = _path(scenario, name, index)
+        plan = _workload(scenario, names, workload, path)
+        unchosen = plan.partition_index is None and any(
+            send[2] is None for send in plan.explicit or ((0, None, None, None),)
+        )
+        if isinstance(settings, JavaProducerSettings) and settings.partitioner == "custom" and unchosen:
+            rule = "partitioner.class is a class that korder does not know, so records must name their partition"
+            raise InputError(scenario._origin.place(path), rule, "write partition: N, or remove partitioner.class")
+        plans.append(plan)
+    _refuse_repeated_values(scenario, name, producer)
+    return tuple(plans)
+
+
+def _path(scenario: Scenario, name: str, index: int) -> Path:
+    """A single workload is written without a list."""
+    listed_path = ("producers", name, "workload", index)
+    return listed_path if listed_path in scenario._origin.lines else listed_path[:-1]
+
+
+def _workload(scenario: Scenario, names: Names, workload: Workload, path: Path) -> WorkloadPlan:
+    def refuse(key: tuple[str | int, ...], rule: str, way_out: str) -> InputError:
+        return InputError(scenario._origin.place((*path, *key)), rule, way_out)
+
+    topics = list(scenario.topics)
+    if workload.topic not in scenario.topics:
+        guess = did_you_mean(workload.topic, topics) or f"the topics are {listed(topics)}"
+        raise refuse(("topic",), f"{shown(workload.topic)} is not a topic of the scenario", guess)
+    partitions = scenario.topics[workload.topic].partitions
+    if workload.partition is not None and workload.partition >= partitions:
+        rule = f"{workload.topic} has {partitions} partitions, numbered from 0, and no {workload.partition}"
+        raise refuse(("partition",), rule, f"use 0 to {partitions - 1}")
+    start, stop = workload.start or 0, workload.stop if workload.stop is not None else scenario.run
+    for key, moment in (("start", start), ("stop", stop)):
+        if moment > scenario.run:
+            raise refuse((key,), f"{key} is after the end of run", "lengthen run, or use an earlier time")
+    explicit = _sends(scenario, workload, partitions, path)
+    rate = workload.rate or 0
+    offered = rate * (stop - start) / 1_000_000 * (workload.burst_size or 1)
+    if min(offered, workload.count or offered) > MOST_SENDS:
+        rule = f"about {int(offered)} sends are above the limit of {MOST_SENDS}"
+        raise refuse(("rate",), rule, "lower the rate, shorten run, or give a count")
+    keys = workload.keys if isinstance(workload.keys, Keys) else None
+    return WorkloadPlan(
+        topic=topics.index(workload.topic),
+        arrivals="explicit" if explicit else (workload.arrivals or "constant"),
+        rate_per_s=float(rate),
+        burst_size=workload.burst_size or 0,
+        start_us=start,
+        stop_us=stop,
+        count=workload.count,
+        explicit=explicit,
+        key_count=(keys.count or len(keys.names or ())) if keys else 0,
+        key_names=tuple(keys.names or ()) if keys else (),
+        key_skew=keys.skew if keys else "uniform",
+        partition_index=workload.partition,
+        value_bytes=(workload.value_bytes[0], workload.value_bytes[1]),
+    )
+
+
+def _sends(
+    scenario: Scenario, workload: Workload, partitions: int, path: Path
+) -> tuple[tuple[int, str | None, int | None, str | None], ...]:
+    """Explicit sends by time; equal times keep the order of the file. Times count from the workload's start."""
+    found = []
+    for index, send in enumerate(workload.sends or ()):
+        partition = send.partition if send.partition is not None else workload.partition
+        at = send.at + (workload.start or 0)
+        if partition is not None and partition >= partitions:
+            rule = f"{workload.topic} has {partitions} partitions, numbered from 0, and no {partition}"
+            place = scenario._origin.place((*path, "sends", index, "partition"))
+            raise InputError(place, rule, f"use 0 to {partitions - 1}")
+        if at >= scenario.run:
+            place = scenario._origin.place((*path, "sends", index, "at"))
+            raise InputError(place, "the send is not before the end of run", "lengthen run, or send earlier")
+        found.append((at, send.key, partition, send.value))
+    return tuple(sorted(found, key=lambda send: send[0]))
+
+
+def _refuse_repeated_values(scenario: Scenario, name: str, producer: Producer) -> None:
+    """A value names its record, in faults and in reports."""
+    seen: set[str] = set()
+    for index, workload in enumerate(producer.workload):
+        for number, send in enumerate(workload.sends or ()):
+            if send.value is not None and send.value in seen:
+                place = scenario._origin.place((*_path(scenario, name, index), "sends", number, "value"))
+                raise InputError(place, f"{shown(send.value)} is sent twice", "give every record its own value")
+            seen.add(send.value or "")
+            seen.discard("")

@@ -1,0 +1,74 @@
+"""The whole scenario with every setting resolved, in plain JSON types: what digest and header of a trace are made of.
+
+``about`` (title, question, answer, expectations, seeds), ``options``, ``notes`` and ``source`` say where a run comes
+from and change nothing in it; :func:`digest_part` leaves them out. All the rest decides the run. Keys come in one order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from sim.plan import Action, MessageFault, Plan
+from sim.scenario.model import Scenario
+
+__all__ = ["digest_part", "resolved", "source"]
+
+FORMAT = 1
+NOT_DIGESTED = ("about", "options", "notes", "source")
+
+
+def resolved(
+    scenario: Scenario,
+    plan: Plan,
+    actions: tuple[Action, ...],
+    message_faults: tuple[MessageFault, ...],
+    notes: dict[str, tuple[str, ...]],
+    options: dict[str, dict[str, str]],
+) -> Plan:
+    """*plan* with its faults and its canonical form."""
+    whole = replace(plan, actions=actions, message_faults=message_faults)
+    form = {
+        field.name: _plain(getattr(whole, field.name))
+        for field in fields(Plan)
+        if field.name not in ("resolved", "title")
+    }
+    for producer in form["producers"]:
+        producer.pop("options")  # the settings say what they come to
+    for reader in form["readers"]:
+        reader.pop("options")
+    told = source(scenario)
+    about = {key: told[key] for key in ("title", "question", "answer", "seeds", "expect") if key in told}
+    return replace(
+        whole,
+        resolved={
+            "format": FORMAT,
+            **form,
+            "about": about,
+            "options": {place: dict(sorted(texts.items())) for place, texts in options.items()},
+            "notes": {place: list(lines) for place, lines in notes.items()},
+            "source": told,
+        },
+    )
+
+
+def digest_part(form: Any) -> dict[str, Any]:
+    """What of the canonical form decides a run."""
+    return {key: value for key, value in form.items() if key not in NOT_DIGESTED}
+
+
+def source(scenario: Scenario) -> dict[str, Any]:
+    """The scenario as its file could be written: option files read in, quantities with their units."""
+    data: dict[str, Any] = scenario.model_dump(mode="python", by_alias=True, exclude_unset=True)
+    return data
+
+
+def _plain(value: Any) -> Any:
+    """JSON types; a dataclass is a mapping of its fields in order."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    return value
