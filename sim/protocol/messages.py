@@ -150,6 +150,7 @@ class ListOffsetsResponse:
 class BrokerRegistrationRequest:
     broker: int
     incarnation: int
+    previous_epoch: int = -1  # broker epoch in the clean shutdown file, -1: it was not stopped cleanly
 
 
 @dataclass(slots=True)
@@ -209,3 +210,4 @@ class MetadataUpdate:
     partitions: tuple[PartitionState, ...]  # changed
     brokers: dict[int, tuple[int, bool, bool]]  # every registered broker: epoch, fenced, in controlled shutdown
     topics: dict[int, tuple[int, ...]]  # topic -> its partitions by index, where changed
+    rows: dict[int, int] = field(default_factory=dict)  # partition -> row of the decision; for the trace only

@@ -69,6 +69,10 @@ class Port(Protocol):
         called here. The other side gets ``on_disconnected`` behind all that was sent before."""
         ...
 
+    def stopped(self) -> None:
+        """The process has ended by itself, cleanly (a broker after its controlled shutdown): nothing is called after."""
+        ...
+
 
 class Role(Protocol):
     """What a host drives. ``now_us`` is integer microseconds since the start of the run."""

@@ -1,0 +1,107 @@
+"""Connections that clients and followers opened to a broker: one request at a time from each.
+
+Laws: requests of a connection begin in the order in which they were sent; one begins only after the response of the one
+before has been handed to the network; responses leave in the same order.
+
+A request that waits behind another is in the socket's buffer: the broker has not seen it. When the client goes away,
+the broker notices only as it reads on; how many of the buffered requests it still runs is drawn (``broker:NET-13``).
+Rules: ``broker:NET-1`` to ``NET-16``.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from sim.protocol.messages import ProduceRequest
+from sim.protocol.port import Connection, Port
+
+__all__ = ["Channel", "Channels"]
+
+
+class Channel:
+    """One accepted connection."""
+
+    __slots__ = ("active_us", "allowed", "buffer", "busy", "conn", "gone", "watched_us")
+
+    def __init__(self, conn: Connection) -> None:
+        self.conn = conn
+        self.busy = False  # muted: a request runs or waits for its response
+        self.buffer: deque[tuple[object, int]] = deque()  # requests not yet read, each with its cause
+        self.gone = False  # the other side has closed
+        self.allowed = 0  # then: how many more requests that want a response are run
+        self.active_us = 0  # last time that bytes moved
+        self.watched_us = -1  # since when its idleness is watched
+
+
+def _wants_response(message: object) -> bool:
+    return not (isinstance(message, ProduceRequest) and message.acks == 0)
+
+
+class Channels:
+    """All accepted connections of one broker."""
+
+    __slots__ = ("_port", "by_number", "ready")
+
+    def __init__(self, port: Port) -> None:
+        self._port = port
+        self.by_number: dict[int, Channel] = {}
+        self.ready: deque[Channel] = deque()  # free to go on with what they have buffered; first come, first served
+
+    def arrived(self, conn: Connection, message: object, now_us: int) -> Channel | None:
+        """A request came in; its channel if it can run now, None if it waits its turn."""
+        channel = self.by_number.get(conn.number)
+        if channel is None:
+            channel = self.by_number[conn.number] = Channel(conn)
+        if channel.busy or channel.buffer:
+            channel.buffer.append((message, self._port.cause))
+            return None
+        channel.busy = True
+        channel.active_us = now_us
+        return channel
+
+    def free(self, channel: Channel, now_us: int) -> None:
+        """The response was handed over (or none is due): the next request may be read."""
+        channel.busy = False
+        channel.active_us = now_us
+        if channel.buffer:
+            self.ready.append(channel)
+        elif channel.gone:
+            self.by_number.pop(channel.conn.number, None)
+
+    def next_request(self, channel: Channel, now_us: int) -> object | None:
+        """Take the next buffered request of a channel that became ready; None if it has nothing (more) to run."""
+        if channel.busy or not channel.buffer:
+            return None
+        message, cause = channel.buffer.popleft()
+        if channel.gone and _wants_response(message):
+            if channel.allowed == 0:
+                self.drop(channel)
+                return None
+            channel.allowed -= 1
+        channel.busy = True
+        channel.active_us = now_us
+        self._port.cause = cause
+        return message
+
+    def left(self, conn: Connection) -> None:
+        """The client has gone; this arrives behind everything that it sent (broker:NET-12, NET-13)."""
+        channel = self.by_number.get(conn.number)
+        if channel is None or channel.gone:
+            return
+        channel.gone = True
+        wanting = sum(1 for message, _ in channel.buffer if _wants_response(message))
+        if wanting:
+            channel.allowed = self._port.draw("net13") * (wanting + 1) >> 32
+        if not channel.busy and not channel.buffer:
+            del self.by_number[conn.number]
+
+    def drop(self, channel: Channel) -> None:
+        """Forget the connection and what it has buffered; a running request goes on without it (broker:NET-14)."""
+        channel.buffer.clear()
+        channel.gone, channel.allowed = True, 0
+        self.by_number.pop(channel.conn.number, None)
+
+    def close(self, channel: Channel) -> None:
+        """Close from this side: the pipelined tail dies with it (broker:NET-15, NET-16)."""
+        self.drop(channel)
+        self._port.close(channel.conn)

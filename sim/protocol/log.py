@@ -1,0 +1,285 @@
+"""One replica's copy of one partition: batches in offset order, the marks on it, and what is derived from it.
+
+Laws, re-checked by :meth:`Log.check`:
+
+- offsets are dense: a batch starts where the one before it ended;
+- ``start <= high_watermark <= end`` and ``flushed <= end``;
+- leader epochs never decrease along the log.
+
+That a committed record survives is *not* a law here: an unclean election may truncate below the high watermark.
+
+Marks are exclusive, as in Kafka: each is the first offset that it does not cover. Batches are never copied; replicas
+share them. Pure: no clock, no randomness, no I/O.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass, field
+
+from sim.errors import LawBroken
+from sim.protocol.leader_epochs import LeaderEpochs
+from sim.protocol.messages import RecordBatch
+from sim.protocol.producer_state import ProducerStates, Snapshot
+from sim.protocol.settings import TopicSettings
+
+__all__ = ["DurableLog", "Log"]
+
+_NEVER = 1 << 61
+
+
+@dataclass(slots=True)
+class _Segment:
+    base: int
+    size_bytes: int = 0
+    max_timestamp_us: int = 0
+
+
+@dataclass(slots=True)
+class DurableLog:
+    """What of a replica's log is on its disk after a crash or a clean stop."""
+
+    bases: list[int] = field(default_factory=list)
+    batches: list[RecordBatch] = field(default_factory=list)
+    epochs: list[int] = field(default_factory=list)
+    start: int = 0
+    cache: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))  # leader epochs and their starts
+    producers: Snapshot = field(default_factory=dict)
+    high_watermark: int = 0  # as last checkpointed
+    lost_from: int = -1  # first offset that went with the pages that were not flushed, -1 nothing did
+
+
+class Log:
+    """The log of one partition on one broker."""
+
+    __slots__ = (
+        "_flushes", "_last_flush_us", "_segment", "_segments", "_snapshots", "bases", "batches", "end", "epochs",
+        "flushed", "high_watermark", "last_epoch", "leader_epochs", "partition", "producers", "settings", "start",
+    )  # fmt: skip
+
+    def __init__(self, partition: int, settings: TopicSettings) -> None:
+        self.partition, self.settings = partition, settings
+        self.bases: list[int] = []
+        self.batches: list[RecordBatch] = []
+        self.epochs: list[int] = []  # leader epoch of each batch
+        self.start = self.end = self.high_watermark = self.flushed = 0
+        self.leader_epochs = LeaderEpochs()
+        self.last_epoch = -1  # leader_epochs.latest, kept at hand
+        self.producers = ProducerStates()
+        self._snapshots: list[tuple[int, Snapshot]] = []
+        self._segment = _Segment(0)
+        self._segments = [self._segment]
+        self._flushes = settings.flush_messages < _NEVER or settings.flush_us < _NEVER
+        self._last_flush_us = 0
+
+    # --- writing ------------------------------------------------------------------------------------------------------
+    def append(self, batch: RecordBatch, leader_epoch: int, now_us: int) -> int:
+        """Give *batch* the next offsets and keep it; return its base offset. Checks are the caller's."""
+        base = self.end
+        self.bases.append(base)
+        self.batches.append(batch)
+        self.epochs.append(leader_epoch)
+        if leader_epoch != self.last_epoch:
+            self.assign_epoch(leader_epoch)
+        if self._flushes:
+            self._flush_by_time(now_us)
+        self.end = base + batch.hi - batch.lo
+        timestamp_us = now_us if self.settings.log_append_time else batch.max_timestamp_us
+        if batch.pid >= 0:
+            self.producers.store(batch, base, timestamp_us)
+        segment = self._segment
+        segment.size_bytes += batch.size_bytes
+        if timestamp_us > segment.max_timestamp_us:
+            segment.max_timestamp_us = timestamp_us
+        if segment.size_bytes > self.settings.segment_bytes:
+            self._roll()
+        if self._flushes and self.end - self.flushed >= self.settings.flush_messages:
+            self.flushed, self._last_flush_us = self.end, now_us
+        return base
+
+    def assign_epoch(self, leader_epoch: int) -> None:
+        """From the log's end on, records are of this epoch."""
+        if leader_epoch != self.last_epoch:
+            # The batch that brings a new epoch is already in the lists; `end` still names its base.
+            self.leader_epochs.assign(leader_epoch, self.end)
+            self.last_epoch = self.leader_epochs.latest
+
+    def _roll(self) -> None:
+        """A full segment is closed: it is flushed, and a snapshot of producers taken (broker:APP-27)."""
+        self.flushed = self.end
+        self._snapshots.append((self.end, self.producers.snapshot()))
+        self._segment = _Segment(self.end)
+        self._segments.append(self._segment)
+
+    def _flush_by_time(self, now_us: int) -> None:
+        """What a flush at its time would have reached, computed when next needed: no timer of its own."""
+        late_us = now_us - self._last_flush_us
+        if late_us >= self.settings.flush_us:
+            self.flushed = self.end
+            self._last_flush_us = now_us - late_us % self.settings.flush_us
+
+    # --- reading ------------------------------------------------------------------------------------------------------
+    def read(self, offset: int, upto: int, max_bytes: int) -> tuple[int, int]:
+        """Positions ``i..j`` of the batches from *offset* on that begin below *upto*; the first is returned whole
+        even where it is larger than *max_bytes*. The caller has checked the range."""
+        bases, batches = self.bases, self.batches
+        if offset >= upto or not bases:
+            return 0, 0
+        i = len(bases) - 1
+        if bases[i] > offset:
+            i = bisect_right(bases, offset) - 1
+        j = len(bases) if upto >= self.end else bisect_left(bases, upto)
+        if j - i > 1:
+            room = max_bytes - batches[i].size_bytes
+            for k in range(i + 1, j):
+                room -= batches[k].size_bytes
+                if room < 0:
+                    return i, k
+        return i, j
+
+    def bytes_between(self, offset: int, upto: int, enough: int) -> int:
+        """Size of what a read would return, counted until it is *enough*."""
+        i, j = self.read(offset, upto, 1 << 60)
+        total = 0
+        for k in range(i, j):
+            total += self.batches[k].size_bytes
+            if total >= enough:
+                break
+        return total
+
+    # --- truncating ---------------------------------------------------------------------------------------------------
+    def truncate_to(self, offset: int) -> int:
+        """Remove everything at and above *offset* (whole batches); return how many records went (broker:APP-29)."""
+        if offset >= self.end:
+            return 0
+        keep = bisect_left(self.bases, offset)
+        if keep and self.bases[keep - 1] + self.batches[keep - 1].count > offset:
+            keep -= 1
+        before, self.end = self.end, max(self.start, self.bases[keep] if keep < len(self.bases) else offset)
+        del self.bases[keep:], self.batches[keep:], self.epochs[keep:]
+        self.high_watermark = min(self.high_watermark, self.end)
+        self.flushed = min(self.flushed, self.end)
+        self.leader_epochs.truncate_from_end(self.end)
+        self.last_epoch = self.leader_epochs.latest
+        self._drop_segments_from(self.end)
+        self._rebuild_producers()
+        return before - self.end
+
+    def restart_at(self, offset: int) -> int:
+        """Full truncation: the leader's log begins above all that is here (broker:REP-23)."""
+        gone = self.end - self.start
+        self.bases, self.batches, self.epochs = [], [], []
+        self.start = self.end = self.high_watermark = self.flushed = offset
+        self.leader_epochs, self.last_epoch = LeaderEpochs(), -1
+        self.producers, self._snapshots = ProducerStates(), []
+        self._segment = _Segment(offset)
+        self._segments = [self._segment]
+        return gone
+
+    def _drop_segments_from(self, offset: int) -> None:
+        while len(self._segments) > 1 and self._segments[-1].base > offset:
+            self._segments.pop()
+        self._segment = self._segments[-1]
+        first = bisect_left(self.bases, self._segment.base)
+        self._segment.size_bytes = sum(batch.size_bytes for batch in self.batches[first:])
+
+    def _rebuild_producers(self) -> None:
+        """From the newest snapshot that is not above the end, then by re-reading the log from there (broker:APP-29)."""
+        self._snapshots = [kept for kept in self._snapshots if self.start < kept[0] <= self.end]
+        start, snapshot = self._snapshots[-1] if self._snapshots else (self.start, {})
+        self.producers.load(snapshot)
+        for i in range(bisect_left(self.bases, start), len(self.bases)):
+            if self.batches[i].pid >= 0:
+                self.producers.store(self.batches[i], self.bases[i], self.batches[i].max_timestamp_us)
+        if not self._snapshots or self._snapshots[-1][0] != self.end:
+            self._snapshots.append((self.end, self.producers.snapshot()))
+
+    @property
+    def snapshot_offsets(self) -> tuple[int, ...]:
+        return tuple(offset for offset, _ in self._snapshots)
+
+    def take_snapshot(self) -> None:
+        self._snapshots.append((self.end, self.producers.snapshot()))
+
+    # --- the front end of the log -------------------------------------------------------------------------------------
+    def raise_start(self, offset: int) -> bool:
+        """The log now begins at *offset*; what lies wholly below goes. True if it moved."""
+        offset = min(offset, self.end)
+        if offset <= self.start:
+            return False
+        self.start = offset
+        gone = max(0, bisect_right(self.bases, offset) - 1)
+        if gone < len(self.bases) and self.bases[gone] + self.batches[gone].count <= offset:
+            gone += 1
+        del self.bases[:gone], self.batches[:gone], self.epochs[:gone]
+        self.high_watermark = max(self.high_watermark, offset)
+        self.leader_epochs.truncate_from_start(offset)
+        while len(self._segments) > 1 and self._segments[1].base <= offset:
+            del self._segments[0]
+        return True
+
+    def retention_start(self, now_us: int) -> int:
+        """Where the log begins once segments past their retention, wholly below the high watermark, are gone."""
+        keep_us, keep_bytes = self.settings.retention_us, self.settings.retention_bytes
+        size = sum(segment.size_bytes for segment in self._segments)
+        start = self.start
+        for segment, following in zip(self._segments, self._segments[1:], strict=False):
+            old = keep_us >= 0 and now_us - segment.max_timestamp_us > keep_us
+            large = keep_bytes >= 0 and size - segment.size_bytes >= keep_bytes
+            if following.base > self.high_watermark or not (old or large):
+                break
+            size -= segment.size_bytes
+            start = following.base
+        return start
+
+    # --- death and return ---------------------------------------------------------------------------------------------
+    def survive(self, lossy: bool, now_us: int, high_watermark: int) -> DurableLog:
+        """What a crash leaves on disk; *lossy*: pages that were not flushed are gone with the host (broker:FAIL-17)."""
+        lost_from = -1
+        if lossy:
+            if self._flushes:
+                self._flush_by_time(now_us)
+            if self.flushed < self.end:
+                self.truncate_to(max(self.flushed, self.start))
+                lost_from = self.end
+        cache = (list(self.leader_epochs.epochs), list(self.leader_epochs.starts))
+        producers = self.producers.snapshot()
+        return DurableLog(
+            self.bases, self.batches, self.epochs, self.start, cache, producers, high_watermark, lost_from
+        )
+
+    @classmethod
+    def recover(cls, partition: int, settings: TopicSettings, kept: DurableLog) -> Log:
+        """The log as a restarted broker loads it: one remembered batch per producer (broker:APP-28)."""
+        log = cls(partition, settings)
+        log.bases, log.batches, log.epochs, log.start = kept.bases, kept.batches, kept.epochs, kept.start
+        log.end = kept.bases[-1] + kept.batches[-1].count if kept.bases else kept.start
+        log.flushed = log.end  # recovery writes what it has re-read
+        log.leader_epochs.epochs, log.leader_epochs.starts = list(kept.cache[0]), list(kept.cache[1])
+        log.leader_epochs.truncate_from_end(log.end)
+        log.last_epoch = log.leader_epochs.latest
+        log.producers.load(kept.producers)
+        log._snapshots = [(log.end, kept.producers)]
+        log.high_watermark = min(max(kept.high_watermark, log.start), log.end)
+        log._segment.base = log.start
+        log._segment.size_bytes = sum(batch.size_bytes for batch in log.batches)
+        log._segment.max_timestamp_us = max((batch.max_timestamp_us for batch in log.batches), default=0)
+        return log
+
+    # --- laws ---------------------------------------------------------------------------------------------------------
+    def check(self, name: str) -> None:
+        """Raise :class:`LawBroken` if a law of this module does not hold; *name* stands at the head of the message."""
+        expected = self.bases[0] if self.bases else self.end
+        for base, batch in zip(self.bases, self.batches, strict=True):
+            if base != expected or batch.count <= 0:
+                raise LawBroken("dense offsets", f"{name}: a batch begins at {base} where {expected} is next")
+            expected = base + batch.count
+        if expected != self.end:
+            raise LawBroken("dense offsets", f"{name}: the last batch ends at {expected}, the log at {self.end}")
+        if any(later < earlier for earlier, later in zip(self.epochs, self.epochs[1:], strict=False)):
+            raise LawBroken("INV-16", f"{name}: leader epochs decrease along the log: {self.epochs}")
+        if not self.start <= self.high_watermark <= self.end or self.flushed > self.end:
+            raise LawBroken(
+                "INV-20f",
+                f"{name}: start {self.start} <= high watermark {self.high_watermark} <= end {self.end} does not hold",
+            )
