@@ -1,1 +1,1 @@
-"""The ``korder`` command: arguments in, presentation out. What it shows, ``sim`` and ``analysis`` give a notebook too."""
+"""The ``korder`` command: arguments in, presentation out. All that it shows, a notebook can have too."""

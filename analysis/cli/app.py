@@ -78,7 +78,7 @@ def analyze(
 @app.command()
 def schema() -> int:
     """Print the JSON Schema of scenario files, for editors."""
-    from analysis.cli.files_of_scenarios import print_schema
+    from analysis.cli.catalogue import print_schema
 
     return print_schema()
 
@@ -88,7 +88,7 @@ def new(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Write it here; default: stdout.")] = None,
 ) -> int:
     """Write a commented scenario that runs, to start from."""
-    from analysis.cli.files_of_scenarios import write_template
+    from analysis.cli.catalogue import write_template
 
     return write_template(file)
 
@@ -96,6 +96,6 @@ def new(
 @app.command()
 def scenarios(json: Json = False) -> int:
     """List the bundled scenarios, each with its question."""
-    from analysis.cli.files_of_scenarios import list_scenarios
+    from analysis.cli.catalogue import list_scenarios
 
     return list_scenarios(as_json=json)

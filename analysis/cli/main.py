@@ -10,6 +10,7 @@ import os
 import shlex
 import signal
 import sys
+import warnings
 from types import FrameType
 
 from typer.exceptions import TyperException
@@ -25,6 +26,8 @@ INTERRUPTED, TERMINATED, READER_GONE = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
 def main() -> None:
+    if not sys.warnoptions:  # Python's own warnings are for those who write code; `python -W` still shows them
+        warnings.simplefilter("ignore")
     signal.signal(signal.SIGTERM, _terminate)
     sys.exit(status_of(sys.argv[1:]))
 

@@ -1,0 +1,52 @@
+"""``korder schema``, ``new`` and ``scenarios``: what a writer of scenario files needs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from analysis.cli.console import print_json, results
+from analysis.cli.files import must_be_writable, write_text
+from sim.errors import InputError
+
+__all__ = ["list_scenarios", "print_schema", "write_template"]
+
+
+def print_schema() -> int:
+    from sim.scenario import schema_text
+
+    sys.stdout.write(schema_text())
+    return 0
+
+
+def write_template(file: Path | None) -> int:
+    from sim.scenario import template
+
+    if file is None:
+        sys.stdout.write(template())
+        return 0
+    if file.exists() or file.is_symlink():
+        raise InputError(str(file), "exists already", "choose a name that is free, or remove it first")
+    must_be_writable(file.parent)
+    write_text(file, template())
+    print(f"wrote {file}; run it: korder run {file}")
+    return 0
+
+
+def list_scenarios(as_json: bool) -> int:
+    from sim.scenario import bundled, load
+
+    found = {name: load(name) for name in bundled()}
+    if as_json:
+        print_json([
+            {"name": name, "title": one.title, "question": " ".join(one.question.split())}
+            for name, one in found.items()
+        ])  # fmt: skip
+        return 0
+    console = results()
+    for name, one in found.items():
+        console.print(name, style="bold")
+        console.print(f"  {one.title}", soft_wrap=True)
+    console.print()
+    console.print("korder run NAME runs one of them", style="dim")
+    return 0

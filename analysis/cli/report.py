@@ -1,0 +1,133 @@
+"""A verdict as text: from the JSON object that ``--json`` prints, so that a person is told nothing that a program is not.
+
+``tell_*`` print one section each, in the order in which a reader asks: what was run, does it hold, what was found, what
+could not be checked, what was silently changed, how much, and the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from analysis.cli.console import STYLES
+from analysis.cli.wording import witness_words
+
+__all__ = ["plain_table", "tell_answer", "tell_findings", "tell_measures", "tell_notes", "tell_verdict", "verdict_text"]
+
+Told = Mapping[str, Any]
+
+
+def tell_verdict(console: Console, told: Told) -> None:
+    """The expectations with what was seen, then the one word."""
+    expectations: Told = told.get("expectations") or {}
+    if expectations:
+        rows = [
+            (name, str(one["expected"]), verdict_text(one["verdict"]), one.get("why") or "")
+            for name, one in expectations.items()
+        ]
+        console.print(plain_table(("expectation", "expected", "verdict", ""), rows))
+        console.print()
+    line = Text.assemble("verdict: ", verdict_text(told["verdict"]))
+    reasons = told.get("reasons") or []
+    if reasons and not expectations:
+        line.append(f" ({'; '.join(str(reason) for reason in reasons)})")
+    console.print(line, soft_wrap=True)
+    if expectations and told["verdict"] == "undecided":
+        _indented(console, (str(reason) for reason in reasons))
+
+
+def tell_findings(console: Console, findings: Told) -> None:
+    """What was found, each with its first witness; then what was looked for in vain, and what could not be."""
+    seen = {name: one for name, one in findings.items() if one["checked"] and one["count"]}
+    if not seen:
+        console.print("findings: none")
+    else:
+        rows = [(name, one["class"], f"{one['count']:,}", _allowed(one)) for name, one in seen.items()]
+        console.print(plain_table(("finding", "class", "count", "under this configuration"), rows, right=(2,)))
+        console.print()
+        for name, one in seen.items():
+            if one["witnesses"]:
+                _indented(console, [f"{name}: {witness_words(name, one['witnesses'][0])}"])
+    absent = [name for name, one in findings.items() if one["checked"] and not one["count"]]
+    if absent:
+        console.print()
+        console.print(Text(f"looked for and not there: {', '.join(absent)}"))
+    _tell_unchecked(console, findings)
+
+
+def _tell_unchecked(console: Console, findings: Told) -> None:
+    """Names by the reason for which they could not be judged."""
+    reasons: dict[str, list[str]] = {}
+    for name, one in findings.items():
+        if not one["checked"]:
+            reasons.setdefault(str(one.get("why", "")), []).append(name)
+    if reasons:
+        console.print("not checked:")
+        _indented(console, (f"{', '.join(names)}: {why}" for why, names in reasons.items()))
+
+
+def _allowed(finding: Told) -> Text:
+    """Whether the configuration lets it happen, and the option that does."""
+    if finding["class"] == "information" or finding["allowed"] is None:
+        return Text("" if finding["class"] == "information" else "not known")
+    if not finding["allowed"]:
+        return Text("must not happen", style="bold red")
+    by = finding.get("allowed_by")
+    return Text(f"allowed by {by}" if by else "allowed", style="yellow")
+
+
+def tell_measures(console: Console, measures: Told, most: int = 8) -> None:
+    """The streams with something to say, in short; all of it stands in the JSON."""
+    late = {name: one for name, one in measures.items() if one.get("reordered_count") or one.get("duplicates")}
+    if not late:
+        return
+    rows = [
+        (name, f"{one['received_unique']:,}", f"{one['duplicates']:,}", f"{one['reordered_count']:,}",
+         f"{100 * float(one['ratio']):.2f} %", str(one["max_extent"]))
+        for name, one in list(late.items())[:most]
+    ]  # fmt: skip
+    header = ("stream", "records", "later copies", "late", "of records", "farthest behind")
+    console.print()
+    console.print(plain_table(header, rows, right=(1, 2, 3, 4, 5)))
+    if len(late) > most:
+        console.print(f"  and {len(late) - most} more streams")
+
+
+def tell_notes(console: Console, notes: Mapping[str, Iterable[str]]) -> None:
+    """What Kafka's own rules did to the options as written."""
+    lines = [f"{place}: {note}" for place, some in notes.items() for note in some]
+    if lines:
+        console.print()
+        console.print("options that are not what they seem:")
+        _indented(console, lines)
+
+
+def tell_answer(console: Console, answer: str) -> None:
+    if answer:
+        console.print()
+        console.print("what the scenario's author says:")
+        _indented(console, [" ".join(answer.split())])
+
+
+def verdict_text(word: str) -> Text:
+    return Text(word, style=STYLES.get(word, ""))
+
+
+def plain_table(header: Sequence[str], rows: Iterable[Sequence[Any]], right: tuple[int, ...] = ()) -> Table:
+    """Aligned columns without lines, indented as everything below a heading is."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_header=True)
+    for number, name in enumerate(header):
+        table.add_column(name, justify="right" if number in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
+    return table
+
+
+def _indented(console: Console, lines: Iterable[str]) -> None:
+    for line in lines:
+        console.print(Padding(Text(line), (0, 0, 0, 2), expand=False))

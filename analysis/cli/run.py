@@ -1,0 +1,94 @@
+"""``korder run``: one scenario, one seed, and everything that a person wants to know of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.cli.console import print_json, results, steps
+from analysis.cli.files import must_be_writable, staged
+from analysis.cli.verdicts import status_of_verdict
+from sim.scenario import load, with_overrides
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from analysis.verdict import Verdict
+    from sim.scenario import Scenario
+    from sim.trace import Trace
+
+__all__ = ["run_scenario"]
+
+
+def run_scenario(
+    file: str, *, seed: int | None, overrides: list[str], out: Path | None, as_json: bool, check_laws: bool
+) -> int:
+    scenario = with_overrides(load(file), overrides)
+    if out is not None:
+        must_be_writable(out)
+    chosen = scenario.seeds[0] if seed is None else seed
+    console = results()
+    if not as_json:
+        _tell_question(console, file, scenario, chosen, overrides)
+    with steps() as step:
+        step.begin("loading")
+        from analysis.verdict import judge
+        from sim.run import simulate
+
+        step.begin(f"simulating {scenario.title or file} with seed {chosen}")
+        trace = simulate(scenario, chosen, check_laws=check_laws)
+        step.begin(f"judging {trace.send_count:,} records")
+        verdict = judge(trace, scenario.expect)
+        told = _as_json(file, scenario, chosen, trace, verdict)
+        written = [] if out is None else _keep(out, told, trace, verdict, step.begin)
+    if as_json:
+        print_json(told)
+    else:
+        _tell(console, scenario, trace, told, written)
+    return status_of_verdict(verdict.verdict)
+
+
+def _as_json(file: str, scenario: Scenario, seed: int, trace: Trace, verdict: Verdict) -> dict[str, Any]:
+    head = {"scenario": file, "title": scenario.title, "seed": seed, "digest": trace.digest()}
+    return head | verdict.to_json()
+
+
+def _keep(out: Path, told: dict[str, Any], trace: Trace, verdict: Verdict, begin: Any) -> list[str]:
+    """Trace, verdict and figures, together or not at all; their names."""
+    with staged(out) as folder:
+        begin(f"writing to {out}")
+        trace.save(folder)
+        (folder / "verdict.json").write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        begin("drawing figures")
+        from analysis.cli.figures import draw
+
+        draw(folder, trace, verdict)
+        return sorted(path.name for path in folder.iterdir())
+
+
+def _tell_question(console: Console, file: str, scenario: Scenario, seed: int, overrides: list[str]) -> None:
+    console.print(scenario.title or file, style="bold")
+    if scenario.question:
+        console.print(" ".join(scenario.question.split()), style="italic")
+    changed = f", with {', '.join(overrides)}" if overrides else ""
+    console.print(f"{file}, seed {seed}, Kafka {scenario.kafka}{changed}", style="dim")
+    console.print()
+
+
+def _tell(console: Console, scenario: Scenario, trace: Trace, told: dict[str, Any], written: list[str]) -> None:
+    from analysis.cli.report import tell_answer, tell_findings, tell_measures, tell_notes, tell_verdict
+    from analysis.cli.summary import tell_run
+
+    tell_run(console, trace)
+    console.print()
+    tell_verdict(console, told)
+    console.print()
+    tell_findings(console, told["findings"])
+    tell_measures(console, told["measures"])
+    tell_notes(console, (trace.header.get("scenario") or {}).get("notes") or {})
+    tell_answer(console, scenario.answer)
+    console.print()
+    for name in written:
+        console.print(f"wrote {name}")
+    console.print(f"digest {told['digest']}", style="dim")

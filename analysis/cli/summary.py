@@ -1,0 +1,56 @@
+"""What happened in a run, in a few lines: faults as they struck, what became of the records, whether it settled."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.cli.wording import seconds
+from sim.protocol.rows import Kind
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sim.trace import Trace
+
+__all__ = ["fates", "tell_run"]
+
+MOST_FAULTS = 12
+
+
+def tell_run(console: Console, trace: Trace) -> None:
+    _tell_faults(console, trace)
+    sent, told = trace.send_count, fates(trace)
+    words = [f"{count:,} {fate}" for fate, count in told.items() if count]
+    open_ones = sent - sum(told.values())
+    words += [f"{open_ones:,} still open"] if open_ones else []
+    console.print(f"{sent:,} records sent: {', '.join(words)}", soft_wrap=True)
+    simulated = seconds(trace.header["run_us"] + trace.header["settle_us"])
+    if trace.header["settled"]:
+        console.print(f"settled within {simulated} of simulated time")
+    else:
+        why = "; ".join(trace.header.get("unsettled") or []) or "something was still under way"
+        console.print(f"did not settle within {simulated} of simulated time: {why}", style="yellow", soft_wrap=True)
+
+
+def _tell_faults(console: Console, trace: Trace) -> None:
+    """Who was struck when; a role such as "leader of payments-0" is a host only at that moment."""
+    hosts = {int(host["number"]): str(host["name"]) for host in trace.header["hosts"]}
+    faults = trace.header.get("faults") or []
+    rows = np.flatnonzero(trace.events["kind"] == Kind.FAULT)
+    for row in rows[:MOST_FAULTS].tolist():
+        event = trace.row(row)
+        text = str(faults[event["n"]]) if 0 <= event["n"] < len(faults) else "fault"
+        struck = f" -> {hosts[event['host']]}" if event["host"] in hosts else ""
+        console.print(f"at {seconds(event['t_us'])}: {text}{struck}", soft_wrap=True)
+    if len(rows) > MOST_FAULTS:
+        console.print(f"and {len(rows) - MOST_FAULTS:,} more faults")
+
+
+def fates(trace: Trace) -> dict[str, int]:
+    """Records by what the application was told of them."""
+    kind = trace.events["kind"]
+    size = trace.events["hi"].astype(np.int64) - trace.events["lo"]
+    words = {"acknowledged": Kind.ACK, "unknown": Kind.UNKNOWN, "failed": Kind.FAIL, "refused by send()": Kind.REFUSED}
+    return {word: int(size[kind == what].sum()) for word, what in words.items()}
