@@ -268,7 +268,9 @@ class Broker:
     def _follow(self, part: Partition, new: PartitionState, cause: int, now_us: int) -> None:
         was_leading = part.leading
         if part.follow(new):
-            cause = self._port.record(Kind.FOLLOWS, cause=cause, partition=part.number, lep=new.leader_epoch, n=new.leader)
+            cause = self._port.record(
+                Kind.FOLLOWS, cause=cause, partition=part.number, lep=new.leader_epoch, n=new.leader
+            )
             for fetcher in self._fetchers.values():
                 fetcher.remove(part.number)
             if new.leader >= 0:

@@ -1,8 +1,8 @@
-"""The append path of a leader, and what waits for its records to be committed (``broker:APP-1`` to ``APP-14``, ``NET-20``).
+"""The append path of a leader, and what waits for its records to be committed (``broker:APP-1`` to ``APP-14``).
 
-Laws: the first check that fails decides; a refused batch changes nothing; a duplicate changes nothing and is answered with
-the original offset, for acks=all not before that offset is committed; an answer of one partition never overtakes that of
-another in the same request.
+Laws: the first check that fails decides; a refused batch changes nothing; a duplicate changes nothing and is answered
+with the original offset, for acks=all not before that offset is committed; an answer of one partition never overtakes
+that of another in the same request.
 """
 
 from __future__ import annotations

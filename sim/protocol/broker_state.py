@@ -33,8 +33,8 @@ class BrokerState:
     """One broker's possessions. Its parts hold this object and each other, never the role."""
 
     __slots__ = (
-        "applied", "channels", "deadlines", "epoch", "me", "metadata", "partitions", "port", "registry", "rules", "settings",
-        "topic_of", "topic_partitions", "topics",
+        "applied", "channels", "deadlines", "epoch", "me", "metadata", "partitions", "port", "registry", "rules",
+        "settings", "topic_of", "topic_partitions", "topics",
     )  # fmt: skip
 
     def __init__(

@@ -1,7 +1,7 @@
-"""What the controller knows of each broker: registration, session, fence, controlled shutdown (``broker:FAIL-1`` to ``FAIL-6``).
+"""What the controller knows of each broker: registration, session, fence, controlled shutdown.
 
-Laws: only heartbeats keep a session; a broker is fenced when its last contact is longer ago than the session timeout, not
-before; a new incarnation is refused while the session of the old one holds.
+Laws: only heartbeats keep a session; a broker is fenced when its last contact is longer ago than the session timeout,
+not before; a new incarnation is refused while the session of the old one holds (``broker:FAIL-1`` to ``FAIL-6``).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Who leads next: the controller's rules for one partition (``broker:FAIL-10`` to ``FAIL-15``, ``FAIL-27``).
 
 Laws: a leader is in the in-sync set that is committed with it (``broker:INV-1``); an election looks at the order of the
-assignment, never at the length of a log; a leader that is still valid stays, unless the preferred one is asked for; every
-change of leader, to none as well, raises the leader epoch by one, and every change at all the partition epoch by one.
+assignment, never at the length of a log; a leader that is still valid stays, unless the preferred one is asked for;
+every change of leader, to none as well, raises the leader epoch by one, and every change at all the partition epoch.
 
 Pure functions from one :class:`PartitionState` to the next.
 """

@@ -1,8 +1,8 @@
-"""The follower's side of replication: one loop per broker that it follows (``broker:REP-17`` to ``REP-23``, ``REP-33`` to ``REP-36``).
+"""The follower's side of replication: one loop per broker that it follows (``broker:REP-17`` to ``REP-23``).
 
-One fetch is on its way at a time, for all partitions that are ready. Laws: an answer is used only if the partition is still
-followed in the epoch, and at the offset, that was asked for; a follower appends only at its log's end; only followers
-truncate, and only where the leader's and its own epochs part.
+One fetch is on its way at a time, for all partitions that are ready. Laws: an answer is used only if the partition is
+still followed in the epoch, and at the offset, that was asked for; a follower appends only at its log's end; only
+followers truncate, and only where the leader's and its own epochs part (``broker:REP-33`` to ``REP-36``).
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Fetcher:
     """The fetch loop towards one source broker. ``partitions`` are in the order in which they were added."""
 
     __slots__ = (
-        "_busy_since_us", "_cause", "_readable", "_ready_at_us", "_state", "_watching", "conn", "connected", "in_flight",
-        "partitions", "source",
+        "_busy_since_us", "_cause", "_readable", "_ready_at_us", "_state", "_watching", "conn", "connected",
+        "in_flight", "partitions", "source",
     )  # fmt: skip
 
     def __init__(self, state: BrokerState, source: int, readable: Callable[[Partition, int, int], None]) -> None:

@@ -70,7 +70,7 @@ class Port(Protocol):
         ...
 
     def stopped(self) -> None:
-        """The process has ended by itself, cleanly (a broker after its controlled shutdown): nothing is called after."""
+        """The process has ended by itself, cleanly (a broker after its controlled shutdown)."""
         ...
 
 

@@ -73,8 +73,8 @@ class Partition:
 
     __slots__ = (
         "_alone", "_lag_us", "_me", "_registry", "_rules", "appended_row", "epoch_start", "followers", "gated", "isr",
-        "leader", "leader_epoch", "leading", "log", "maximal", "min_isr", "number", "partition_epoch", "pending", "readers",
-        "replicas", "settings", "views", "waiting",
+        "leader", "leader_epoch", "leading", "log", "maximal", "min_isr", "number", "partition_epoch", "pending",
+        "readers", "replicas", "settings", "views", "waiting",
     )  # fmt: skip
 
     def __init__(

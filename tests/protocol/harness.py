@@ -1,7 +1,7 @@
 """A cluster of real roles on an untimed network: the test says who is cut off, who dies, and how far time goes.
 
-Messages lie on their connections until they are delivered; a link that is cut keeps them (and loses nothing). ``settle``
-delivers everything deliverable without letting time pass, ``run_until`` also rings alarms in their order.
+Messages lie on their connections until they are delivered; a link that is cut keeps them (and loses nothing).
+``settle`` delivers everything deliverable without letting time pass, ``run_until`` also rings alarms in their order.
 """
 
 from __future__ import annotations
@@ -293,7 +293,8 @@ class Batches:
     def next(self, count: int = 1, **changes: int) -> RecordBatch:
         seq = self.sent if self.pid >= 0 else -1
         columns: dict[str, int] = {
-            "pid": self.pid, "epoch": self.epoch if self.pid >= 0 else -1, "seq": seq, "size_bytes": 100 * count, **changes,
+            "pid": self.pid, "epoch": self.epoch if self.pid >= 0 else -1, "seq": seq, "size_bytes": 100 * count,
+            **changes,
         }  # fmt: skip
         batch = RecordBatch(self.prod, self.partition, self.sent, self.sent + count, **columns)
         self.sent += count
@@ -301,7 +302,9 @@ class Batches:
         return batch
 
 
-def batch_of(seq: int, count: int = 1, *, pid: int = 1, epoch: int = 0, partition: int = 0, **changes: int) -> RecordBatch:
+def batch_of(
+    seq: int, count: int = 1, *, pid: int = 1, epoch: int = 0, partition: int = 0, **changes: int
+) -> RecordBatch:
     """A batch by its sequence range: the lane position is the sequence."""
     columns = {"size_bytes": 100 * count, **changes}
     return RecordBatch(0, partition, seq, seq + count, pid=pid, epoch=epoch, seq=seq, **columns)
@@ -347,7 +350,7 @@ class Cluster(Net):
         self.roles[broker] = role
         return role
 
-    # --- looking --------------------------------------------------------------------------------------------------------
+    # --- looking ------------------------------------------------------------------------------------------------------
     def broker(self, number: int) -> Broker:
         role = self.roles[number]
         assert isinstance(role, Broker)
@@ -374,7 +377,7 @@ class Cluster(Net):
         found = [row for row in self.rows if row.kind is kind]
         return [row for row in found if all(getattr(row, name) == value for name, value in columns.items())]
 
-    # --- doing ----------------------------------------------------------------------------------------------------------
+    # --- doing --------------------------------------------------------------------------------------------------------
     def client(self, broker: int, host: int | None = None) -> Session:
         number = host or CLIENT + sum(1 for known in self.roles if known >= CLIENT)
         if number not in self.roles:
