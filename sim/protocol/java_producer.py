@@ -164,21 +164,20 @@ class JavaProducer:
     # --- readiness -----------------------------------------------------------------------------------------------------
     def _send_data(self, now_us: int) -> int:
         """``Sender.sendProducerData``. Returns when it should run again by itself."""
-        ready, wake_us = self._ready(now_us)
-        requests: list[tuple[JavaNode, list[ProducerBatch]]] = []
-        for node in ready:
-            if self.network.ready(node, now_us):
-                batches = self._drain(node, now_us)
-                if batches:
-                    requests.append((node, batches))
-        if now_us >= self._expiry_us or self.intake.next_created_us < FOREVER:
-            self._expire(now_us)
-        for node, batches in requests:
-            self._send(node, batches, now_us)
-        if requests:
-            # A drained queue may hold more than one request could take, or a next call to wait for.
-            wake_us = min(wake_us, self._ready(now_us)[1])
-        return min(wake_us, self._expiry_us)
+        while True:
+            ready, wake_us = self._ready(now_us)
+            requests: list[tuple[JavaNode, list[ProducerBatch]]] = []
+            for node in ready:
+                if self.network.ready(node, now_us):
+                    batches = self._drain(node, now_us)
+                    if batches:
+                        requests.append((node, batches))
+            if now_us >= self._expiry_us or self.intake.next_created_us < FOREVER:
+                self._expire(now_us)
+            for node, batches in requests:
+                self._send(node, batches, now_us)
+            if not requests:  # else Kafka polls without waiting and comes round again
+                return min(wake_us, self._expiry_us)
 
     def _ready(self, now_us: int) -> tuple[list[JavaNode], int]:
         """Leaders with something sendable, and the time at which a waiting queue becomes sendable."""
@@ -217,7 +216,7 @@ class JavaProducer:
     def _arrival_us(self, queue: PartitionQueue) -> int:
         """When the next, still future, record of an empty queue would be sendable."""
         lane = queue.lane
-        if lane.taken >= lane.length:
+        if lane.taken >= lane.length or self.intake.blocked is not None:
             return FOREVER
         at = lane.taken
         return min(lane.created_us(at) + self.settings.linger_us, self._full_us(queue, at))
@@ -225,7 +224,7 @@ class JavaProducer:
     def _full_us(self, queue: PartitionQueue, lo: int) -> int:
         """When the batch that begins at *lo* will be full, as far as the lane's future tells."""
         lane = queue.lane
-        if self.settings.linger_us == 0 or lo >= lane.length:
+        if self.settings.linger_us == 0 or self.intake.blocked is not None:
             return FOREVER
         hi = lane.room_until(lo, self.settings.batch_size_bytes - BATCH_OVERHEAD_BYTES, lane.length)
         return lane.times[hi] if hi < lane.length else FOREVER

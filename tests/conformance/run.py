@@ -1,0 +1,39 @@
+"""``make conformance [CELLS=FILE]``: simulate recorded runs of real Kafka and say where the simulator differs.
+
+One line a run, last line ``N of M agree``; exit status 1 if not all agree.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from sim.errors import InputError, LawBroken
+from tests.conformance.cells import difference, play, read_cells
+
+RECORDED = Path(__file__).with_name("producer.json")
+
+
+def main(arguments: list[str]) -> int:
+    path = Path(arguments[0]) if arguments else RECORDED
+    try:
+        cells = read_cells(path)
+    except (OSError, ValueError) as error:
+        print(f"{path}: not a list of recorded runs: {error}", file=sys.stderr)
+        return 2
+    agreeing = 0
+    for cell in cells:
+        try:
+            found = difference(cell, play(cell))
+        except (InputError, LawBroken) as error:
+            found = " ".join(str(error).split())
+        agreeing += found is None
+        print(f"{cell['id']:<24} {cell['client']:<11} {'agrees' if found is None else found}", flush=True)
+    print(f"{agreeing} of {len(cells)} agree")
+    return 0 if agreeing == len(cells) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
