@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["Wrong", "did_you_mean", "listed", "shown"]
+__all__ = ["Wrong", "did_you_mean", "listed", "one_line", "shown"]
 
 _LONGEST = 60  # characters of a value that are repeated in a message
 
@@ -35,8 +35,14 @@ def shown(value: object) -> str:
         return "a mapping"
     if isinstance(value, list):
         return "a list"
-    text = repr(str(value)) if isinstance(value, str) else str(value)
+    text = one_line(f"'{value}'" if isinstance(value, str) else str(value))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+def one_line(text: str, longest: int = 200) -> str:
+    """*text* without line breaks and other characters that do not print as themselves."""
+    plain = text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text[:longest])
+    return plain if len(plain) <= longest else f"{plain[:longest]}..."
 
 
 def listed(words: Iterable[str], most: int = 12) -> str:

@@ -9,12 +9,14 @@ from sim.config.option import Option, accepted, modelled, refused
 from sim.config.values import Value, Values
 
 __all__ = [
-    "CLIENT_PREFIXES", "JAVA_CLIENT", "JAVA_NAMES", "LIBRDKAFKA_CLIENT", "LIBRDKAFKA_NAMES", "reconnect_cap", "retry_cap",
+    "CLIENT_PREFIXES", "JAVA_CLIENT", "JAVA_NAMES", "LIBRDKAFKA_CLIENT", "LIBRDKAFKA_NAMES", "reconnect_cap",
+    "retry_cap",
 ]  # fmt: skip
 
 # Credentials, serializers of schema registries: families with names that korder need not know.
 CLIENT_PREFIXES = (
-    "ssl.", "sasl.", "security.", "schema.registry.", "basic.auth.", "bearer.auth.", "confluent.", "metrics.", "auto.register.",
+    "ssl.", "sasl.", "security.", "schema.registry.", "basic.auth.", "bearer.auth.", "confluent.", "metrics.",
+    "auto.register.",
     "specific.avro.", "key.subject.name.", "value.subject.name.", "apicurio.",
 )  # fmt: skip
 
@@ -35,11 +37,14 @@ LIBRDKAFKA_CLIENT: list[Option] = [
     *accepted("metadata.broker.list bootstrap.servers client.id client.rack client.dns.lookup builtin.features"),
     *accepted("client.software.name client.software.version broker.address.family plugin.library.paths"),
     *accepted("security.protocol ssl_key ssl_certificate ssl_ca ssl_engine_callback_data debug log_level log.queue"),
-    *accepted("https.ca.location https.ca.pem enable.ssl.certificate.verification enable.sasl.oauthbearer.unsecure.jwt"),
+    *accepted("https.ca.location https.ca.pem enable.ssl.certificate.verification"),
+    *accepted("enable.sasl.oauthbearer.unsecure.jwt", "boolean"),
     *accepted("log.thread.name log.connection.close statistics.interval.ms enabled_events enable.metrics.push"),
-    *accepted("error_cb throttle_cb stats_cb log_cb background_event_cb socket_cb connect_cb closesocket_cb", "callback"),
-    *accepted("open_cb resolve_cb opaque oauthbearer_token_refresh_cb default_topic_conf", "callback"),
-    *accepted("message.copy.max.bytes receive.message.max.bytes socket.send.buffer.bytes socket.receive.buffer.bytes", "int"),
+    *accepted("error_cb throttle_cb stats_cb log_cb background_event_cb", "callback"),
+    *accepted("socket_cb connect_cb closesocket_cb open_cb resolve_cb opaque", "callback"),
+    *accepted("oauthbearer_token_refresh_cb default_topic_conf", "callback"),
+    *accepted("message.copy.max.bytes receive.message.max.bytes", "int"),
+    *accepted("socket.send.buffer.bytes socket.receive.buffer.bytes", "int"),
     *accepted("socket.keepalive.enable socket.nagle.disable internal.termination.signal broker.address.ttl"),
     *accepted("socket.blocking.max.ms topic.metadata.refresh.fast.cnt topic.metadata.refresh.sparse"),
     *accepted("topic.metadata.propagation.max.ms", "int", "every topic of a scenario exists from the start"),
@@ -56,7 +61,9 @@ LIBRDKAFKA_CLIENT: list[Option] = [
     modelled("socket.connection.setup.timeout.ms", "int", "30000", low=1000, high=2**31 - 1),
     modelled("connections.max.idle.ms", "int", "0", low=0, high=2**31 - 1),
     modelled("reconnect.backoff.ms", "int", "100", "reconnect_backoff_us", low=0, high=3_600_000, factor=1000),
-    modelled("reconnect.backoff.max.ms", "int", "10000", "reconnect_backoff_max_us", low=0, high=3_600_000, factor=1000),
+    modelled(
+        "reconnect.backoff.max.ms", "int", "10000", "reconnect_backoff_max_us", low=0, high=3_600_000, factor=1000
+    ),
     modelled("retry.backoff.ms", "int", "100", "retry_backoff_us", low=1, high=300_000, factor=1000),
     modelled("retry.backoff.max.ms", "int", "1000", "retry_backoff_max_us", low=1, high=300_000, factor=1000),
 ]  # fmt: skip
@@ -67,17 +74,19 @@ LIBRDKAFKA_NAMES = {
     "message.send.max.retries": "retries", "max.in.flight": "max.in.flight.requests.per.connection",
     "queue.buffering.max.kbytes": "buffer.memory", "compression.codec": "compression.type",
     "partitioner": "partitioner.class", "topic.metadata.refresh.interval.ms": "metadata.max.age.ms",
-    "message.max.bytes": "max.request.size", "fetch.wait.max.ms": "fetch.max.wait.ms", "socket.timeout.ms": "request.timeout.ms",
+    "message.max.bytes": "max.request.size", "fetch.wait.max.ms": "fetch.max.wait.ms",
+    "socket.timeout.ms": "request.timeout.ms",
     "fetch.message.max.bytes": "max.partition.fetch.bytes", "metadata.broker.list": "bootstrap.servers",
 }  # fmt: skip
 JAVA_NAMES = {
-    "buffer.memory": "queue.buffering.max.kbytes", "partitioner.class": "partitioner", "max.request.size": "message.max.bytes",
+    "buffer.memory": "queue.buffering.max.kbytes", "partitioner.class": "partitioner",
+    "max.request.size": "message.max.bytes",
     "fetch.max.wait.ms": "fetch.wait.max.ms",
 }  # fmt: skip
 
 
 def retry_cap(values: Values, fields: dict[str, Value]) -> None:
-    """A first back-off above the cap makes every delay the cap (``CommonClientConfigs.warnDisablingExponentialBackoff``)."""
+    """A first back-off above the cap makes every delay the cap (``warnDisablingExponentialBackoff``)."""
     first, cap = values.number("retry.backoff.ms"), values.number("retry.backoff.max.ms")
     if first > cap:
         values.notes.append(f"retry.backoff.ms={first} is above retry.backoff.max.ms={cap}: every back-off is {cap} ms")

@@ -18,6 +18,7 @@ from sim.config.librdkafka_producer import connection_fields
 from sim.config.option import Table, accepted, joined, modelled, refused
 from sim.config.values import Value, Values
 from sim.protocol.settings import ReaderSettings
+from sim.wording import shown
 
 __all__ = ["JAVA", "LIBRDKAFKA", "java_reader", "librdkafka_reader"]
 
@@ -52,6 +53,7 @@ JAVA = Table(
         accepted("max.poll.interval.ms auto.commit.interval.ms", "int", "only in a group"),
         accepted("key.deserializer value.deserializer", "class"),
         accepted("check.crcs allow.auto.create.topics exclude.internal.topics", "boolean"),
+        accepted("internal.leave.group.on.close", "boolean", "only in a group"),
         accepted("default.api.timeout.ms", "int"),
         accepted(
             "socket.connection.setup.timeout.ms socket.connection.setup.timeout.max.ms connections.max.idle.ms", "long"
@@ -66,8 +68,8 @@ JAVA = Table(
 PRODUCER_ONLY = (
     "enable.idempotence enable.gapless.guarantee queue.buffering.max.messages queue.buffering.max.kbytes "
     "queue.buffering.max.ms linger.ms message.send.max.retries retries queue.buffering.backpressure.threshold "
-    "compression.codec compression.type compression.level batch.num.messages batch.size delivery.report.only.error dr_cb "
-    "dr_msg_cb sticky.partitioning.linger.ms request.required.acks acks request.timeout.ms message.timeout.ms "
+    "compression.codec compression.type compression.level batch.num.messages batch.size delivery.report.only.error "
+    "dr_cb dr_msg_cb sticky.partitioning.linger.ms request.required.acks acks request.timeout.ms message.timeout.ms "
     "delivery.timeout.ms queuing.strategy produce.offset.report partitioner partitioner_cb msg_order_cmp "
     "transactional.id transaction.timeout.ms"
 )
@@ -83,8 +85,8 @@ LIBRDKAFKA = Table(
             aliases=("max.partition.fetch.bytes",),
         ),
         modelled("message.max.bytes", "int", "1000000", low=1000, high=1_000_000_000),
-        modelled("auto.offset.reset", "enum", "largest", choices=tuple(RESETS)),
-        modelled("isolation.level", "enum", "read_committed", choices=ISOLATION),
+        modelled("auto.offset.reset", "enum", "largest", choices=tuple(RESETS), any_case=True),
+        modelled("isolation.level", "enum", "read_committed", choices=ISOLATION, any_case=True),
         refused("group.id group.instance.id group.remote.assignor", NO_GROUPS),
         refused("group.protocol", NO_GROUPS, "classic", harmless=("consumer",)),
         accepted("partition.assignment.strategy session.timeout.ms heartbeat.interval.ms group.protocol.type"),
@@ -133,11 +135,11 @@ def _java_reset(values: Values) -> str:
     name = "auto.offset.reset"
     text = values.text(name).lower()
     if text.startswith("by_duration:") and values.release != "3.9":
-        rule = f"{name}={values.given[name]} is known but not modelled: a reset by time"
+        rule = f"{values.says(name)} is known but not modelled: a reset by time"
         raise values.refuse(name, rule, "use earliest, latest or none")
     if text not in ("earliest", "latest", "none"):
         raise values.refuse(
-            name, f"{name} must be earliest, latest or none, not '{values.given[name]}'", "write earliest"
+            name, f"{name} must be earliest, latest or none, not {shown(values.given[name])}", "write earliest"
         )
     return text
 

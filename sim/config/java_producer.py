@@ -1,6 +1,7 @@
 """The Java producer's options, and what they make of each other.
 
-Source: ``ProducerConfig`` and ``KafkaProducer.configureDeliveryTimeout`` of Apache Kafka 3.9 and 4.3 (producer 1.1, 1.2).
+Source: ``ProducerConfig`` and ``KafkaProducer.configureDeliveryTimeout`` of Apache Kafka 3.9 and 4.3
+(producer 1.1, 1.2).
 Rules whose effect Kafka only logs are kept as notes, so that a report can say what the options silently did.
 """
 
@@ -123,17 +124,13 @@ def _transactional(values: Values, idempotence: bool) -> None:
     name = "transactional.id"
     if not values.explicit(name):
         return
-    found = f"{name}={shown_text(values.given[name])}"
+    found = values.says(name)
     if not values.given[name]:
-        raise values.refuse(name, f"ConfigException: {found}: the id must not be empty", "remove it")
+        raise values.refuse(name, f"ConfigException: {name} must not be empty", "remove it")
     if not idempotence:
         rule = f"ConfigException: {found} without idempotence: a transactional producer must be idempotent"
         raise values.refuse(name, rule, "remove transactional.id, or what switches idempotence off")
     raise values.refuse(name, f"{found} is known but not modelled: transactions are not modelled yet", "remove it")
-
-
-def shown_text(text: str) -> str:
-    return text if text else "(empty)"
 
 
 def _partitioner(values: Values) -> str:
@@ -141,11 +138,11 @@ def _partitioner(values: Values) -> str:
     if not name:
         return "default"
     if name in OLD_PARTITIONERS:
-        rule = f"partitioner.class={name} is known but not modelled: it is a partitioner of before KIP-794"
+        rule = f"{values.says('partitioner.class')} is known but not modelled: it is a partitioner of before KIP-794"
         raise values.refuse("partitioner.class", rule, "remove it for the built-in partitioner")
     if name in PARTITIONERS:
         return PARTITIONERS[name]
-    values.notes.append(f"partitioner.class={name} is unknown to korder: every record must name its partition")
+    values.notes.append(f"{values.says('partitioner.class')}: every record must name its partition")
     return "custom"
 
 

@@ -15,13 +15,14 @@ __all__ = ["TABLE", "settings"]
 
 ACKS = {"all": -1, "-1": -1, "0": 0, "1": 1}
 MOST_IN_FLIGHT = 5  # with idempotence
-CODECS = ("none", "gzip", "snappy", "lz4", "zstd", "inherit")
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 PARTITIONERS = (
     "consistent_random", "random", "consistent", "murmur2", "murmur2_random", "fnv1a", "fnv1a_random",
 )  # fmt: skip
 CONSUMER_ONLY = (
-    "group.id group.instance.id partition.assignment.strategy session.timeout.ms heartbeat.interval.ms group.protocol.type "
-    "group.protocol group.remote.assignor coordinator.query.interval.ms max.poll.interval.ms enable.auto.commit "
+    "group.id group.instance.id partition.assignment.strategy session.timeout.ms heartbeat.interval.ms "
+    "group.protocol.type group.protocol group.remote.assignor coordinator.query.interval.ms max.poll.interval.ms "
+    "enable.auto.commit "
     "auto.commit.interval.ms enable.auto.offset.store queued.min.messages queued.max.messages.kbytes fetch.wait.max.ms "
     "fetch.queue.backoff.ms fetch.message.max.bytes max.partition.fetch.bytes fetch.max.bytes fetch.min.bytes "
     "fetch.error.backoff.ms offset.store.method isolation.level enable.partition.eof check.crcs max.poll.records "
@@ -32,7 +33,7 @@ CONSUMER_ONLY = (
 TABLE = Table(
     "librdkafka producer",
     joined(
-        modelled("request.required.acks", "enum", "-1", choices=tuple(ACKS), aliases=("acks",)),
+        modelled("request.required.acks", "enum", "-1", choices=tuple(ACKS), any_case=True, aliases=("acks",)),
         modelled("enable.idempotence", "boolean", "false", "idempotence"),
         modelled(
             "max.in.flight.requests.per.connection", "int", "1000000", "max_in_flight", low=1, high=1_000_000,
@@ -41,10 +42,12 @@ TABLE = Table(
         modelled("message.send.max.retries", "int", "2147483647", "retries", low=0, aliases=("retries",)),
         modelled("request.timeout.ms", "int", "30000", "request_timeout_us", low=1, high=900_000, factor=1000),
         modelled(
-            "message.timeout.ms", "int", "300000", "message_timeout_us", low=0, factor=1000, aliases=("delivery.timeout.ms",)
+            "message.timeout.ms", "int", "300000", "message_timeout_us", low=0, factor=1000,
+            aliases=("delivery.timeout.ms",),
         ),
         modelled(
-            "queue.buffering.max.ms", "float", "5", "linger_us", low=0, high=900_000, factor=1000, aliases=("linger.ms",)
+            "queue.buffering.max.ms", "float", "5", "linger_us", low=0, high=900_000, factor=1000,
+            aliases=("linger.ms",),
         ),
         modelled("batch.size", "int", "1000000", "batch_size_bytes", low=1),
         modelled("batch.num.messages", "int", "10000", "batch_num_messages", low=1, high=1_000_000),
@@ -57,7 +60,7 @@ TABLE = Table(
         modelled("partitioner", "enum", "consistent_random", "partitioner", choices=PARTITIONERS),
         modelled("sticky.partitioning.linger.ms", "int", "10", "sticky_linger_us", low=0, high=900_000, factor=1000),
         modelled("enable.gapless.guarantee", "boolean", "false", "gapless_guarantee"),
-        modelled("compression.codec", "enum", "none", choices=CODECS, aliases=("compression.type",)),
+        modelled("compression.codec", "enum", "none", choices=CODECS, any_case=True, aliases=("compression.type",)),
         modelled("transactional.id", "string", None),
         refused("transaction.timeout.ms", "transactions are not modelled yet", "60000"),
         refused("queuing.strategy", "messages wait in the order of produce() here", "fifo"),
@@ -84,7 +87,7 @@ def settings(values: Values, compression_percent: int = 100) -> LibrdkafkaProduc
     _timeouts(values, fields)
     fields.update(connection_fields(values))
     fields["compression_ratio_percent"] = compression_percent
-    if values.text("compression.codec") not in ("none", "inherit") and compression_percent == 100:
+    if values.text("compression.codec") != "none" and compression_percent == 100:
         values.notes.append("compression.codec: sizes are counted uncompressed, as compression.ratio is not given")
     return LibrdkafkaProducerSettings(**fields)  # type: ignore[arg-type]
 
@@ -124,18 +127,14 @@ def _transactional(values: Values) -> None:
 
 def _idempotent(values: Values, fields: dict[str, Value]) -> None:
     """Explicit contradictions end the creation; defaults give way silently (``rd_kafka_conf_finalize``)."""
+    in_flight, retries = "max.in.flight.requests.per.connection", "message.send.max.retries"
+    pressure, acks = "queue.buffering.backpressure.threshold", "request.required.acks"
     for name, broken, kafka_rule, way_out in (
-        (
-            "max.in.flight.requests.per.connection", values.number("max.in.flight.requests.per.connection") > MOST_IN_FLIGHT,
-            "must be at most 5", "set it to 5",
-        ),
-        ("message.send.max.retries", values.number("message.send.max.retries") < 1, "must be at least 1", "set it to 1"),
-        (
-            "queue.buffering.backpressure.threshold", values.number("queue.buffering.backpressure.threshold") > 1,
-            "must be 1", "set it to 1",
-        ),
-        ("request.required.acks", ACKS[values.text("request.required.acks")] != -1, "must be all", "set it to all"),
-    ):  # fmt: skip
+        (in_flight, values.number(in_flight) > MOST_IN_FLIGHT, "must be at most 5", "set it to 5"),
+        (retries, values.number(retries) < 1, "must be at least 1", "set it to 1"),
+        (pressure, values.number(pressure) > 1, "must be 1", "set it to 1"),
+        (acks, ACKS[values.text(acks)] != -1, "must be all", "set it to all"),
+    ):
         if broken and values.explicit(name):
             rule = f"{values.says(name)} {kafka_rule} with enable.idempotence=true: creation fails with _INVALID_ARG"
             raise values.refuse(name, rule, f"{way_out} or set enable.idempotence=false")

@@ -1,8 +1,8 @@
 """Java's ``.properties`` syntax, as ``java.util.Properties.load`` reads it.
 
-Comment lines begin with ``#`` or ``!``; a name ends at the first ``=``, ``:`` or blank that is not escaped; a line that ends in
-an odd number of backslashes goes on in the next; ``\\t \\n \\r \\f \\uXXXX`` are escapes, any other escaped character stands for
-itself. A name that comes twice has its last value, as in Java.
+Comment lines begin with ``#`` or ``!``; a name ends at the first ``=``, ``:`` or blank that is not escaped; a line that
+ends in an odd number of backslashes goes on in the next; ``\\t \\n \\r \\f \\uXXXX`` are escapes, any other escaped
+character stands for itself. A name that comes twice has its last value, as in Java.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ from sim.protocol.settings import (
 from sim.wording import listed, shown
 
 __all__ = [
-    "FLAVOURS", "Resolved", "at_option", "broker", "consumer", "controller", "producer", "release_rules", "tables", "topic",
+    "FLAVOURS", "Resolved", "at_option", "broker", "consumer", "controller", "producer", "release_rules", "tables",
+    "topic",
 ]  # fmt: skip
 
 FLAVOURS = ("java", "librdkafka")

@@ -1,7 +1,7 @@
 """Options of topics and brokers, and how a topic takes from its broker what it does not say itself.
 
-Sources: ``TopicConfig``, ``LogConfig``, ``ServerLogConfigs``, ``ReplicationConfigs``, ``KRaftConfigs`` of Apache Kafka 3.9
-and 4.3 (broker 1.1 to 1.4).
+Sources: ``TopicConfig``, ``LogConfig``, ``ServerLogConfigs``, ``ReplicationConfigs``, ``KRaftConfigs`` of Apache Kafka
+3.9 and 4.3 (broker 1.1 to 1.4).
 """
 
 from __future__ import annotations
@@ -80,7 +80,8 @@ BROKER = Table(
             factor=1000,
         ),
         modelled(
-            "log.flush.offset.checkpoint.interval.ms", "int", "60000", "log_flush_recovery_checkpoint_us", low=0, factor=1000
+            "log.flush.offset.checkpoint.interval.ms", "int", "60000", "log_flush_recovery_checkpoint_us", low=0,
+            factor=1000,
         ),
         modelled("log.retention.check.interval.ms", "long", "300000", "retention_check_us", low=1, factor=1000),
         # The controller's.
@@ -103,7 +104,7 @@ BROKER = Table(
         modelled("log.retention.bytes", "long", "-1"),
         modelled("log.cleanup.policy", "list", "delete", choices=POLICIES),
         modelled("default.replication.factor", "int", "1", low=1),
-        modelled("num.partitions", "int", "1", low=1),
+        accepted("num.partitions", "int", "a topic of a scenario says its partitions"),
         # Known, not modelled.
         refused("num.replica.fetchers", "one fetcher a source broker is modelled", "1"),
         refused("replica.selector.class", "readers fetch from leaders here", ""),
@@ -114,26 +115,34 @@ BROKER = Table(
         refused("max.connections.per.ip.overrides", "connections are not limited", ""),
         refused("inter.broker.protocol.version", "the scenario's key kafka says the release"),
         refused("log.message.format.version", "one record format is modelled"),
-        refused("client.quota.callback.class create.topic.policy.class.name alter.config.policy.class.name", "own code"),
+        refused("client.quota.callback.class", "code of its own decides"),
+        refused("create.topic.policy.class.name alter.config.policy.class.name", "code of its own decides"),
         refused("remote.log.storage.system.enable", "tiered storage is not modelled", "false"),
         refused("zookeeper.connect zookeeper.metadata.migration.enable", "brokers are in KRaft mode here"),
         accepted("broker.id node.id broker.rack process.roles reserved.broker.max.id broker.id.generation.enable"),
-        accepted("listeners advertised.listeners controller.listener.names inter.broker.listener.name early.start.listeners"),
+        accepted("listeners advertised.listeners controller.listener.names inter.broker.listener.name"),
+        accepted("early.start.listeners"),
         accepted("listener.security.protocol.map control.plane.listener.name security.inter.broker.protocol"),
         accepted("log.dir log.dirs metadata.log.dir log.dir.failure.timeout.ms num.recovery.threads.per.data.dir"),
         accepted("num.network.threads num.io.threads background.threads queued.max.requests", "int"),
-        accepted("num.replica.alter.log.dirs.threads log.index.size.max.bytes log.index.interval.bytes log.preallocate"),
-        accepted("socket.send.buffer.bytes socket.receive.buffer.bytes socket.request.max.bytes socket.listen.backlog.size"),
+        accepted("num.replica.alter.log.dirs.threads log.index.size.max.bytes log.index.interval.bytes"),
+        accepted("log.preallocate", "boolean"),
+        accepted("socket.send.buffer.bytes socket.receive.buffer.bytes socket.request.max.bytes"),
+        accepted("socket.listen.backlog.size"),
         accepted("replica.socket.receive.buffer.bytes connection.failed.authentication.delay.ms request.timeout.ms"),
-        accepted("log.roll.ms log.roll.hours log.roll.jitter.ms log.roll.jitter.hours", why="segments roll by size here"),
-        accepted("log.segment.delete.delay.ms log.initial.task.delay.ms log.flush.start.offset.checkpoint.interval.ms"),
+        accepted("log.roll.ms log.roll.hours log.roll.jitter.ms log.roll.jitter.hours", "long",
+        "segments roll by size"),
+        accepted("log.segment.delete.delay.ms log.initial.task.delay.ms"),
+        accepted("log.flush.start.offset.checkpoint.interval.ms"),
         accepted("log.message.timestamp.difference.max.ms log.message.timestamp.before.max.ms"),
         accepted("log.message.timestamp.after.max.ms log.message.downconversion.enable compression.type"),
         accepted("compression.gzip.level compression.lz4.level compression.zstd.level delete.topic.enable"),
         accepted("auto.create.topics.enable", "boolean", "every topic of a scenario exists from the start"),
         accepted("leader.imbalance.per.broker.percentage", "int", "KRaft does not read it"),
-        accepted("controlled.shutdown.max.retries controlled.shutdown.retry.backoff.ms", "int", "KRaft does not read it"),
-        accepted("initial.broker.registration.timeout.ms controller.socket.timeout.ms server.max.startup.time.ms", "int"),
+        accepted("controlled.shutdown.max.retries controlled.shutdown.retry.backoff.ms", "int",
+        "KRaft does not read it"),
+        accepted("initial.broker.registration.timeout.ms controller.socket.timeout.ms server.max.startup.time.ms",
+        "int"),
         accepted("metadata.max.idle.interval.ms metadata.max.retention.bytes metadata.max.retention.ms"),
         accepted("max.incremental.fetch.session.cache.slots max.request.partition.size.limit fetch.max.bytes", "int"),
         accepted("fetch.purgatory.purge.interval.requests producer.purgatory.purge.interval.requests"),
@@ -145,9 +154,12 @@ BROKER = Table(
         accepted("unstable.api.versions.enable unstable.feature.versions.enable offset.metadata.max.bytes"),
     ),
     prefixes=(
-        "ssl.", "sasl.", "security.", "listener.name.", "controller.quorum.", "controller.quota.", "quota.", "replication.quota.",
-        "alter.log.dirs.", "replica.alter.log.dirs.", "delegation.token.", "password.encoder.", "metadata.log.", "log.cleaner.",
-        "group.", "offsets.", "share.coordinator.", "transaction.", "transactional.id.", "remote.log.", "log.local.retention.",
+        "ssl.", "sasl.", "security.", "listener.name.", "controller.quorum.", "controller.quota.", "quota.",
+        "replication.quota.",
+        "alter.log.dirs.", "replica.alter.log.dirs.", "delegation.token.", "password.encoder.", "metadata.log.",
+        "log.cleaner.",
+        "group.", "offsets.", "share.coordinator.", "transaction.", "transactional.id.", "remote.log.",
+        "log.local.retention.",
         "metrics.", "confluent.", "remote.",
     ),
 )  # fmt: skip
@@ -184,7 +196,7 @@ def broker_settings(values: Values) -> BrokerSettings:
     heartbeat, session = values.number("broker.heartbeat.interval.ms"), values.number("broker.session.timeout.ms")
     if heartbeat * 2 > session:
         values.notes.append(
-            f"broker.heartbeat.interval.ms={heartbeat} is above half of broker.session.timeout.ms={session}: Kafka warns"
+            f"broker.heartbeat.interval.ms={heartbeat} is above half of broker.session.timeout.ms={session}"
         )
     return BrokerSettings(**values.settings())  # type: ignore[arg-type]
 

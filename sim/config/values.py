@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from sim.config.option import INT, LONG, Kind, Option, Table, Where
 from sim.errors import InputError
-from sim.wording import listed, shown
+from sim.wording import listed, one_line, shown
 
 __all__ = ["Value", "Values", "read"]
 
@@ -55,7 +55,7 @@ class Values:
 
     def says(self, name: str) -> str:
         """``name=value`` as the user wrote it."""
-        return f"{self.written.get(name, name)}={self.given[name]}"
+        return one_line(f"{self.written.get(name, name)}={self.given[name]}", 100)
 
     def settings(self) -> dict[str, Value]:
         """The fields that an option sets by itself."""
@@ -102,12 +102,14 @@ def scaled(value: Value, factor: int) -> Value:
 
 
 def text_of(value: Value) -> str:
-    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _refuse_contradicting_names(values: Values, option: Option, name: str, text: str) -> None:
     if option.name in values.given and values.given[option.name] != text:
-        rule = f"{name}={text} and {values.says(option.name)} are one option with two values"
+        rule = f"{name}={shown(text)} and {values.says(option.name)} are one option with two values"
         raise InputError(values.where(name), rule, "keep one of the two")
 
 

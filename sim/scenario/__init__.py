@@ -15,6 +15,7 @@ from sim.scenario.template import template
 from sim.scenario.write import to_yaml
 
 __all__ = [
-    "FINDING_NAMES", "Scenario", "bundled", "bundled_folder", "compile_plan", "digest_part", "from_dict", "from_text", "load",
+    "FINDING_NAMES", "Scenario", "bundled", "bundled_folder", "compile_plan", "digest_part", "from_dict",
+    "from_text", "load",
     "scenario_schema", "schema_text", "template", "to_yaml", "with_overrides",
 ]  # fmt: skip

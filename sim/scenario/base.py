@@ -146,8 +146,13 @@ Name = Annotated[str, BeforeValidator(_name)]
 TopicName = Annotated[str, BeforeValidator(_topic)]
 
 
+# What must not end up in traces and reports, which repeat the options.
+_SECRET = re.compile(r"password|secret|jaas|\.pem$|keystore\.key|user\.info|token|credential|assertion|ssl_key")
+HIDDEN = "[hidden]"
+
+
 def _options(value: object) -> dict[str, str]:
-    """Options as texts, as Kafka has them: YAML's ``false`` is ``"false"``, its ``5`` is ``"5"``."""
+    """Options as texts, as Kafka has them: YAML's ``false`` is ``"false"``, its ``5`` is ``"5"``. No secrets."""
     if not isinstance(value, dict):
         raise Wrong(f"{shown(value)} is not a mapping of options", "write config: {acks: all}, or the path of a file")
     found: dict[str, str] = {}
@@ -159,7 +164,7 @@ def _options(value: object) -> dict[str, str]:
             raise UnknownKey(
                 str(name), f"{shown(given)} is not an option's value", "write a plain value, in Kafka's units"
             )
-        found[name] = text
+        found[name] = HIDDEN if _SECRET.search(name) else text
     return found
 
 
@@ -168,7 +173,7 @@ Options = Annotated[
     BeforeValidator(_options),
     WithJsonSchema(
         {
-            "description": "Options under Kafka's names and in Kafka's units; a path, or the key file, reads a properties file.",
+            "description": "Options under Kafka's names, in Kafka's units; the key file names a properties file.",
             "anyOf": [
                 {"type": "string", "description": "Path of a properties file, relative to the scenario."},
                 {"type": "object", "additionalProperties": {"type": ["string", "number", "boolean", "array"]}},

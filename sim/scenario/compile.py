@@ -95,7 +95,7 @@ class _Compiler:
     # Topics.
 
     def replicas(self, brokers: Resolved[BrokerSettings]) -> dict[str, list[list[int]]]:
-        """Brokers of every partition, by topic; the default begins at broker 1 and goes round (one topic after another)."""
+        """Brokers of every partition, by topic; the default begins at broker 1 and goes round."""
         count, found, at = self.scenario.brokers.count, {}, 0
         total = 0
         for name, topic in self.scenario.topics.items():

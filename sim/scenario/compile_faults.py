@@ -114,8 +114,6 @@ class _One:
         if isinstance(fault, parts.AddPartitions):
             return controller, self.more_partitions(fault)
         if isinstance(fault, parts.MoveController):
-            if fault.move_controller is False:
-                raise self.refuse("move_controller", "false says nothing", "write move_controller: controller")
             return controller, {"outage_us": fault.outage}
         if isinstance(fault, parts.RestartProducer):
             host = self.names.producer(fault.restart_producer, self.place("restart_producer"))

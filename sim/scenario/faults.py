@@ -52,31 +52,33 @@ Pair = Annotated[
 class Scheduled(Part):
     """When: ``at`` once, or ``rate`` at random (a Poisson process) from ``from`` until ``until``."""
 
-    at: Duration | None = Field(None, description="Once, so long after the start.")
-    rate: Rate | None = Field(None, description="At random with this rate, in place of at.")
-    from_: Duration | None = Field(None, alias="from", description="Random faults begin here (default: the start).")
-    until: Duration | None = Field(None, description="Random faults end here (default: the end of run).")
+    at: Duration | None = Field(default=None, description="Once, so long after the start.")
+    rate: Rate | None = Field(default=None, description="At random with this rate, in place of at.")
+    from_: Duration | None = Field(
+        default=None, alias="from", description="Random faults begin here (default: the start)."
+    )
+    until: Duration | None = Field(default=None, description="Random faults end here (default: the end of run).")
 
 
 class Kill(Scheduled):
     """A broker process dies; what it wrote to the page cache stays."""
 
     kill: Target
-    restart_after: SomeTime | None = Field(None, description="Down for so long; without it, for good.")
+    restart_after: SomeTime | None = Field(default=None, description="Down for so long; without it, for good.")
 
 
 class PowerOff(Scheduled):
     """A broker's machine loses power; pages that were not flushed are gone."""
 
     power_off: Target
-    restart_after: SomeTime | None = Field(None, description="Down for so long; without it, for good.")
+    restart_after: SomeTime | None = Field(default=None, description="Down for so long; without it, for good.")
 
 
 class Shutdown(Scheduled):
     """A controlled shutdown: leadership moves first."""
 
     shutdown: Target
-    restart_after: SomeTime | None = Field(None, description="Down for so long; without it, for good.")
+    restart_after: SomeTime | None = Field(default=None, description="Down for so long; without it, for good.")
 
 
 class Pause(Scheduled):
@@ -99,7 +101,7 @@ class Cut(Scheduled):
 
     cut: Pair
     for_: SomeTime = Field(alias="for", description="So long.")
-    one_way: bool = Field(False, description="true: only from the first to the second.")
+    one_way: bool = Field(default=False, description="true: only from the first to the second.")
 
 
 class Slow(Scheduled):
@@ -108,7 +110,7 @@ class Slow(Scheduled):
     slow: Pair
     for_: SomeTime = Field(alias="for", description="So long.")
     by: SomeTime = Field(description="Each message takes so much longer.")
-    one_way: bool = Field(False, description="true: only from the first to the second.")
+    one_way: bool = Field(default=False, description="true: only from the first to the second.")
 
 
 class Lossy(Scheduled):
@@ -117,7 +119,7 @@ class Lossy(Scheduled):
     lossy: Pair
     for_: SomeTime = Field(alias="for", description="So long.")
     percent: Percent = Field(description="Share of packets that are lost.")
-    one_way: bool = Field(False, description="true: only from the first to the second.")
+    one_way: bool = Field(default=False, description="true: only from the first to the second.")
 
 
 class Reset(Scheduled):
@@ -148,15 +150,15 @@ class AddPartitions(Scheduled):
 class MoveController(Scheduled):
     """The active controller moves; nothing is elected during the outage."""
 
-    move_controller: Literal["controller"] | bool = Field(description="controller.")
-    outage: Duration = Field(1_000_000, description="So long without an active controller.")
+    move_controller: Literal["controller"] = Field(description="controller.")
+    outage: Duration = Field(default=1_000_000, description="So long without an active controller.")
 
 
 class RestartProducer(Scheduled):
     """A producer's process dies and a new one starts in its place, with a new identity."""
 
     restart_producer: Target
-    after: Duration = Field(1_000_000, description="The new process starts so much later.")
+    after: Duration = Field(default=1_000_000, description="The new process starts so much later.")
 
 
 class Start(Scheduled):
@@ -169,15 +171,15 @@ class RollingRestart(Scheduled):
     """One broker after the other is shut down in a controlled way and started again."""
 
     rolling_restart: Literal["brokers"]
-    downtime: SomeTime = Field(5_000_000, description="Each broker is down for so long.")
-    every: SomeTime = Field(30_000_000, description="From one broker's shutdown to the next one's.")
+    downtime: SomeTime = Field(default=5_000_000, description="Each broker is down for so long.")
+    every: SomeTime = Field(default=30_000_000, description="From one broker's shutdown to the next one's.")
 
 
 class Release(Part):
     """What ends a hold_request."""
 
-    callbacks: int = Field(8, ge=0, le=MOST_NTH, description="After so many callbacks of the producer ...")
-    after: Duration = Field(200_000, description="... and so much later.")
+    callbacks: int = Field(default=8, ge=0, le=MOST_NTH, description="After so many callbacks of the producer ...")
+    after: Duration = Field(default=200_000, description="... and so much later.")
 
 
 def _error_name(value: object) -> str:
@@ -209,37 +211,49 @@ def _do(value: object) -> str:
     return str(value)
 
 
+def _partition(value: object) -> str | int:
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise Wrong(f"{shown(value)} is not a partition", "write it as payments-0")
+    return value
+
+
 class MessageFaultPart(Part):
     """A fault of produce requests of one producer to one partition; the first that matches a request applies."""
 
     do: Annotated[str, BeforeValidator(_do), WithJsonSchema({"enum": list(DO)})] = Field(description="What happens.")
-    producer: str | None = Field(None, description="Whose requests (may be left out where there is one producer).")
-    partition: str | int | None = Field(
-        None, description="As payments-0 (may be left out where there is one partition)."
+    producer: str | None = Field(
+        default=None, description="Whose requests (may be left out where there is one producer)."
+    )
+    partition: Annotated[str | int | None, BeforeValidator(_partition)] = Field(
+        default=None, description="As payments-0 (may be left out where there is one partition)."
     )
     nth: Annotated[
         list[int] | None,
         BeforeValidator(_nth),
         WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
-    ] = Field(None, description="The n-th produce request to the partition, over all connections; a number or a list.")
+    ] = Field(
+        default=None, description="The n-th produce request to the partition, over all connections; a number or a list."
+    )
     value: Annotated[str | None, BeforeValidator(_value), WithJsonSchema({"type": ["string", "integer"]})] = Field(
-        None, description="The request that carries this value; all for each."
+        default=None, description="The request that carries this value; all for each."
     )
     attempt: int | None = Field(
-        None, ge=1, le=MOST_NTH, description="The n-th transmission of it; without it, every one."
+        default=None, ge=1, le=MOST_NTH, description="The n-th transmission of it; without it, every one."
     )
-    at: Duration | None = Field(None, description="The same as from.")
-    from_: Duration | None = Field(None, alias="from", description="Requests before this time are not touched.")
-    until: Duration | None = Field(None, description="Requests from this time on are not touched.")
+    at: Duration | None = Field(default=None, description="The same as from.")
+    from_: Duration | None = Field(default=None, alias="from", description="Requests before this time are not touched.")
+    until: Duration | None = Field(default=None, description="Requests from this time on are not touched.")
     error: Annotated[str | None, BeforeValidator(_error_name), WithJsonSchema({"enum": list(PRODUCE_ERROR_NAMES)})] = (
-        Field(None, description="Kafka's name of the error.")
+        Field(default=None, description="Kafka's name of the error.")
     )
-    delay: SomeTime | None = Field(None, description="delay_response: the answer comes so much later.")
+    delay: SomeTime | None = Field(default=None, description="delay_response: the answer comes so much later.")
     after_answered: int | None = Field(
-        None, ge=0, le=MOST_NTH, description="drop_response: once requests 1..m are answered."
+        default=None, ge=0, le=MOST_NTH, description="drop_response: once requests 1..m are answered."
     )
-    earlier: Literal["acked", "appended", "now"] | None = Field(None, description="drop_request: when the reset comes.")
-    release: Release | None = Field(None, description="hold_request: what ends it.")
+    earlier: Literal["acked", "appended", "now"] | None = Field(
+        default=None, description="drop_request: when the reset comes."
+    )
+    release: Release | None = Field(default=None, description="hold_request: what ends it.")
 
 
 PARTS: dict[str, type[Scheduled]] = {

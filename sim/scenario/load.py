@@ -135,11 +135,11 @@ def _option_file(named: str, path: Path, origin: Origin, folder: FilePath | None
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise InputError(place, f"{shown(named)} cannot be read: {error.strerror}", "check the path") from None
-    text = decoded(data, named)
+    name = str(FilePath(origin.name).parent / named)
     options: dict[str, str] = {}
-    for entry in read_properties(text, named):
+    for entry in read_properties(decoded(data, name, or_latin_1=True), name):
         options[entry.name] = entry.value
-        origin.elsewhere[(*path, entry.name)] = f"{named}:{entry.line}"
+        origin.elsewhere[(*path, entry.name)] = f"{name}:{entry.line}"
     return options
 
 

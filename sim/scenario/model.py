@@ -6,10 +6,21 @@ compiled. Options of Kafka stay texts.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, PrivateAttr, WithJsonSchema, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    PrivateAttr,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from sim import units
 from sim.scenario.base import Duration, Name, Options, Part, Percent, Rate, SomeTime, TopicName, bounded
@@ -24,6 +35,8 @@ __all__ = [
 ]  # fmt: skip
 
 MOST_SEEDS = 1_000_000
+MOST_VALUE_BYTES = 100 << 20
+_SEED = re.compile(r"[0-9]{1,18}", re.ASCII)
 DISTRIBUTIONS = {
     "constant": ("value",),
     "uniform": ("low", "high"),
@@ -40,18 +53,18 @@ def _kafka(value: object) -> str:
     return str(text)
 
 
-def _seeds(value: object) -> list[int] | range:
+def _seeds(value: Any) -> list[int] | range:
     """``0..199`` has both ends."""
     if isinstance(value, range):
         return value
     if isinstance(value, str):
         first, dots, last = value.partition("..")
-        if dots and first.strip().isdecimal() and last.strip().isdecimal():
+        if dots and _SEED.fullmatch(first.strip()) and _SEED.fullmatch(last.strip()):
             found = range(int(first), int(last) + 1)
-            if not 0 < len(found) <= MOST_SEEDS or found[-1] >= 2**63:
+            if not 0 < len(found) <= MOST_SEEDS:
                 raise Wrong(f"{shown(value)} is not 1 to {MOST_SEEDS} seeds", "write the lower end first, as 0..199")
             return found
-    numbers = value if isinstance(value, list) else [value]
+    numbers: list[Any] = value if isinstance(value, list) else [value]
     good = all(isinstance(n, int) and not isinstance(n, bool) and 0 <= n < 2**63 for n in numbers)
     if not numbers or not good or len(set(numbers)) != len(numbers) or len(numbers) > MOST_SEEDS:
         raise Wrong(f"{shown(value)} is not a set of seeds", "write 0..199, a list of numbers from 0, or one number")
@@ -88,7 +101,7 @@ Seeds = Annotated[
 class Brokers(Part):
     """The brokers, numbered from 1."""
 
-    count: Annotated[int, bounded(1, 64)] = Field(3, description="How many.")
+    count: Annotated[int, bounded(1, 64)] = Field(default=3, description="How many.")
     config: Options = Field(default_factory=dict, description="Broker options, for all of them.")
 
 
@@ -96,7 +109,7 @@ class Controller(Part):
     """The active controller, apart from the brokers."""
 
     voters: Annotated[int, bounded(1, 9)] = Field(
-        3, description="Size of the quorum; it decides how fast commits are known."
+        default=3, description="Size of the quorum; it decides how fast commits are known."
     )
     config: Options = Field(default_factory=dict, description="Options where they differ from those of brokers.")
 
@@ -104,24 +117,31 @@ class Controller(Part):
 class Topic(Part):
     """One topic."""
 
-    partitions: Annotated[int, bounded(1, 1000)] = Field(1, description="How many at the start.")
+    partitions: Annotated[int, bounded(1, 1000)] = Field(default=1, description="How many at the start.")
     replication_factor: Annotated[int, bounded(1, 64)] | None = Field(
-        None, alias="replication.factor", description="Copies of each partition (default: the brokers' option)."
+        default=None, alias="replication.factor", description="Copies of each partition (default: the brokers' option)."
     )
     config: Options = Field(default_factory=dict, description="Topic options; they override the brokers'.")
     assignment: list[list[Annotated[int, bounded(1, 64)]]] | None = Field(
-        None, description="Brokers of each partition, preferred leader first, in place of the default."
+        default=None, description="Brokers of each partition, preferred leader first, in place of the default."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_many_as_assigned(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("assignment"), list) and "partitions" not in data:
+            return {**data, "partitions": len(data["assignment"])}
+        return data
 
 
 class Keys(Part):
     """Keys of the records; left out: none."""
 
-    count: Annotated[int, bounded(1, 1_000_000)] | None = Field(None, description="So many keys, k0, k1, ...")
+    count: Annotated[int, bounded(1, 1_000_000)] | None = Field(default=None, description="So many keys, k0, k1, ...")
     names: list[Text] | None = Field(
-        None, min_length=1, max_length=10_000, description="These keys, in place of count."
+        default=None, min_length=1, max_length=10_000, description="These keys, in place of count."
     )
-    skew: Literal["uniform", "zipf", "round_robin"] = Field("uniform", description="How keys are chosen.")
+    skew: Literal["uniform", "zipf", "round_robin"] = Field(default="uniform", description="How keys are chosen.")
 
     @model_validator(mode="after")
     def _one_source(self) -> Keys:
@@ -132,23 +152,33 @@ class Keys(Part):
         return self
 
 
+def _form(value: object) -> str:
+    return "a mapping" if isinstance(value, dict | Part) else "a word"
+
+
+KeysOrNone = Annotated[
+    Annotated[Literal["none"], Tag("a word")] | Annotated[Keys, Tag("a mapping")],
+    Discriminator(_form),
+]
+
+
 class Send(Part):
     """One explicit send."""
 
     at: Duration = Field(description="When, after the start.")
-    key: Text | None = Field(None, description="Its key.")
-    partition: Annotated[int, bounded(0, 999)] | None = Field(None, description="Its partition.")
-    value: Text | None = Field(None, description="Its value (default: producer name, slash, number of the send).")
+    key: Text | None = Field(default=None, description="Its key.")
+    partition: Annotated[int, bounded(0, 999)] | None = Field(default=None, description="Its partition.")
+    value: Text | None = Field(
+        default=None, description="Its value (default: producer name, slash, number of the send)."
+    )
 
 
-def _sizes(value: object) -> list[int]:
-    sizes = value if isinstance(value, list) else [value, value]
+def _sizes(value: Any) -> list[int]:
+    sizes: list[Any] = value if isinstance(value, list) else [value, value]
     whole = all(isinstance(size, int) and not isinstance(size, bool) for size in sizes)
-    if len(sizes) != 2 or not whole or not 0 <= sizes[0] <= sizes[1] <= 100 << 20:
-        raise Wrong(
-            f"{shown(value) if not isinstance(value, list) else value} is not a number of bytes or a pair [low, high] up to {100 << 20}",
-            "write value.bytes: 200 or value.bytes: [100, 300]",
-        )
+    if len(sizes) != 2 or not whole or not 0 <= sizes[0] <= sizes[1] <= MOST_VALUE_BYTES:
+        rule = f"{shown(value)} is not a number of bytes up to {MOST_VALUE_BYTES}, nor a pair [low, high] of them"
+        raise Wrong(rule, "write value.bytes: 200 or value.bytes: [100, 300]")
     return sizes
 
 
@@ -156,23 +186,27 @@ class Workload(Part):
     """One stream of sends to one topic."""
 
     topic: str = Field(description="The topic.")
-    rate: Rate | None = Field(None, description="Sends a time; with arrivals: burst, bursts a time.")
+    rate: Rate | None = Field(default=None, description="Sends a time; with arrivals: burst, bursts a time.")
     arrivals: Literal["constant", "poisson", "burst"] | None = Field(
-        None, description="constant, unless said otherwise."
+        default=None, description="constant, unless said otherwise."
     )
     burst_size: Annotated[int, bounded(1, 1_000_000)] | None = Field(
-        None, alias="burst.size", description="Sends in one burst, all at once; only with arrivals: burst."
+        default=None, alias="burst.size", description="Sends in one burst, all at once; only with arrivals: burst."
     )
-    sends: list[Send] | None = Field(None, min_length=1, max_length=100_000, description="A list, in place of rate.")
-    keys: Keys | Literal["none"] | None = Field(None, description="Keys; left out or none: records have no key.")
+    sends: list[Send] | None = Field(
+        default=None, min_length=1, max_length=100_000, description="A list, in place of rate."
+    )
+    keys: KeysOrNone | None = Field(default=None, description="Keys; left out or none: records have no key.")
     value_bytes: Annotated[
         list[int], BeforeValidator(_sizes), PlainSerializer(lambda pair: pair[0] if pair[0] == pair[1] else pair),
         WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
     ] = Field(default=[100, 100], alias="value.bytes", description="Size of a value, or [low, high].")  # fmt: skip
-    partition: Annotated[int, bounded(0, 999)] | None = Field(None, description="Every record to this partition.")
-    start: Duration | None = Field(None, description="First send (default: the start).")
-    stop: Duration | None = Field(None, description="No send from here on (default: the end of run).")
-    count: Annotated[int, bounded(1, 50_000_000)] | None = Field(None, description="At most so many sends.")
+    partition: Annotated[int, bounded(0, 999)] | None = Field(
+        default=None, description="Every record to this partition."
+    )
+    start: Duration | None = Field(default=None, description="First send (default: the start).")
+    stop: Duration | None = Field(default=None, description="No send from here on (default: the end of run).")
+    count: Annotated[int, bounded(1, 50_000_000)] | None = Field(default=None, description="At most so many sends.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Workload:
@@ -204,32 +238,44 @@ class WarmUp(Part):
 class Producer(Part):
     """A producer, or several alike."""
 
-    client: Literal["java", "librdkafka"] = Field("java", description="Which client library.")
+    client: Literal["java", "librdkafka"] = Field(default="java", description="Which client library.")
     config: Options = Field(default_factory=dict, description="Producer options of that library.")
     workload: Annotated[list[Workload], BeforeValidator(_workloads)] = Field(
         min_length=1, max_length=64, description="What it sends; one stream or a list."
     )
-    instances: Annotated[int, bounded(1, 200)] = Field(1, description="So many of them, named NAME-1, NAME-2, ...")
-    resend_after_failure: Annotated[int, bounded(0, 100)] = Field(
-        0, alias="resend.after.failure", description="The application sends a failed record again, so many times."
+    instances: Annotated[int, bounded(1, 200)] = Field(
+        default=1, description="So many of them, named NAME-1, NAME-2, ..."
     )
-    warm_up: WarmUp | None = Field(None, alias="warm.up", description="One record first, as a warm-up.")
+    resend_after_failure: Annotated[int, bounded(0, 100)] = Field(
+        default=0,
+        alias="resend.after.failure",
+        description="The application sends a failed record again, so many times.",
+    )
+    warm_up: WarmUp | None = Field(default=None, alias="warm.up", description="One record first, as a warm-up.")
     compression_ratio: Percent | None = Field(
-        None, alias="compression.ratio", description="Size on the wire where compression.type is not none, as 40%."
+        default=None,
+        alias="compression.ratio",
+        description="Size on the wire where compression.type is not none, as 40%.",
     )
 
 
 class Consumer(Part):
     """A reader with assigned partitions."""
 
-    client: Literal["java", "librdkafka"] = Field("java", description="Which client library.")
-    topics: list[str] | None = Field(None, min_length=1, max_length=100, description="All partitions of these topics.")
-    partitions: list[str] | None = Field(None, min_length=1, max_length=1000, description="These, as payments-0.")
+    client: Literal["java", "librdkafka"] = Field(default="java", description="Which client library.")
+    topics: list[str] | None = Field(
+        default=None, min_length=1, max_length=100, description="All partitions of these topics."
+    )
+    partitions: list[str] | None = Field(
+        default=None, min_length=1, max_length=1000, description="These, as payments-0."
+    )
     config: Options = Field(default_factory=dict, description="Consumer options of that library.")
-    start: Duration = Field(0, description="It begins to read here.")
-    group: str | None = Field(None, description="Not modelled yet.")
-    members: Annotated[int, bounded(1, 200)] = Field(1, description="More than one needs a group: not modelled yet.")
-    processing: dict[str, Any] | None = Field(None, description="Not modelled yet.")
+    start: Duration = Field(default=0, description="It begins to read here.")
+    group: str | None = Field(default=None, description="Not modelled yet.")
+    members: Annotated[int, bounded(1, 200)] = Field(
+        default=1, description="More than one needs a group: not modelled yet."
+    )
+    processing: dict[str, Any] | None = Field(default=None, description="Not modelled yet.")
 
     @model_validator(mode="after")
     def _assigned(self) -> Consumer:
@@ -249,13 +295,13 @@ class Latency(Part):
     """One-way latency of a link."""
 
     distribution: Literal["constant", "uniform", "exponential", "lognormal", "pareto"] = Field(description="Its shape.")
-    value: Duration | None = Field(None, description="constant: always this.")
-    low: Duration | None = Field(None, description="uniform: the lower end.")
-    high: Duration | None = Field(None, description="uniform: the upper end.")
-    mean: Duration | None = Field(None, description="exponential: the mean.")
-    median: Duration | None = Field(None, description="lognormal: half are below.")
-    p99: Duration | None = Field(None, description="lognormal, pareto: 99 of 100 are below.")
-    minimum: Duration | None = Field(None, description="pareto: the least.")
+    value: Duration | None = Field(default=None, description="constant: always this.")
+    low: Duration | None = Field(default=None, description="uniform: the lower end.")
+    high: Duration | None = Field(default=None, description="uniform: the upper end.")
+    mean: Duration | None = Field(default=None, description="exponential: the mean.")
+    median: Duration | None = Field(default=None, description="lognormal: half are below.")
+    p99: Duration | None = Field(default=None, description="lognormal, pareto: 99 of 100 are below.")
+    minimum: Duration | None = Field(default=None, description="pareto: the least.")
 
     @model_validator(mode="after")
     def _parameters(self) -> Latency:
@@ -283,12 +329,16 @@ class Latency(Part):
 class Network(Part):
     """Latency of the links."""
 
-    latency: Latency | None = Field(None, description="Client to broker (default: lognormal, median 500us, p99 5ms).")
+    latency: Latency | None = Field(
+        default=None, description="Client to broker (default: lognormal, median 500us, p99 5ms)."
+    )
     broker_latency: Latency | None = Field(
-        None, alias="broker.latency", description="Broker to broker (default: lognormal, median 300us, p99 3ms)."
+        default=None,
+        alias="broker.latency",
+        description="Broker to broker (default: lognormal, median 300us, p99 3ms).",
     )
     controller_latency: Latency | None = Field(
-        None, alias="controller.latency", description="Broker to controller (default: as broker to broker)."
+        default=None, alias="controller.latency", description="Broker to controller (default: as broker to broker)."
     )
 
 
@@ -304,13 +354,13 @@ def _below(value: object) -> Fraction:
 class Bound(Part):
     """A bound on a finding: ``max`` a seed, or ``rate`` of records over all seeds."""
 
-    max: Annotated[int, bounded(0, 10**12)] | None = Field(None, description="At most so many in each seed.")
+    max: Annotated[int, bounded(0, 10**12)] | None = Field(default=None, description="At most so many in each seed.")
     rate: Annotated[
         Fraction | None,
         BeforeValidator(_below),
         PlainSerializer(lambda rate: None if rate is None else f"< {units.percent_text(rate)}"),
         WithJsonSchema({"type": "string", "pattern": r"^\s*<\s*\d+(\.\d+)?\s*%\s*$"}),
-    ] = Field(None, description='Below this share of records, over all seeds, as "< 1 %".')
+    ] = Field(default=None, description='Below this share of records, over all seeds, as "< 1 %".')
 
     @model_validator(mode="after")
     def _one(self) -> Bound:
@@ -331,7 +381,11 @@ def _expectation(value: object) -> object:
     )
 
 
-Expectation = Annotated[Literal["never", "sometimes", "always"] | Bound, BeforeValidator(_expectation)]
+Expectation = Annotated[
+    Annotated[Literal["never", "sometimes", "always"], Tag("a word")] | Annotated[Bound, Tag("a mapping")],
+    Discriminator(_form),
+    BeforeValidator(_expectation),
+]
 
 
 def _finding(value: object) -> str:
@@ -344,25 +398,39 @@ def _finding(value: object) -> str:
 class Scenario(Part):
     """A scenario: a configuration, what happens to it, and what is expected. ``korder new`` writes a commented one."""
 
-    title: Text = Field("", description="One line.")
-    question: Text = Field("", description="What the scenario asks.")
-    answer: Text = Field("", description="The answer in words, for reports.")
+    title: Text = Field(default="", description="One line.")
+    question: Text = Field(default="", description="What the scenario asks.")
+    answer: Text = Field(default="", description="The answer in words, for reports.")
     kafka: Annotated[str, BeforeValidator(_kafka), WithJsonSchema({"enum": ["3.9", "4.3"]})] = Field(
-        "4.3", description="Which release's defaults and rules."
+        default="4.3", description="Which release's defaults and rules."
     )
-    seeds: Seeds = Field(default=range(0, 100), description="Seeds of a check; 0..199 has both ends.")
-    run: SomeTime = Field(30_000_000, description="How long records are offered and faults happen.")
-    settle: Duration = Field(10_000_000, description="Then faults are lifted and nothing new is offered, for so long.")
-    brokers: Brokers = Field(default_factory=Brokers, description="The cluster.")
-    controller: Controller = Field(default_factory=Controller, description="The controller.")
+    seeds: Seeds = Field(default_factory=lambda: range(100), description="Seeds of a check; 0..199 has both ends.")
+    run: SomeTime = Field(default=30_000_000, description="How long records are offered and faults happen.")
+    settle: Duration = Field(
+        default=10_000_000, description="Then faults are lifted and nothing new is offered, for so long."
+    )
+    brokers: Brokers = Field(default_factory=lambda: Brokers(), description="The cluster.")
+    controller: Controller = Field(default_factory=lambda: Controller(), description="The controller.")
     topics: dict[TopicName, Topic] = Field(min_length=1, max_length=100, description="Topics by name.")
     producers: dict[Name, Producer] = Field(min_length=1, max_length=200, description="Producers by name.")
     consumers: dict[Name, Consumer] = Field(default_factory=dict, max_length=200, description="Consumers by name.")
-    network: Network = Field(default_factory=Network, description="Latency of links.")
+    network: Network = Field(default_factory=lambda: Network(), description="Latency of links.")
     faults: list[Fault] = Field(default_factory=list, max_length=1000, description="What happens to it.")
     expect: dict[Annotated[str, BeforeValidator(_finding)], Expectation] = Field(
         default_factory=dict, description="Findings by name: never, sometimes, always, {max: N} or {rate: '< 1 %'}."
     )
+
+    def with_overrides(self, settings: Iterable[str]) -> Scenario:
+        """This scenario with every ``KEY=VALUE`` applied, checked anew; see :mod:`sim.scenario.overrides`."""
+        from sim.scenario.overrides import with_overrides
+
+        return with_overrides(self, settings)
+
+    def to_yaml(self) -> str:
+        """What the scenario says, as YAML that reads as the same scenario."""
+        from sim.scenario.write import to_yaml
+
+        return to_yaml(self)
 
     _origin: Origin = PrivateAttr(default_factory=lambda: Origin("scenario"))
     _plan: Any = PrivateAttr(default=None)

@@ -58,7 +58,8 @@ def _below(level: Level, key: str) -> Level:
 def find_path(words: str, tree: dict[str, Any], table_at: Any, place: str) -> Path:
     """*words* as a path into *tree*; ``table_at(path)`` gives the options of a ``config``."""
     path: Path = ()
-    level, at, rest = Level("part", part=Scenario), tree, words
+    at: Any = tree
+    level, rest = Level("part", part=Scenario), words
     while rest:
         if path and path[-1] == "config":
             return _option_path(path, rest, at, table_at(path), place)
@@ -73,9 +74,10 @@ def find_path(words: str, tree: dict[str, Any], table_at: Any, place: str) -> Pa
             raise InputError(place, f"{shown(rest)} is not known under {dotted(path) or 'a scenario'}", guess)
         rest = rest[len(key) + 1 :]
         level = _below(level, key)
-        step: str | int = int(key) if isinstance(at, list) else key
-        path = (*path, step)
-        at = at[step] if isinstance(at, list) else at.get(step) if isinstance(at, dict) else None  # type: ignore[index]
+        if isinstance(at, list):
+            path, at = (*path, int(key)), at[int(key)]
+        else:
+            path, at = (*path, key), at.get(key) if isinstance(at, dict) else None
     return path
 
 

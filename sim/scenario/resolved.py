@@ -1,7 +1,8 @@
 """The whole scenario with every setting resolved, in plain JSON types: what digest and header of a trace are made of.
 
 ``about`` (title, question, answer, expectations, seeds), ``options``, ``notes`` and ``source`` say where a run comes
-from and change nothing in it; :func:`digest_part` leaves them out. All the rest decides the run. Keys come in one order.
+from and change nothing in it; :func:`digest_part` leaves them out. All the rest decides the run. Keys come in one
+order.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def digest_part(form: Any) -> dict[str, Any]:
 
 def source(scenario: Scenario) -> dict[str, Any]:
     """The scenario as its file could be written: option files read in, quantities with their units."""
-    data: dict[str, Any] = scenario.model_dump(mode="python", by_alias=True, exclude_unset=True)
+    data: dict[str, Any] = scenario.model_dump(mode="python", by_alias=True, exclude_unset=True, exclude_none=True)
     return data
 
 

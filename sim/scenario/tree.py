@@ -17,7 +17,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from sim.errors import InputError
-from sim.wording import shown
+from sim.wording import one_line, shown
 
 __all__ = [
     "MOST_BYTES",
@@ -66,7 +66,7 @@ def dotted(path: Path) -> str:
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
+    return one_line(text)
 
 
 @dataclass(slots=True)
@@ -91,14 +91,16 @@ class Origin:
         return Origin(self.name, dict(self.lines), dict(self.elsewhere))
 
 
-def decoded(data: bytes, name: str) -> str:
-    """The text of a file, which must be UTF-8 and of a size that a person wrote."""
+def decoded(data: bytes, name: str, *, or_latin_1: bool = False) -> str:
+    """The text of a file, which must be UTF-8 (Java also writes properties in Latin-1) and of a size for people."""
     if len(data) > MOST_BYTES:
         rule = f"the file has {len(data)} bytes, at most {MOST_BYTES} are read"
         raise InputError(name, rule, "split it, or let rates and counts say what is listed")
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
+        if or_latin_1:
+            return data.decode("latin-1")
         line = data[: error.start].count(b"\n") + 1
         raise InputError(f"{name}:{line}", f"byte 0x{data[error.start]:02x} is not UTF-8", "save it as UTF-8") from None
     if "\0" in text:
@@ -150,6 +152,7 @@ class _Reader:
             raise self.refuse(line, path, f"the tag {shown(str(node.tag))} is not read", "remove the tag")
         if isinstance(node, SequenceNode):
             return [self.value(item, (*path, index), inside) for index, item in enumerate(node.value)]
+        assert isinstance(node, MappingNode)
         return self.mapping(node, path, inside)
 
     def mapping(self, node: MappingNode, path: Path, inside: tuple[int, ...]) -> dict[str, Any]:
