@@ -36,10 +36,11 @@ BLOCK = 16_384
 FORMAT = 1
 EVENTS_FILE, SENDS_FILE = "events.parquet", "sends.parquet"
 HEADER_KEY = b"korder"
-SEND_COLUMNS = {
+SEND_COLUMNS: dict[str, np.dtype[Any]] = {
     "prod": np.dtype(np.int32), "i": np.dtype(np.int32), "t_us": np.dtype(np.int64), "partition": np.dtype(np.int32),
     "lane": np.dtype(np.int32), "key": np.dtype(np.int32), "size": np.dtype(np.int32),
 }  # fmt: skip
+SAYS_WHERE_FROM = ("about", "options", "notes", "source")  # of the resolved scenario: words that decide nothing
 _SMALL = (np.int8, np.int16, np.int32)
 
 Column = NDArray[np.signedinteger[Any]]
@@ -126,7 +127,9 @@ class Trace:
                 summed.update(f"{name}:{len(column)};".encode())
                 for part in _slices(column):
                     summed.update(part.astype("<i8").tobytes())
-        asked = {"scenario": self.header.get("scenario"), "seed": self.header.get("seed")}
+        scenario = self.header.get("scenario") or {}
+        decides = {key: value for key, value in scenario.items() if key not in SAYS_WHERE_FROM}
+        asked = {"scenario": decides, "seed": self.header.get("seed")}
         summed.update(canonical(asked).encode())
         return summed.hexdigest()
 

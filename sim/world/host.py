@@ -45,7 +45,7 @@ class Host:
 
     __slots__ = (
         "_append", "_armed", "_backlog", "_deadline_us", "_disk_us", "_draws", "_held", "_paused", "_rows",
-        "alarm_priority", "cause", "connections", "detour", "kernel", "life", "limbo", "name", "network", "number",
+        "alarm_priority", "cause", "connections", "detour", "kernel", "life", "limbo", "name", "network", "number", "on_stopped",
         "priority", "recorder", "role", "seed", "state",
     )  # fmt: skip
 
@@ -62,6 +62,7 @@ class Host:
         self.detour = False  # paused, or with a slow disk: arrivals do not go straight to the role
         self.connections: dict[int, Conn] = {}
         self.limbo: list[Way] = []  # ways on which something came while the machine was off
+        self.on_stopped: Callable[[int], None] = self.stop
         self._rows = recorder.rows
         self._append = recorder.rows.append
         self._deadline_us = NEVER
@@ -175,6 +176,8 @@ class Host:
     def _look_at_the_clock(self) -> None:
         """Call the role if its deadline is reached, else arm for it."""
         deadline = self._deadline_us
+        if self.state != UP:
+            return
         if deadline <= self.kernel._now:
             self._deadline_us = NEVER
             self.cause = -1
@@ -191,14 +194,14 @@ class Host:
     def is_off(self) -> bool:
         return self.state == OFF
 
-    def accepts(self, client: int) -> bool:
-        """Is the port open to this client? A broker opens it to clients late (broker:NET-17)."""
-        asked = getattr(self.role, "accepts", None)
-        return asked is None or bool(asked(client))
+    def accepts(self) -> bool:
+        """Is the port open? A broker opens it late (broker:NET-17)."""
+        return bool(getattr(self.role, "listening", True))
 
     def start(self, role: Role, cause: int = -1) -> None:
         """A new incarnation begins."""
         self.role, self.state, self.cause = role, UP, cause
+        self._deadline_us = NEVER
         silent, self.limbo = self.limbo, []
         for way in silent:
             self.network.refuse_data(way, cause)
@@ -239,6 +242,22 @@ class Host:
         self.cause = cause
         if self.state == UP:
             self._look_at_the_clock()
+
+    def tell(self, act: Callable[[], object], cause: int) -> None:
+        """An operator's word to the role: now, or when it goes on."""
+        event = Delivery(cast(Way, None), None, cause, None)
+        if self._paused:
+            self._backlog.append((lambda event: self._act(act, event), event))
+        else:
+            self._act(act, event)
+
+    def _act(self, act: Callable[[], object], event: Delivery) -> None:
+        self.cause = event.cause
+        act()
+
+    def stopped(self) -> None:
+        """The role says that its process has ended by itself."""
+        self.on_stopped(self.cause)
 
     def slow_disk(self, by_us: int) -> None:
         """Every request that appends waits so much longer from now on; a negative number takes that back."""

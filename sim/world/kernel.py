@@ -38,8 +38,8 @@ class Occurrence(Event):
     _ok = True
     _value = None
 
-    def __init__(self, callback: Callable[[Any], None]) -> None:
-        self.callbacks = [callback]
+    def __init__(self, callback: Callable[[Any], object]) -> None:
+        self.callbacks = [callback]  # type: ignore[list-item]
 
 
 class Kernel(Environment):
@@ -56,7 +56,7 @@ class Kernel(Environment):
     def now_us(self) -> int:
         return self._now
 
-    def call_at(self, time_us: int, callback: Callable[[Any], None], priority: int = WORLD) -> None:
+    def call_at(self, time_us: int, callback: Callable[[Any], object], priority: int = WORLD) -> None:
         """Call *callback* (with the event) at *time_us*, now if that is past."""
         event = Occurrence(callback)
         self.schedule(event, cast(EventPriority, priority), max(0, time_us - self._now))

@@ -201,9 +201,9 @@ class Network:
             self.kernel.schedule(event, conn.up.priority, delay)
 
     def accepts(self, conn: Conn) -> bool:
-        """A process is there and its port is open to this client."""
+        """A process is there and its port is open."""
         host = conn.up.host
-        return host.is_up and host.accepts(conn.client)
+        return host.is_up and host.accepts()
 
     def turn_away(self, conn: Conn, cause: int, delay_us: int = 0) -> None:
         """Nobody listens: the client learns a way back later, or, from a machine that is off, nothing."""

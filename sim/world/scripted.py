@@ -65,6 +65,7 @@ class Script:
     ) -> None:
         self.kernel, self.network, self.values = kernel, network, values
         self.counting = counting  # False until the warm-up is acknowledged
+        self.on_warm: Callable[[int], None] = lambda now_us: None
         self._matcher = Matcher(faults)
         self._reports = 0
         self._answered: dict[int, set[int]] = {}  # request numbers by partition
@@ -120,7 +121,9 @@ class Script:
     def reported(self, kind: int, records: int) -> None:
         """The application got so many callbacks."""
         if not self.counting:
-            self.counting = kind == Kind.ACK  # of the warm-up, which is not counted itself
+            if kind == Kind.ACK:  # of the warm-up, which is not counted itself
+                self.counting = True
+                self.on_warm(self.kernel.now_us)
             return
         self._reports += records
         if self._held:

@@ -1,0 +1,138 @@
+"""A scenario and a seed in, a trace out.
+
+``simulate`` is the whole of it. With ``check_laws`` the laws of the protocol are checked as the run goes on; a broken one
+is raised with the seed, the time and the command that replays it.
+"""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from sim.errors import LawBroken
+from sim.plan import Plan
+from sim.protocol.settings import JavaProducerSettings
+from sim.scenario import Scenario, compile_plan, load
+from sim.trace import FORMAT, Trace
+from sim.world.cluster import Cluster
+from sim.world.faults import Faults
+from sim.world.instances import join_sends
+
+__all__ = ["simulate"]
+
+
+def simulate(
+    scenario: Scenario | str | Path, seed: int = 0, *, check_laws: bool = False, tie_shuffle: int | None = None
+) -> Trace:
+    """Run *scenario* (a file, a bundled name, or a scenario) once with *seed*.
+
+    *tie_shuffle*: a seed that permutes hosts where events have equal times, to show what leans on their order.
+    """
+    named = scenario if isinstance(scenario, Scenario) else load(scenario)
+    plan = compile_plan(named)
+    cluster = Cluster(plan, seed, tie_shuffle)
+    faults = Faults(cluster)
+    try:
+        _run(cluster, faults, check_laws)
+    except LawBroken as broken:
+        again = f"korder run {_where(scenario)} --seed {seed} --check-laws"
+        context = f"seed {seed}, event {cluster.kernel.events}, {cluster.kernel.now_us / 1_000_000:.6f} s. Again: {again}"
+        raise LawBroken(broken.law, broken.what, context) from broken
+    return _trace(cluster, plan, seed)
+
+
+def _run(cluster: Cluster, faults: Faults, check_laws: bool) -> None:
+    plan = cluster.plan
+    cluster.start()
+    cluster.kernel.run_to(plan.run_us + plan.settle_us)
+
+
+def _where(scenario: Scenario | str | Path) -> str:
+    return "FILE" if isinstance(scenario, Scenario) else str(scenario)
+
+
+def _trace(cluster: Cluster, plan: Plan, seed: int) -> Trace:
+    trace = Trace(cluster.recorder.columns(), join_sends(cluster.instances), _header(cluster, plan, seed))
+    trace.header["digest"] = trace.digest()
+    return trace
+
+
+def _header(cluster: Cluster, plan: Plan, seed: int) -> dict[str, Any]:
+    reasons = cluster.unsettled()
+    return {
+        "format": FORMAT,
+        "title": plan.title,
+        "scenario": dict(plan.resolved),
+        "seed": seed,
+        "versions": _versions(),
+        "hosts": _hosts(plan),
+        "partitions": [
+            {"number": number, "topic": topic.name, "index": index}
+            for topic in plan.topics
+            for index, number in enumerate(cluster.topics[topic.number])
+        ],
+        "producers": [
+            {
+                "prod": one.prod,
+                "producer": one.plan.name,
+                "name": one.name,
+                "host": one.plan.host,
+                "incarnation": one.incarnation,
+                "options": dict(one.plan.options),
+                "flavour": "java" if isinstance(one.plan.settings, JavaProducerSettings) else "librdkafka",
+            }
+            for one in cluster.instances
+        ],
+        "keys": {one.plan.name: list(one.sends.key_names) for one in cluster.instances},
+        "values": {
+            str(one.prod): {str(send): value for send, value in sorted(one.sends.values.items())}
+            for one in cluster.instances
+            if one.sends.values
+        },
+        "consumers": [
+            {
+                "name": reader.name,
+                "host": reader.host,
+                "partitions": _assigned(cluster, plan, reader.host),
+                "options": dict(reader.options),
+            }
+            for reader in plan.readers
+        ],
+        "faults": _fault_texts(plan),
+        "run_us": plan.run_us,
+        "settle_us": plan.settle_us,
+        "settled": not reasons,
+        "unsettled": reasons,
+        "kernel_events": cluster.kernel.events,
+    }
+
+
+def _hosts(plan: Plan) -> list[dict[str, Any]]:
+    hosts = [(0, "controller", "controller")]
+    hosts += [(number, f"broker-{number}", "broker") for number in range(1, plan.brokers + 1)]
+    hosts += [(producer.host, producer.name, "producer") for producer in plan.producers]
+    hosts += [(reader.host, reader.name, "consumer") for reader in plan.readers]
+    return [{"number": number, "name": name, "kind": kind} for number, name, kind in hosts]
+
+
+def _assigned(cluster: Cluster, plan: Plan, host: int) -> list[int]:
+    reader = next(reader for reader in plan.readers if reader.host == host)
+    if reader.partitions is not None:
+        return list(reader.partitions)
+    return [number for topic in reader.topics for number in next(t for t in plan.topics if t.number == topic).partitions]
+
+
+def _fault_texts(plan: Plan) -> list[str]:
+    texts = {action.index: action.text for action in plan.actions}
+    texts.update({fault.index: fault.text for fault in plan.message_faults})
+    return [texts.get(index, "") for index in range(max(texts, default=-1) + 1)]
+
+
+def _versions() -> dict[str, str]:
+    try:
+        korder = version("korder")
+    except PackageNotFoundError:
+        korder = "unknown"
+    return {"korder": korder, "python": platform.python_version(), "simpy": version("simpy"), "numpy": version("numpy")}

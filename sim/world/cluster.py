@@ -1,0 +1,273 @@
+"""A plan made into hosts, and the hosts' lives: crashes, restarts, pauses, and whether the run has settled.
+
+Hosts: 0 the controller, then brokers, producers, readers, as the plan numbers them. The cluster begins settled: brokers
+have adopted the controller's first metadata before anybody speaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from sim.plan import LinkPlan, Plan, ProducerPlan, ReaderPlan
+from sim.protocol.broker import Broker, Durable
+from sim.protocol.consumer import Reader
+from sim.protocol.controller import Controller
+from sim.protocol.java_producer import JavaProducer
+from sim.protocol.rows import Kind
+from sim.protocol.settings import JavaProducerSettings
+from sim.streams import stream
+from sim.trace import Recorder
+from sim.world.host import Host
+from sim.world.instances import Instance, ProducerRole, WarmedUpSends, first_sends, later_sends
+from sim.world.kernel import EVENT_LIMIT, Kernel
+from sim.world.network import Conn, Network, Tap
+from sim.world.scripted import Script, ScriptedHost
+
+__all__ = ["Cluster"]
+
+CONTROLLER = 0
+
+
+class Cluster:
+    """All hosts of one run."""
+
+    def __init__(self, plan: Plan, seed: int, tie_shuffle: int | None = None, limit: int = EVENT_LIMIT) -> None:
+        self.plan, self.seed = plan, seed
+        self.kernel = Kernel(limit)
+        self.recorder = Recorder()
+        self.network = Network(self.kernel, seed, self._link_plan)
+        self.broker_numbers = range(1, plan.brokers + 1)
+        self.topics: dict[int, tuple[int, ...]] = {topic.number: topic.partitions for topic in plan.topics}
+        self.replicas = {
+            number: replicas for topic in plan.topics for number, replicas in zip(topic.partitions, topic.replicas, strict=True)
+        }
+        self.instances: list[Instance] = []  # by ``prod``
+        self.durable: dict[int, Durable] = {}  # of brokers that are down
+        self.on_stopped: Callable[[int, int], None] = lambda host, cause: None  # a broker ended its controlled shutdown
+        self._scripts: dict[int, Script] = {}
+        self._ranks = _ranks(1 + plan.brokers + len(plan.producers) + len(plan.readers), tie_shuffle)
+        self._make_hosts()
+
+    # --- making --------------------------------------------------------------------------------------------------------
+    def _make_hosts(self) -> None:
+        plan = self.plan
+        self._host(CONTROLLER, "controller")
+        for number in self.broker_numbers:
+            self._host(number, f"broker-{number}")
+        for producer in plan.producers:
+            self._producer_host(producer)
+        for reader in plan.readers:
+            self._host(reader.host, reader.name)
+        self.network.tap_of = self._tap_of
+
+    def _host(self, number: int, name: str, kind: type[Host] = Host) -> Host:
+        host = kind(self.kernel, self.network, self.recorder, self.seed, number, name, self._ranks[number])
+        host.on_stopped = lambda cause: self._stopped(host, cause)
+        return host
+
+    def _producer_host(self, producer: ProducerPlan) -> None:
+        faults = [fault for fault in self.plan.message_faults if fault.producer == producer.host]
+        if not faults and not producer.warm_up:
+            self._host(producer.host, producer.name)
+            return
+        host = self._host(producer.host, producer.name, ScriptedHost)
+        assert isinstance(host, ScriptedHost)
+        script = Script(faults, self.kernel, self.network, self._values, counting=not producer.warm_up)
+        script.on_warm = lambda now_us: self._warm(producer)
+        host.script = script
+        if faults:
+            self._scripts[producer.host] = script
+
+    def _tap_of(self, conn: Conn) -> Tap | None:
+        script = self._scripts.get(conn.client)
+        return None if script is None else script.wire(conn)
+
+    def _link_plan(self, source: int, target: int) -> LinkPlan:
+        low, high = min(source, target), max(source, target)
+        if high > self.plan.brokers:
+            return self.plan.links["client-broker"]
+        return self.plan.links["broker-controller" if low == CONTROLLER else "broker-broker"]
+
+    # --- roles ---------------------------------------------------------------------------------------------------------
+    def start(self) -> None:
+        """Everybody begins; readers at their own time."""
+        plan = self.plan
+        host = self.network.hosts[CONTROLLER]
+        self.controller = Controller(
+            host, plan.controller_settings, plan.rules, cast(Any, plan.topics), tuple(self.broker_numbers)
+        )
+        host.start(self.controller)
+        settled = self.controller.settled_metadata()
+        for number in self.broker_numbers:
+            broker = self._broker(number)
+            broker.adopt(settled)
+            self.network.hosts[number].start(broker)
+        for producer in plan.producers:
+            self._start_instance(producer, 1, -1)
+        for reader in plan.readers:
+            self._start_reader(reader)
+
+    def _broker(self, number: int) -> Broker:
+        settings = {topic.number: topic.settings for topic in self.plan.topics}
+        return Broker(
+            self.network.hosts[number], number, self.plan.broker_settings, self.plan.rules, settings,
+            durable=self.durable.pop(number, None), controller_host=CONTROLLER,
+        )  # fmt: skip
+
+    def _start_instance(self, producer: ProducerPlan, incarnation: int, cause: int) -> None:
+        if incarnation == 1:
+            sends = first_sends(producer, self.plan, self.seed)
+        else:
+            before = self.instance_of(producer.host)
+            sends = later_sends(before.sends, before.role.sent().count, self.kernel.now_us)
+        instance = Instance(len(self.instances), producer, incarnation, sends)
+        host = self.network.hosts[producer.host]
+        role: Any = JavaProducer
+        if not isinstance(producer.settings, JavaProducerSettings):
+            from sim.protocol.librdkafka_producer import LibrdkafkaProducer
+
+            role = LibrdkafkaProducer
+        instance.role = cast(ProducerRole, role(
+            host, producer.settings, self.plan.rules, instance.prod, sends, tuple(self.broker_numbers), dict(self.topics)
+        ))  # fmt: skip
+        self.instances.append(instance)
+        host.start(instance.role, cause)
+
+    def _start_reader(self, reader: ReaderPlan) -> None:
+        def begin(_: object) -> None:
+            topic_of = {number: topic for topic in reader.topics for number in self.topics[topic]}
+            names = {
+                number: (topic.name, index)
+                for topic in self.plan.topics
+                for index, number in enumerate(self.topics[topic.number])
+            }
+            assigned = reader.partitions if reader.partitions is not None else tuple(topic_of)
+            topic_of = {number: topic for topic, numbers in self.topics.items() for number in numbers}
+            host = self.network.hosts[reader.host]
+            host.start(Reader(host, reader.settings, assigned, topic_of, tuple(self.broker_numbers), names))
+
+        self.kernel.call_at(reader.start_us, begin)
+
+    # --- lives ---------------------------------------------------------------------------------------------------------
+    def host(self, number: int) -> Host:
+        return self.network.hosts[number]
+
+    def instance_of(self, host: int) -> Instance:
+        """The latest instance of the producer on *host*."""
+        return next(instance for instance in reversed(self.instances) if instance.plan.host == host)
+
+    def record(self, kind: Kind, host: int = -1, cause: int = -1, **columns: int) -> int:
+        """A row of the world's own."""
+        return self.network.hosts[CONTROLLER].record(kind, cause=cause, host=host, **columns)
+
+    def crash(self, number: int, cause: int, lossy: bool = False) -> int:
+        """A process (``lossy``: the machine under a broker) dies; the row that says so."""
+        host = self.host(number)
+        row = self.record(Kind.CRASH, host=number, cause=cause, n=int(lossy))
+        host.cause = row
+        role: Any = host.role
+        if number in self.broker_numbers:
+            self.durable[number] = role.crash(lossy, self.kernel.now_us)
+        elif self._is_producer(number):
+            role.abandon(self.kernel.now_us)
+        host.stop(row, silent=lossy)
+        return row
+
+    def _stopped(self, host: Host, cause: int) -> None:
+        """A broker has ended its controlled shutdown by itself."""
+        role: Any = host.role
+        self.durable[host.number] = role.crash(False, self.kernel.now_us)
+        host.stop(cause)
+        self.on_stopped(host.number, cause)
+
+    def restart(self, number: int, cause: int) -> None:
+        """Start a host that is down; nothing happens to one that is up."""
+        host = self.host(number)
+        if host.is_up:
+            return
+        row = self.record(Kind.RESTART, host=number, cause=cause)
+        if self._is_producer(number):
+            self._start_instance(self.instance_of(number).plan, self.instance_of(number).incarnation + 1, row)
+        else:
+            host.start(self._broker(number), row)
+
+    def _is_producer(self, number: int) -> bool:
+        return any(producer.host == number for producer in self.plan.producers)
+
+    def _warm(self, producer: ProducerPlan) -> None:
+        sends = self.instance_of(producer.host).sends
+        if isinstance(sends, WarmedUpSends) and not sends.began:
+            sends.begin(self.kernel.now_us)
+
+    def _values(self, prod: int, partition: int, lo: int, hi: int) -> list[str]:
+        return self.instances[prod].values(partition, lo, hi)
+
+    # --- changes from outside ------------------------------------------------------------------------------------------
+    def add_partitions(self, topic: int, count: int, cause: int) -> None:
+        """Raise the number of a topic's partitions to *count*, placed round the brokers like the first ones."""
+        present = self.topics[topic]
+        first = 1 + max(number for numbers in self.topics.values() for number in numbers)
+        numbers = tuple(range(first, first + count - len(present)))
+        if not numbers:
+            return
+        factor = len(self.replicas[present[0]])
+        start = self.replicas[present[0]][0] - 1
+        for index, number in enumerate(numbers, start=len(present)):
+            self.replicas[number] = tuple((start + index + copy) % self.plan.brokers + 1 for copy in range(factor))
+        self.topics[topic] = (*present, *numbers)
+        self.host(CONTROLLER).cause = cause
+        self.controller.add_partitions(self.kernel.now_us, topic, numbers, [self.replicas[number] for number in numbers])
+
+    # --- the end -------------------------------------------------------------------------------------------------------
+    def unsettled(self) -> list[str]:
+        """Why the run has not come to rest; empty if it has."""
+        reasons = [f"broker {number} is down" for number in self.broker_numbers if not self.host(number).is_up]
+        for producer in self.plan.producers:
+            role = self.host(producer.host).role
+            if not self.host(producer.host).is_up:
+                reasons.append(f"producer {producer.name} is down")
+            elif not cast(ProducerRole, role).idle():
+                reasons.append(f"producer {producer.name} still has records to send or to report")
+        for reader in self.plan.readers:
+            if not self._caught_up(self.host(reader.host)):
+                reasons.append(f"consumer {reader.name} has not read to the end")
+        return reasons + self._unequal_replicas()
+
+    @staticmethod
+    def _caught_up(host: Host) -> bool:
+        asked: Callable[[], bool] | None = getattr(getattr(host, "role", None), "caught_up", None)
+        return asked is None or asked()
+
+    def _unequal_replicas(self) -> list[str]:
+        found = []
+        for number, state in self.controller.partitions.items():
+            if state.leader < 0:
+                found.append(f"partition {self.partition_name(number)} has no leader")
+                continue
+            ends = {broker: self._log_end(broker, number) for broker in state.replicas}
+            late = [broker for broker in state.replicas if ends[broker] != ends[state.leader]]
+            found += [f"broker {broker} has not caught up with {self.partition_name(number)}" for broker in late]
+        return found
+
+    def _log_end(self, broker: int, partition: int) -> int:
+        role: Any = self.host(broker).role
+        part = role.state.partitions.get(partition)
+        return -1 if part is None else int(part.log.end)
+
+    def partition_name(self, number: int) -> str:
+        for topic in self.plan.topics:
+            if number in self.topics[topic.number]:
+                return f"{topic.name}-{self.topics[topic.number].index(number)}"
+        raise KeyError(number)
+
+
+def _ranks(count: int, tie_shuffle: int | None) -> list[int]:
+    """Host numbers as they are, or permuted by a seed."""
+    ranks = list(range(count))
+    if tie_shuffle is not None:
+        draws = stream(tie_shuffle, "ties")
+        for last in range(count - 1, 0, -1):
+            other = draws.getrandbits(32) * (last + 1) >> 32
+            ranks[last], ranks[other] = ranks[other], ranks[last]
+    return ranks
