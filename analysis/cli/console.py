@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from textwrap import fill
 from typing import IO, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-__all__ = ["STYLES", "Steps", "counted", "print_json", "results", "steps"]
+__all__ = ["STYLES", "Steps", "counted", "indented", "paragraph", "print_json", "results", "steps"]
 
 PLAIN_WIDTH = 110
 
@@ -32,6 +33,21 @@ def _console(stream: IO[str]) -> Console:
 def print_json(value: Any) -> None:
     """One object, keys as they come: their order is part of the output's promise to be the same every time."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def paragraph(console: Console, text: str, indent: int = 0, style: str = "") -> None:
+    """Text in lines of the console's width, further lines a little deeper if it is indented; no blanks at the ends."""
+    first, rest = " " * indent, " " * (2 * indent)
+    lines = fill(
+        " ".join(text.split()), console.width, initial_indent=first, subsequent_indent=rest,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    console.print(lines, style=style, soft_wrap=True)
+
+
+def indented(console: Console, texts: Iterable[str]) -> None:
+    for text in texts:
+        paragraph(console, text, indent=2)
 
 
 class Steps:

@@ -1,4 +1,4 @@
-"""A verdict as text: from the JSON object that ``--json`` prints, so that a person is told nothing that a program is not.
+"""A verdict as text: from the JSON object that ``--json`` prints, so that a program is told all that a person is.
 
 ``tell_*`` print one section each, in the order in which a reader asks: what was run, does it hold, what was found, what
 could not be checked, what was silently changed, how much, and the answer.
@@ -10,11 +10,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from analysis.cli.console import STYLES
+from analysis.cli.console import STYLES, indented
 from analysis.cli.wording import witness_words
 
 __all__ = ["plain_table", "tell_answer", "tell_findings", "tell_measures", "tell_notes", "tell_verdict", "verdict_text"]
@@ -38,7 +37,7 @@ def tell_verdict(console: Console, told: Told) -> None:
         line.append(f" ({'; '.join(str(reason) for reason in reasons)})")
     console.print(line, soft_wrap=True)
     if expectations and told["verdict"] == "undecided":
-        _indented(console, (str(reason) for reason in reasons))
+        indented(console, (str(reason) for reason in reasons))
 
 
 def tell_findings(console: Console, findings: Told) -> None:
@@ -52,11 +51,12 @@ def tell_findings(console: Console, findings: Told) -> None:
         console.print()
         for name, one in seen.items():
             if one["witnesses"]:
-                _indented(console, [f"{name}: {witness_words(name, one['witnesses'][0])}"])
+                indented(console, [f"{name}: {witness_words(name, one['witnesses'][0])}"])
     absent = [name for name, one in findings.items() if one["checked"] and not one["count"]]
     if absent:
         console.print()
-        console.print(Text(f"looked for and not there: {', '.join(absent)}"))
+        console.print("looked for and not there:")
+        indented(console, [", ".join(absent)])
     _tell_unchecked(console, findings)
 
 
@@ -68,7 +68,7 @@ def _tell_unchecked(console: Console, findings: Told) -> None:
             reasons.setdefault(str(one.get("why", "")), []).append(name)
     if reasons:
         console.print("not checked:")
-        _indented(console, (f"{', '.join(names)}: {why}" for why, names in reasons.items()))
+        indented(console, (f"{', '.join(names)}: {why}" for why, names in reasons.items()))
 
 
 def _allowed(finding: Told) -> Text:
@@ -104,14 +104,14 @@ def tell_notes(console: Console, notes: Mapping[str, Iterable[str]]) -> None:
     if lines:
         console.print()
         console.print("options that are not what they seem:")
-        _indented(console, lines)
+        indented(console, lines)
 
 
 def tell_answer(console: Console, answer: str) -> None:
     if answer:
         console.print()
         console.print("what the scenario's author says:")
-        _indented(console, [" ".join(answer.split())])
+        indented(console, [" ".join(answer.split())])
 
 
 def verdict_text(word: str) -> Text:
@@ -128,6 +128,3 @@ def plain_table(header: Sequence[str], rows: Iterable[Sequence[Any]], right: tup
     return table
 
 
-def _indented(console: Console, lines: Iterable[str]) -> None:
-    for line in lines:
-        console.print(Padding(Text(line), (0, 0, 0, 2), expand=False))

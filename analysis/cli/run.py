@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.cli.console import print_json, results, steps
+from analysis.cli.console import paragraph, print_json, results, steps
 from analysis.cli.files import must_be_writable, staged
 from analysis.cli.verdicts import status_of_verdict
 from sim.scenario import load, with_overrides
@@ -64,13 +64,13 @@ def _keep(out: Path, told: dict[str, Any], trace: Trace, verdict: Verdict, begin
         from analysis.cli.figures import draw
 
         draw(folder, trace, verdict)
-        return sorted(path.name for path in folder.iterdir())
+        return sorted(str(out / path.name) for path in folder.iterdir())
 
 
 def _tell_question(console: Console, file: str, scenario: Scenario, seed: int, overrides: list[str]) -> None:
     console.print(scenario.title or file, style="bold")
     if scenario.question:
-        console.print(" ".join(scenario.question.split()), style="italic")
+        paragraph(console, scenario.question, style="italic")
     changed = f", with {', '.join(overrides)}" if overrides else ""
     console.print(f"{file}, seed {seed}, Kafka {scenario.kafka}{changed}", style="dim")
     console.print()
@@ -90,5 +90,5 @@ def _tell(console: Console, scenario: Scenario, trace: Trace, told: dict[str, An
     tell_answer(console, scenario.answer)
     console.print()
     for name in written:
-        console.print(f"wrote {name}")
+        console.print(f"wrote {name}", soft_wrap=True)
     console.print(f"digest {told['digest']}", style="dim")

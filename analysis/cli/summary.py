@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,11 +42,16 @@ def _tell_faults(console: Console, trace: Trace) -> None:
     rows = np.flatnonzero(trace.events["kind"] == Kind.FAULT)
     for row in rows[:MOST_FAULTS].tolist():
         event = trace.row(row)
-        text = str(faults[event["n"]]) if 0 <= event["n"] < len(faults) else "fault"
+        text = _what(str(faults[event["n"]])) if 0 <= event["n"] < len(faults) else "fault"
         struck = f" -> {hosts[event['host']]}" if event["host"] in hosts else ""
         console.print(f"at {seconds(event['t_us'])}: {text}{struck}", soft_wrap=True)
     if len(rows) > MOST_FAULTS:
         console.print(f"and {len(rows) - MOST_FAULTS:,} more faults")
+
+
+def _what(text: str) -> str:
+    """The fault without its time, which stands before it: ``kill: leader of payments-0``."""
+    return re.sub(r"^at: [^,]+, ", "", text)
 
 
 def fates(trace: Trace) -> dict[str, int]:

@@ -22,7 +22,7 @@ def peak_bytes() -> int:
 
 
 def main() -> None:
-    simulated(BATCHED, "run=100ms")
+    simulated(BATCHED, "producers.app.workload[0].rate=2000/s")
     before = peak_bytes()
     trace = simulated(BATCHED).trace
     lifted = peak_bytes() - before

@@ -9,7 +9,7 @@ from pathlib import Path
 import analysis
 from sim.protocol.rows import Kind
 from sim.run import simulate
-from sim.scenario import load
+from sim.scenario import load, with_overrides
 from sim.trace import Trace
 
 __all__ = [
@@ -29,7 +29,7 @@ class Run:
 
 
 def simulated(path: Path, *overrides: str) -> Run:
-    scenario = load(path).with_overrides(list(overrides))
+    scenario = with_overrides(load(path), overrides)
     start = time.perf_counter()
     trace = simulate(scenario, 0)
     return Run(trace, time.perf_counter() - start, int(trace.header["kernel_events"]))
