@@ -10,7 +10,7 @@ import numpy as np
 from analysis.history import Column
 
 __all__ = [
-    "by_group", "combine", "expand", "first_of_each", "mask_of", "running_max", "slots", "starts_of",
+    "by_group", "combine", "expand", "first_of_each", "mask_of", "offset_key", "running_max", "slots", "starts_of",
 ]  # fmt: skip
 
 
@@ -92,3 +92,8 @@ def slots(partition: Column, offset: Column, *, spare: int = 4) -> tuple[Column,
     if int(offset.min()) < 0 or width * (int(partition.max()) + 1) > spare * len(partition) + (1 << 20):
         return None
     return partition.astype(np.int64) * width + offset, width * (int(partition.max()) + 1)
+
+
+def offset_key(partition: Column, offset: Column) -> Column:
+    """One sortable integer for a place in a log."""
+    return (partition.astype(np.int64) << 44) | np.minimum(offset, (1 << 44) - 1)

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import mask_of
+from analysis.columns import expand, mask_of
+from analysis.deliveries import Deliveries
 from analysis.history import ACK, FAIL, Column, History
 from analysis.logs import Logs
+from analysis.marks import Committed
 
 __all__ = ["Evidence"]
 
@@ -18,6 +20,14 @@ class Evidence:
     def __init__(self, history: History) -> None:
         self.history = history
         self.logs = Logs(history)
+
+    @cached_property
+    def marks(self) -> Committed:
+        return Committed(self.logs)
+
+    @cached_property
+    def deliveries(self) -> Deliveries:
+        return Deliveries(self.history, self.logs)
 
     # --- what was told to the application, by value -------------------------------------------------------------------
     @cached_property
@@ -34,6 +44,22 @@ class Evidence:
         return covered(table.value[rows], table.count[rows], len(self.history.values))
 
     @cached_property
+    def ack_row(self) -> Column:
+        """By value: the row of its first ack; the largest integer where there is none."""
+        table = self.history.outcomes
+        table = table if (table.kind == ACK).all() else table.take(table.kind == ACK)
+        run, value = expand(table.count, table.value)
+        row = np.full(len(self.history.values), np.iinfo(np.int64).max)
+        row[value[::-1]] = (table.row if len(run) == len(table) else table.row[run])[::-1]  # the first one stays
+        return row
+
+    @cached_property
+    def delivered(self) -> Column:
+        """By value: some poll delivered it."""
+        polls = self.history.polls
+        return covered(polls.value, polls.count, len(self.history.values))
+
+    @cached_property
     def unique_uids(self) -> bool:
         uid = self.history.records.uid
         return bool((uid == np.arange(len(uid))).all())
@@ -41,6 +67,18 @@ class Evidence:
     # --- words --------------------------------------------------------------------------------------------------------
     def value(self, code: int) -> Any:
         return self.history.values[int(code)]
+
+    def consumer(self, code: int) -> str:
+        return self.history.consumers.names[int(code)]
+
+    def handed_over(self, run: int, inside: int = 0, **more: Any) -> dict[str, Any]:
+        """A delivered record: the *inside*-th of a run of the polls table."""
+        polls = self.history.polls
+        return self.record(
+            int(polls.value[run]) + inside, **more, p=self.partition(polls.partition[run]),
+            o=int(polls.offset[run]) + inside, con=self.consumer(polls.consumer[run]),
+            event=self.history.event(int(polls.row[run])),
+        )  # fmt: skip
 
     def producer(self, code: int) -> str | None:
         return self.history.producers[int(code)] if code >= 0 else None

@@ -61,9 +61,7 @@ class Finding:
             found["allowed_by"] = self.by
         if not self.checked:
             found["why"] = self.why
-        if self.extra:
-            found["extra"] = self.extra["extra"] if set(self.extra) == {"extra"} else self.extra
-        return found | {"witnesses": self.witnesses, "total": self.total}
+        return found | self.extra | {"witnesses": self.witnesses, "total": self.total}
 
 
 def _classes(kind: str, names: str) -> dict[str, str]:

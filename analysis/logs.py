@@ -17,10 +17,12 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis.columns import by_group, combine, expand, first_of_each, starts_of
+from analysis.columns import by_group, combine, expand, first_of_each, offset_key, starts_of
 from analysis.history import COMMIT, DATA, Appends, Column, History
 
 __all__ = ["Log", "Logs", "RecordView"]
+
+OPEN, NO_TRANSACTION = -1, -2  # Logs.marker
 
 
 @dataclass(slots=True)
@@ -52,7 +54,9 @@ class Log:
         return columns[name]
 
     def take(self, chosen: Column) -> Log:
-        return Log(self._appends, self.rows[chosen], self.count[chosen])
+        log = Log(self._appends, self.rows[chosen], self.count[chosen])
+        log._columns |= {name: column[chosen] for name, column in self._columns.items()}
+        return log
 
     def singles(self) -> Log:
         """The same records as runs of one."""
@@ -70,7 +74,8 @@ class Logs:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.brokers = int(history.appends.broker.max(initial=1)) + 1
+        tables = (history.appends, history.marks, history.leaders, history.truncations)
+        self.brokers = max(int(table.broker.max(initial=1)) for table in tables) + 1
 
     @cached_property
     def last_leader(self) -> Column:
@@ -100,7 +105,7 @@ class Logs:
 
     # --- replicas -----------------------------------------------------------------------------------------------------
     @cached_property
-    def _by_replica(self) -> tuple[Column, Column, Column]:
+    def by_replica(self) -> tuple[Column, Column, Column]:
         """Append rows in order of (partition, broker); where each such replica begins; its group number."""
         appends = self.history.appends
         group = appends.partition.astype(np.int64) * self.brokers + appends.broker
@@ -110,8 +115,8 @@ class Logs:
 
     @cached_property
     def _kept(self) -> Column:
-        """How many records of each append (in the order of _by_replica) no later truncation cut off."""
-        appends, (order, starts, groups) = self.history.appends, self._by_replica
+        """How many records of each append (in the order of by_replica) no later truncation cut off."""
+        appends, (order, starts, groups) = self.history.appends, self.by_replica
         kept = appends.count[order]
         cuts = self.history.truncations
         cut_group = cuts.partition.astype(np.int64) * self.brokers + cuts.broker
@@ -125,7 +130,7 @@ class Logs:
 
     def replicas(self) -> list[tuple[int, int, Log]]:
         """(partition, broker, log as it ended) of every replica that ever wrote."""
-        order, starts, groups = self._by_replica
+        order, starts, groups = self.by_replica
         found = []
         for k, group in enumerate(groups.tolist()):
             span = slice(starts[k], starts[k + 1])
@@ -138,10 +143,31 @@ class Logs:
             rows, kept = rows[kept > 0], kept[kept > 0]
         return Log(self.history.appends, rows, kept)
 
+    def holds(self, partition: Column, offset: Column, value: Column) -> Column:
+        """Whether the final log has that value at that offset."""
+        log = self.final
+        run = np.searchsorted(self._keys, offset_key(partition, offset), side="right") - 1
+        at = np.maximum(run, 0)
+        if not len(log):
+            return np.zeros(len(offset), bool)
+        inside = offset - log.offset[at]
+        held = (run >= 0) & (log.partition[at] == partition) & (inside < log.count[at]) & (log.kind[at] == DATA)
+        same: Column = held & (log.value[at] + inside == value)
+        return same
+
+    @cached_property
+    def _keys(self) -> Column:
+        return offset_key(self.final.partition, self.final.offset)
+
+    def of_partition(self, partition: int) -> Log:
+        """The final log of one partition."""
+        span = np.searchsorted(self.final.partition, [partition, partition + 1])
+        return self.final.take(np.arange(*span))
+
     # --- the final log ------------------------------------------------------------------------------------------------
     @cached_property
     def final(self) -> Log:
-        order, starts, groups = self._by_replica
+        order, starts, groups = self.by_replica
         chosen = np.isin(groups, self._final_groups)
         mask = np.repeat(chosen, np.diff(starts))
         log = self._log(order[mask], self._kept[mask])
@@ -161,18 +187,29 @@ class Logs:
     @cached_property
     def transaction_state(self) -> Column | None:
         """By run of the final log: COMMIT (also where there is no transaction), ABORT, or -1 while open."""
-        log = self.final
-        txn = self._txn_of_runs
+        marker = self.marker
+        if marker is None:
+            return None
+        state: Column = np.where(marker >= 0, self.final.kind[marker], np.where(marker == NO_TRANSACTION, COMMIT, -1))
+        return state
+
+    @cached_property
+    def marker(self) -> Column | None:
+        """By run of the final log: the run of the marker that decides it, OPEN or NO_TRANSACTION."""
+        log, txn = self.final, self._txn_of_runs
         if txn is None:
             return None
-        state = np.where((txn < 0) | (log.kind != DATA), COMMIT, -1)
+        marker = np.full(len(log), NO_TRANSACTION)
         has_pid = log.pid >= 0
         for chosen, owner in ((has_pid, log.pid), (~has_pid, txn)):
             rows = np.flatnonzero(chosen & ((txn >= 0) | (log.kind != DATA)))
             lane = combine(log.partition[rows], owner[rows])
-            rows = rows[by_group(lane)]
-            state[rows] = _decided(log.kind[rows], np.sort(lane, kind="stable"), state[rows])
-        return state
+            order = by_group(lane)
+            rows, lane = rows[order], lane[order]
+            deciding = _next_marker(log.kind[rows], lane)
+            found = np.where(deciding >= 0, rows[deciding], OPEN) if len(rows) else deciding
+            marker[rows] = np.where(log.kind[rows] == DATA, found, NO_TRANSACTION)
+        return marker
 
     @cached_property
     def _txn_of_runs(self) -> Column | None:
@@ -220,10 +257,6 @@ class Logs:
         return row
 
 
-def offset_key(partition: Column, offset: Column) -> Column:
-    return (partition.astype(np.int64) << 44) | np.minimum(offset, (1 << 44) - 1)
-
-
 def _ascending(log: Log) -> bool:
     """Runs of one partition follow each other without overlap."""
     end = log.offset + log.count
@@ -239,22 +272,14 @@ def _tidied(log: Log) -> Log:
         same[1:] &= column[order[1:]] == column[order[:-1]]
     same[:1] = False
     order = order[~same]
-    return _reordered(log, order[np.lexsort((log.row[order], log.offset[order], log.partition[order]))])
+    return log.take(order[np.lexsort((log.row[order], log.offset[order], log.partition[order]))])
 
 
-def _reordered(log: Log, order: Column) -> Log:
-    new = log.take(order)
-    new._columns |= {name: column[order] for name, column in log._columns.items()}
-    return new
-
-
-def _decided(kind: Column, lane: Column, state: Column) -> Column:
-    """The kind of the next marker of the same lane, for data records; -1 where none follows."""
-    position = np.arange(len(kind))
-    marker = np.where(kind != DATA, position, len(kind))
-    following = np.minimum.accumulate(marker[::-1])[::-1] if len(kind) else marker
-    padded_kind, padded_lane = np.append(kind, -1), np.append(lane, -1)
-    decided = np.where(padded_lane[following] == lane, padded_kind[following], -1)
-    return np.where(kind == DATA, decided, state)
-
-
+def _next_marker(kind: Column, lane: Column) -> Column:
+    """The position of the next marker of the same lane, -1 where none follows; lanes stand together."""
+    if not len(kind):
+        return kind
+    none = len(kind)
+    following = np.minimum.accumulate(np.where(kind != DATA, np.arange(none), none)[::-1])[::-1]
+    same = np.append(lane, -1)[following] == lane
+    return np.where(same, following, -1)

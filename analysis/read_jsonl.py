@@ -62,7 +62,7 @@ def _events(path: Path, reader: _Reader) -> Iterator[tuple[int, Event]]:
             parsed = parse_strictly(place, line)
             if number == 1:
                 check_header(place, parsed)
-                reader.header = parsed
+                reader.open(parsed)
                 continue
             check_event(place, parsed, last_t)
             last_t = parsed["t"]
@@ -94,6 +94,11 @@ class _Reader:
         }  # fmt: skip
         self.handlers |= dict.fromkeys(_RESULTS, self._outcome)
         self.handlers |= dict.fromkeys(("proc_start", "proc_end"), self._processing)
+
+    def open(self, header: Event) -> None:
+        self.header = header
+        for name in header.get("consumers") or {}:
+            self.consumers[name]
 
     def take(self, line: int, event: Event) -> None:
         if "id" in event:

@@ -8,10 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from analysis.evidence import Evidence
-from analysis.finders import copies, order
+from analysis.finders import (
+    copies,
+    endtoend,
+    offsets,
+    operations,
+    order,
+    polls,
+    reads,
+    realtime,
+    replicas,
+    sequences,
+    unread,
+)
 from analysis.finding import Finder, Found
 
-__all__ = ["FINDERS"]
+__all__ = ["FINDERS", "lacking_for_the_rest"]
+
+Lacking = Callable[[Evidence], str | None]
 
 
 def _appends(evidence: Evidence) -> str | None:
@@ -27,22 +41,138 @@ def _sends(evidence: Evidence) -> str | None:
 def _append_times(evidence: Evidence) -> str | None:
     if not evidence.history.append_times:
         return "append_times is false: appends are in order per partition only"
-    if not (evidence.history.records.key >= 0).any():
-        return "no record has a key"
-    return _sends(evidence)
+    return _keys(evidence) or _sends(evidence)
+
+
+def _keys(evidence: Evidence) -> str | None:
+    return None if (evidence.history.records.key >= 0).any() else "no record has a key"
+
+
+def _keyed_appends(evidence: Evidence) -> str | None:
+    return _keys(evidence) or _appends(evidence)
 
 
 def _acks(evidence: Evidence) -> str | None:
-    return _appends(evidence) if evidence.acked.any() else "the history has no acks"
+    return None if evidence.acked.any() else "the history has no acks"
 
 
-def _all(*finders: tuple[str, Callable[[Evidence], Found], Callable[[Evidence], str | None]]) -> dict[str, Finder]:
+def _acked_appends(evidence: Evidence) -> str | None:
+    return _acks(evidence) or _appends(evidence)
+
+
+def _claims(evidence: Evidence) -> str | None:
+    told = evidence.history.outcomes
+    if len(evidence.history.polls) or (told.offset >= 0).any():
+        return None
+    return "no ack and no poll tells an offset"
+
+
+def _marks(evidence: Evidence) -> str | None:
+    return (None if len(evidence.history.marks) else "the history has no high watermarks") or _appends(evidence)
+
+
+def _several_replicas(evidence: Evidence) -> str | None:
+    brokers = evidence.history.appends.broker
+    if len(brokers) and brokers.min() == brokers.max():
+        return "only one replica's appends are told"
+    return _marks(evidence)
+
+
+def _column(name: str, words: str) -> Lacking:
+    def lacking(evidence: Evidence) -> str | None:
+        return None if (getattr(evidence.history.appends, name) >= 0).any() else f"no append has {words}"
+
+    return lacking
+
+
+def _operations(evidence: Evidence) -> str | None:
+    sends = evidence.history.records
+    if not (sends.op >= 0).any() and not (sends.txn >= 0).any():
+        return "no send names its operation (op or txn)"
+    return _sends(evidence)
+
+
+def _polls(evidence: Evidence) -> str | None:
+    return None if len(evidence.history.polls) else "the history has no polls"
+
+
+def _polled_appends(evidence: Evidence) -> str | None:
+    return _polls(evidence) or _appends(evidence)
+
+
+def _polled_sends(evidence: Evidence) -> str | None:
+    if not (evidence.history.records.prod >= 0).any():
+        return "the history has no sends"
+    return _polls(evidence)
+
+
+def _polled_keys(evidence: Evidence) -> str | None:
+    return _keys(evidence) or _polled_sends(evidence)
+
+
+def _polls_and_marks(evidence: Evidence) -> str | None:
+    return (None if len(evidence.history.marks) else "the history has no high watermarks") or _polls(evidence)
+
+
+def _drained(evidence: Evidence) -> str | None:
+    if not evidence.history.drain:
+        return "drain is not true: readers may not have had the time to read everything"
+    history = evidence.history
+    if not len(history.polls) and not len(history.positions) and not history.consumers.names:
+        return "the history has no readers"
+    return _acks(evidence)
+
+
+def _commits(evidence: Evidence) -> str | None:
+    return None if len(evidence.history.commits) else "the history has no offset commits"
+
+
+def _all(*finders: tuple[str, Callable[[Evidence], Found], Lacking]) -> dict[str, Finder]:
     return {name: Finder(name, find, lacking) for name, find, lacking in finders}
 
+
+_SEQUENCED = _column("seq", "a sequence")
 
 FINDERS: dict[str, Finder] = _all(
     ("append-reorder", order.append_reorder, _sends),
     ("key-reorder", order.key_reorder, _append_times),
     ("duplicate-append", copies.duplicate_append, _appends),
-    ("lost-acked", copies.lost_acked, _acks),
+    ("lost-acked", copies.lost_acked, _acked_appends),
+    ("inconsistent-offsets", offsets.inconsistent_offsets, _claims),
+    ("committed-truncation", offsets.committed_truncation, _marks),
+    ("replica-divergence", replicas.replica_divergence, _several_replicas),
+    ("sequence-gap", sequences.sequence_gap, _SEQUENCED),
+    ("sequence-regression", sequences.sequence_regression, _SEQUENCED),
+    ("fenced-append", sequences.fenced_append, _column("epoch", "a producer epoch")),
+    ("leader-epoch-regression", sequences.leader_epoch_regression, _column("lep", "a leader epoch")),
+    ("offset-gap", offsets.offset_gap, _appends),
+    ("realtime-inversion", realtime.realtime_inversion, _acked_appends),
+    ("poll-skip", polls.poll_skip, _polled_appends),
+    ("nonmonotonic-poll", polls.nonmonotonic_poll, _polls),
+    ("int-poll-skip", polls.int_poll_skip, _polled_appends),
+    ("int-nonmonotonic-poll", polls.int_nonmonotonic_poll, _polls),
+    ("duplicate-delivery", reads.duplicate_delivery, _polls),
+    ("aborted-read", reads.aborted_read, _polls),
+    ("above-hw-read", reads.above_hw_read, _polls_and_marks),
+    ("unseen", unread.unseen, _drained),
+    ("lost-write", unread.lost_write, _drained),
+    ("e2e-key-reorder", endtoend.e2e_key_reorder, _polled_keys),
+    ("cross-partition-inversion", endtoend.cross_partition_inversion, _polled_sends),
+    ("commit-regression", reads.commit_regression, _commits),
+    ("nonmonotonic-send", operations.nonmonotonic_send, _sends),
+    ("int-nonmonotonic-send", operations.int_nonmonotonic_send, _operations),
+    ("int-send-skip", operations.int_send_skip, _operations),
+    ("key-partition-split", operations.key_partition_split, _keyed_appends),
 )
+
+
+def lacking_for_the_rest(name: str, evidence: Evidence) -> str:
+    """Why a name without a finder is not judged."""
+    history = evidence.history
+    if name in ("torn-transaction", "G0", "G1c", "G1c-wr", "open-transaction", "uncommitted-read", "precommitted-read"):
+        if not len(history.txns):
+            return "the history has no transactions"
+    elif "processing" in name or name == "premature-commit":
+        if not len(history.processing):
+            return "the history has no processing events"
+    return "this korder does not judge it"

@@ -10,7 +10,7 @@ from typing import Any
 from analysis.evidence import Evidence
 from analysis.finding import CLASSES, Finding
 from analysis.history import History
-from analysis.registry import FINDERS
+from analysis.registry import FINDERS, lacking_for_the_rest
 
 __all__ = ["Verdict", "judge"]
 
@@ -46,7 +46,7 @@ def judge(history: History | Any, expectations: Mapping[str, Any] | None = None)
 
 def _finding(name: str, evidence: Evidence) -> Finding:
     finder = FINDERS.get(name)
-    why = "korder does not judge this name yet" if finder is None else finder.lacking(evidence)
+    why = lacking_for_the_rest(name, evidence) if finder is None else finder.lacking(evidence)
     if finder is None or why:
         return Finding(name, CLASSES[name], checked=False, why=str(why))
     found = finder.find(evidence)

@@ -1,0 +1,191 @@
+"""What readers got: polls as steps from record to record, and the offsets that a reader is entitled to.
+
+- A *lane* is one consumer on one partition. A *step* goes from one run of delivered records to the next of the lane.
+- A step is *internal* if both runs belong to one poll group, else *external*. An external step is not judged where the
+  consumer had reason to forget its position between (assignment, revocation, seek, reset, crash; anomalies 2).
+- Polls in transactions that did not commit are checked, but nobody goes on from them.
+- *Entitled*: all data of the final log; for read_committed only what is visible.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from analysis.columns import by_group, expand, offset_key
+from analysis.history import DATA, FORGET_CRASH, Column, History, Polls
+from analysis.logs import Log, Logs
+
+__all__ = ["Deliveries", "Ranks", "Singles", "Steps"]
+
+
+@dataclass(slots=True)
+class Steps:
+    """From the last record of run *before* to the first of run *after* (rows of the polls table)."""
+
+    before: Column
+    after: Column
+    internal: Column
+    forgotten: Column
+
+
+@dataclass(slots=True)
+class Singles:
+    """Delivered records one by one, in order of delivery; ``run`` is the row of the polls table."""
+
+    run: Column
+    offset: Column
+    value: Column
+
+
+class Ranks:
+    """Dense indexes: how many entitled records stand below an offset."""
+
+    def __init__(self, log: Log, entitled: Column) -> None:
+        rows = None if entitled.all() else np.flatnonzero(entitled)
+        chosen = log if rows is None else log.take(rows)
+        self._offset, self._count = log.offset if rows is None else log.offset[rows], chosen.count
+        self._partition = log.partition if rows is None else log.partition[rows]
+        self._keys = offset_key(self._partition, self._offset)
+        self._below = np.concatenate(([0], np.cumsum(self._count)))
+
+    def below(self, partition: Column, offset: Column) -> Column:
+        """Entitled records of earlier partitions, and of this one below the offset."""
+        run = np.searchsorted(self._keys, offset_key(partition, offset), side="right") - 1
+        if not len(self._keys):
+            return np.zeros(len(offset), np.int64)
+        at = np.maximum(run, 0)
+        inside = np.where(self._partition[at] == partition, offset - self._offset[at], self._count[at])
+        found: Column = np.where(run < 0, 0, self._below[at] + np.minimum(inside, self._count[at]))
+        return found
+
+
+class Deliveries:
+    def __init__(self, history: History, logs: Logs) -> None:
+        self.history, self.logs = history, logs
+        self.polls: Polls = history.polls
+        self.scope_names, self.scopes = history.consumers.scopes()
+        self.committed_only = np.array(history.consumers.committed_only, bool)
+
+    @cached_property
+    def lane(self) -> Column:
+        return self.polls.consumer.astype(np.int64) * len(self.history.partitions) + self.polls.partition
+
+    @cached_property
+    def scope(self) -> Column:
+        """By run: the group, or the consumer alone."""
+        found: Column = self.scopes[self.polls.consumer] if len(self.scopes) else self.polls.consumer
+        return found
+
+    @cached_property
+    def singles(self) -> Singles:
+        return Singles(*expand(self.polls.count, self.polls.offset, self.polls.value))
+
+    @cached_property
+    def counts_as_progress(self) -> Column:
+        """By run: not in a transaction that did not commit."""
+        history = self.history
+        committed = np.zeros(len(history.txns) + 1, bool)
+        committed[history.transactions.txn[history.transactions.state == 1]] = True
+        committed[-1] = True
+        return committed[self.polls.txn]
+
+    # --- steps --------------------------------------------------------------------------------------------------------
+    @cached_property
+    def steps(self) -> Steps:
+        order = by_group(self.lane)
+        lane, polls = self.lane[order], self.polls
+        if len(order) < 2:
+            return Steps(order[:0], order[:0], np.zeros(0, bool), np.zeros(0, bool))
+        before, after = self._previous(order), order[1:]
+        same = lane[1:] == lane[:-1]
+        same &= before >= 0
+        same[same] &= self.lane[before[same]] == lane[1:][same]
+        before, after = before[same], after[same]
+        internal = polls.group[before] == polls.group[after]
+        return Steps(before, after, internal, ~internal & self._forgot(before, after))
+
+    def _previous(self, order: Column) -> Column:
+        """By position from 1: the run before it in its lane from which a consumer goes on, or that is of its group."""
+        if self.counts_as_progress.all():
+            return order[:-1]
+        group, progress = self.polls.group[order], self.counts_as_progress[order]
+        position = np.arange(len(order))
+        last = np.maximum.accumulate(np.where(progress, position, -1))[:-1]
+        last = np.where(group[1:] == group[:-1], position[:-1], last)
+        return np.where(last >= 0, order[np.maximum(last, 0)], -1)
+
+    @cached_property
+    def _forgettings(self) -> Column:
+        """Sorted (lane, row) keys of everything that makes a consumer forget its position."""
+        table, width = self.history.positions, len(self.history.partitions)
+        whole = table.kind == FORGET_CRASH
+        lanes = [table.consumer[~whole].astype(np.int64) * width + table.partition[~whole]]
+        rows = [table.row[~whole]]
+        for consumer, row in zip(table.consumer[whole].tolist(), table.row[whole].tolist(), strict=True):
+            lanes.append(np.arange(width) + consumer * width)
+            rows.append(np.full(width, row))
+        return np.sort(offset_key(np.concatenate(lanes), np.concatenate(rows)))
+
+    def _forgot(self, before: Column, after: Column) -> Column:
+        lane, row = self.lane[after], self.polls.row
+        first = np.searchsorted(self._forgettings, offset_key(lane, row[before]), side="right")
+        last = np.searchsorted(self._forgettings, offset_key(lane, row[after]), side="right")
+        forgot: Column = last > first
+        return forgot
+
+    def position(self, run: Column, inside: Column) -> Column:
+        """Where a delivered record stands: its offset, unless its value now stands at another one of that partition."""
+        partition, offset = self.polls.partition[run], self.polls.offset[run] + inside
+        value = self.polls.value[run] + inside
+        place = self.logs.place_of[value]
+        seen = self.logs.records
+        there = (place >= 0) & (seen.partition[np.maximum(place, 0)] == partition) if len(seen.value) else place >= 0
+        moved = np.flatnonzero(there & ~self.logs.holds(partition, offset, value))
+        if len(moved):
+            offset = offset.copy()
+            offset[moved] = seen.offset[place[moved]]
+        return offset
+
+    # --- what a reader may expect -------------------------------------------------------------------------------------
+    @cached_property
+    def _ranks_of_data(self) -> Ranks:
+        return Ranks(self.logs.final, self.logs.final.kind == DATA)
+
+    @cached_property
+    def _ranks_of_visible(self) -> Ranks:
+        return self._ranks_of_data if self.logs.transaction_state is None else Ranks(self.logs.final, self.logs.visible)
+
+    def between(self, consumer: Column, partition: Column, low: Column, high: Column) -> Column:
+        """How many entitled records stand strictly between two offsets."""
+        found = np.zeros(len(low), np.int64)
+        committed = self.committed_only[consumer]
+        for mask, ranks in ((~committed, self._ranks_of_data), (committed, self._ranks_of_visible)):
+            if mask.any():
+                p = partition[mask]
+                found[mask] = ranks.below(p, high[mask]) - ranks.below(p, low[mask] + 1)
+        return np.maximum(found, 0)
+
+    def readable_between(self, consumer: int, partition: int, low: int, high: int, row: int) -> tuple[Column, Column]:
+        """Offsets and values of those records, as far as they could be read at *row*: stored, not removed, decided."""
+        logs, log = self.logs, self.logs.final
+        start, end = np.searchsorted(log.partition, [partition, partition + 1]).tolist()
+        first = start + max(int(np.searchsorted(log.offset[start:end], low, side="right")) - 1, 0)
+        runs = np.arange(first, start + int(np.searchsorted(log.offset[start:end], high)))
+        runs = runs[(log.kind[runs] == DATA) & (np.minimum(logs.append_row[runs], log.row[runs]) < row)]
+        if self.committed_only[consumer] and logs.marker is not None:
+            runs = runs[logs.visible[runs]]
+            marker = logs.marker[runs]
+            runs = runs[(marker < 0) | (log.row[np.maximum(marker, 0)] < row)]
+        _, offset, value = expand(log.count[runs], log.offset[runs], log.value[runs])
+        keep = (offset > low) & (offset < high) & ~self._removed_before(partition, offset, row)
+        return offset[keep], value[keep]
+
+    def _removed_before(self, partition: int, offset: Column, row: int) -> Column:
+        starts, holes = self.history.log_starts, self.history.compactions
+        start = int(starts.offset[(starts.partition == partition) & (starts.row < row)].max(initial=0))
+        removed = holes.offset[(holes.partition == partition) & (holes.row < row)]
+        mask: Column = (offset < start) | np.isin(offset, removed)
+        return mask

@@ -1,0 +1,200 @@
+"""Single deliveries: duplicate-delivery, aborted-read, above-hw-read, commit-regression (anomalies 2.3, 2.8, 3.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from analysis.columns import by_group, combine, mask_of, offset_key, running_max
+from analysis.evidence import Evidence
+from analysis.finding import WITNESSES, Found, pairs_of
+from analysis.history import ABORT, FORGET_ASSIGN, FORGET_RESET, FORGET_SEEK, Column
+
+__all__ = ["above_hw_read", "aborted_read", "commit_regression", "duplicate_delivery"]
+
+
+# --- duplicate-delivery -----------------------------------------------------------------------------------------------
+def duplicate_delivery(evidence: Evidence) -> Found:
+    """Deliveries beyond the first per (group, partition, offset, value), outside explicit replays."""
+    first, again = _repeats(evidence)
+    keep = ~_replayed(evidence, first, again)
+    first, again = first[keep], again[keep]
+    start, committed = _session(evidence, again)
+    singles, polls = evidence.deliveries.singles, evidence.history.polls
+    excused = (start > polls.row[singles.run[first]]) & (singles.offset[again] >= committed)
+    witnesses = [
+        _repeat(evidence, int(a), int(b), bool(x), int(c))
+        for a, b, x, c in list(zip(first, again, excused, committed, strict=True))[:WITNESSES]
+    ]
+    runs = singles.run[again]
+    pairs = pairs_of(evidence.history.records.prod[singles.value[again]], polls.partition[runs])
+    return Found(len(again), witnesses, len(again), pairs, {"excused": int(excused.sum())})
+
+
+def _repeats(evidence: Evidence) -> tuple[Column, Column]:
+    """Positions in ``singles`` of each repeat, in order, and of the delivery it repeats (the one before)."""
+    deliveries = evidence.deliveries
+    singles, polls = deliveries.singles, evidence.history.polls
+    counted = np.flatnonzero(deliveries.counts_as_progress[singles.run])
+    run, offset, value = singles.run[counted], singles.offset[counted], singles.value[counted]
+    scope = deliveries.scope[run]
+    once = np.bincount(combine(scope, value), minlength=1) if len(deliveries.scope_names) < 64 else None
+    if once is not None and once.max() < 2:
+        return counted[:0], counted[:0]
+    lane = combine(scope, polls.partition[run])
+    order = np.lexsort((np.arange(len(run)), value, offset, lane))
+    same = np.ones(max(len(order) - 1, 0), bool)
+    for column in (lane, offset, value):
+        same &= column[order[1:]] == column[order[:-1]]
+    again = np.flatnonzero(same) + 1
+    first = counted[order[again - 1]]
+    chosen = np.argsort(counted[order[again]], kind="stable")
+    return first[chosen], counted[order[again]][chosen]
+
+
+def _lane_of(evidence: Evidence, single: Column) -> Column:
+    return evidence.deliveries.lane[evidence.deliveries.singles.run[single]]
+
+
+def _replayed(evidence: Evidence, first: Column, again: Column) -> Column:
+    """The application moved the position back, to the record or below, since it was delivered before."""
+    table, width = evidence.history.positions, len(evidence.history.partitions)
+    seeks = np.flatnonzero(table.kind == FORGET_SEEK)
+    replayed = np.zeros(len(again), bool)
+    if not len(seeks):
+        return replayed
+    keys = offset_key(table.consumer[seeks].astype(np.int64) * width + table.partition[seeks], table.row[seeks])
+    order = np.argsort(keys)
+    keys, to = keys[order], table.offset[seeks][order]
+    rows = evidence.history.polls.row[evidence.deliveries.singles.run]
+    lane = _lane_of(evidence, again)
+    a = np.searchsorted(keys, offset_key(lane, rows[first]), side="right")
+    b = np.searchsorted(keys, offset_key(lane, rows[again]), side="right")
+    for k in np.flatnonzero(b > a).tolist():
+        replayed[k] = bool((to[a[k] : b[k]] <= evidence.deliveries.singles.offset[again[k]]).any())
+    return replayed
+
+
+def _session(evidence: Evidence, again: Column) -> tuple[Column, Column]:
+    """When the reader of each repeat began on the partition (-1: never said), and its group's committed offset then."""
+    history, deliveries = evidence.history, evidence.deliveries
+    table, width = history.positions, len(history.partitions)
+    begins = np.flatnonzero((table.kind == FORGET_ASSIGN) | (table.kind == FORGET_RESET))
+    keys = np.sort(
+        offset_key(table.consumer[begins].astype(np.int64) * width + table.partition[begins], table.row[begins])
+    )
+    lane, runs = _lane_of(evidence, again), deliveries.singles.run[again]
+    at = np.searchsorted(keys, offset_key(lane, history.polls.row[runs])) - 1
+    found = keys[np.maximum(at, 0)] if len(keys) else np.full(len(again), -1, np.int64)
+    start = np.where((at >= 0) & (found >> 44 == lane), found & ((1 << 44) - 1), -1)
+    scope = deliveries.scope[runs]
+    return start, _committed_at(evidence, scope, history.polls.partition[runs], start)
+
+
+def _committed_at(evidence: Evidence, scope: Column, partition: Column, row: Column) -> Column:
+    """The group's last accepted commit before *row*; 0 where there was none."""
+    commits, width = evidence.history.commits, len(evidence.history.partitions)
+    commits = commits.take(commits.ok > 0)
+    if not len(commits):
+        return np.zeros(len(row), np.int64)
+    lane = evidence.deliveries.scopes[commits.consumer] * width + commits.partition
+    order = np.argsort(offset_key(lane, commits.row), kind="stable")
+    keys = offset_key(lane, commits.row)[order]
+    wanted = scope * width + partition
+    at = np.searchsorted(keys, offset_key(wanted, np.maximum(row, 0))) - 1
+    there = (at >= 0) & (lane[order[np.maximum(at, 0)]] == wanted)
+    return np.where(there, commits.offset[order[np.maximum(at, 0)]], 0)
+
+
+def _repeat(evidence: Evidence, first: int, again: int, excused: bool, committed: int) -> dict[str, Any]:
+    records = [_single(evidence, first), _single(evidence, again)]
+    scope = int(evidence.deliveries.scope[evidence.deliveries.singles.run[again]])
+    return {
+        "group": evidence.deliveries.scope_names[scope],
+        "partition": records[0]["p"], "records": records, "offsets": [records[0]["o"]], "excused": excused,
+        "committed": committed, "events": [r["event"] for r in records],
+    }  # fmt: skip
+
+
+def _single(evidence: Evidence, single: int) -> dict[str, Any]:
+    singles, polls = evidence.deliveries.singles, evidence.history.polls
+    run = int(singles.run[single])
+    return evidence.handed_over(run, int(singles.offset[single] - polls.offset[run]))
+
+
+# --- aborted-read -----------------------------------------------------------------------------------------------------
+def aborted_read(evidence: Evidence) -> Found:
+    """Delivered records that were certainly not to be seen, each once."""
+    singles, polls = evidence.deliveries.singles, evidence.history.polls
+    bad = evidence.failed[singles.value]
+    aborted = _aborted_values(evidence)
+    if aborted is not None:
+        bad = bad | (aborted[singles.value] & evidence.deliveries.committed_only[polls.consumer[singles.run]])
+    places = np.flatnonzero(bad)
+    key = combine(polls.partition[singles.run[places]], singles.offset[places], singles.value[places])
+    places = places[np.sort(np.unique(key, return_index=True)[1])]
+    witnesses = []
+    for place in places[:WITNESSES]:
+        record = _single(evidence, int(place))
+        why = "send failed" if evidence.failed[singles.value[place]] else "transaction aborted"
+        witnesses.append(_one(record) | {"because": why})
+    prod = evidence.history.records.prod[singles.value[places]]
+    return Found(len(places), witnesses, len(places), pairs_of(prod, polls.partition[singles.run[places]]))
+
+
+def _aborted_values(evidence: Evidence) -> Column | None:
+    state = evidence.logs.transaction_state
+    if state is None:
+        return None
+    log = evidence.logs.final.take(np.flatnonzero(state == ABORT)).singles()
+    return mask_of(log.value[log.value >= 0], len(evidence.history.values))
+
+
+def _one(record: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "consumer": record["con"], "partition": record["p"], "records": [record], "offsets": [record["o"]],
+        "events": [record["event"]],
+    }  # fmt: skip
+
+
+# --- above-hw-read ----------------------------------------------------------------------------------------------------
+def above_hw_read(evidence: Evidence) -> Found:
+    """Deliveries at or above everything that leaders had announced by then."""
+    polls, marks = evidence.history.polls, evidence.marks.leader_marks
+    order = np.argsort(offset_key(marks.partition, marks.row), kind="stable")
+    partition, keys = marks.partition[order], offset_key(marks.partition, marks.row)[order]
+    lifted, highest = running_max(marks.offset[order], partition)
+    announced = marks.offset[order] + (highest - lifted)
+    at = np.searchsorted(keys, offset_key(polls.partition, polls.row)) - 1
+    there = (at >= 0) & (partition[np.maximum(at, 0)] == polls.partition)
+    mark = np.where(there, announced[np.maximum(at, 0)], 0)
+    above = np.clip(polls.offset + polls.count - np.maximum(mark, polls.offset), 0, None)
+    runs = np.flatnonzero(above > 0)
+    count, witnesses = int(above.sum()), list[dict[str, Any]]()
+    for run in runs[:WITNESSES].tolist():
+        for inside in range(int(polls.count[run] - above[run]), int(polls.count[run])):
+            if len(witnesses) < WITNESSES:
+                witnesses.append(_one(evidence.handed_over(run, inside)) | {"high_watermark": int(mark[run])})
+    prod = evidence.history.records.prod[polls.value[runs]]
+    return Found(count, witnesses, count, pairs_of(prod, polls.partition[runs]))
+
+
+# --- commit-regression ------------------------------------------------------------------------------------------------
+def commit_regression(evidence: Evidence) -> Found:
+    """Commits of a lower offset than one committed before, per group and partition."""
+    commits = evidence.history.commits
+    commits = commits.take(commits.ok > 0)
+    lane = combine(evidence.deliveries.scopes[commits.consumer], commits.partition)
+    order = by_group(lane)
+    lifted, highest = running_max(commits.offset[order], lane[order])
+    low = np.flatnonzero(lifted < highest)
+    before = np.searchsorted(highest, lifted[low], side="right")
+    witnesses = []
+    for a, b in zip(order[before][:WITNESSES].tolist(), order[low][:WITNESSES].tolist(), strict=True):
+        events = [evidence.history.event(int(commits.row[k])) for k in (a, b)]
+        witnesses.append({
+            "consumer": evidence.consumer(commits.consumer[b]), "partition": evidence.partition(commits.partition[b]),
+            "records": [], "offsets": [int(commits.offset[a]), int(commits.offset[b])], "events": events,
+        })  # fmt: skip
+    return Found(len(low), witnesses, len(low))

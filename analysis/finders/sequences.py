@@ -1,0 +1,111 @@
+"""Identities in the log: sequence-gap and -regression, fenced-append, leader-epoch-regression.
+
+Anomalies 1.9 to 1.11.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from analysis.columns import by_group, combine, offset_key, running_max
+from analysis.evidence import Evidence
+from analysis.finding import WITNESSES, Found, pairs_of
+from analysis.history import DATA, Column
+from analysis.logs import Log
+
+__all__ = ["fenced_append", "leader_epoch_regression", "sequence_gap", "sequence_regression"]
+
+SEQUENCES = 1 << 31  # sequences are modulo this
+FORGOTTEN_S = 86_400  # producer.id.expiration.ms: after so long a broker takes any sequence
+_PER_SECOND = {"ns": 10**9, "us": 10**6, "ms": 10**3}
+
+
+def sequence_gap(evidence: Evidence) -> Found:
+    return _steps(evidence, lambda step: (step > 1) & (step <= 1 << 30))
+
+
+def sequence_regression(evidence: Evidence) -> Found:
+    return _steps(evidence, lambda step: (step == 0) | (step > 1 << 30))
+
+
+def _steps(evidence: Evidence, wrong: Any) -> Found:
+    """Neighbours of one (producer id, epoch, partition); inside a run sequences are consecutive."""
+    log = evidence.logs.final
+    rows = np.flatnonzero((log.kind == DATA) & (log.pid >= 0) & (log.seq >= 0))
+    lane = combine(log.partition[rows], log.pid[rows], log.epoch[rows])
+    if (lane[1:] < lane[:-1]).any():
+        order = by_group(lane)
+        rows, lane = rows[order], lane[order]
+    left, right = rows[:-1], rows[1:]
+    seq = log.seq[rows].astype(np.int64)
+    step = (seq[1:] - seq[:-1] - log.count[left] + 1) % SEQUENCES
+    bad = np.flatnonzero((lane[1:] == lane[:-1]) & wrong(step))
+    bad = bad[~_explained(evidence, log, left[bad], right[bad])]
+    witnesses = [_pair(evidence, log, int(left[k]), int(right[k]), step=int(step[k])) for k in bad[:WITNESSES]]
+    return Found(len(bad), witnesses, len(bad), _pairs(evidence, log, right[bad]))
+
+
+def _explained(evidence: Evidence, log: Log, left: Column, right: Column) -> Column:
+    """A hole that compaction made, or a pause in which a broker forgets the producer."""
+    pause = FORGOTTEN_S * _PER_SECOND[evidence.history.time_unit]
+    explained: Column = log.t[right].astype(np.int64) - log.t[left] >= pause
+    removed = evidence.logs.compacted
+    if len(removed):
+        ends = offset_key(log.partition[left], log.offset[left] + log.count[left])
+        starts = offset_key(log.partition[right], log.offset[right])
+        explained |= np.searchsorted(removed, starts) > np.searchsorted(removed, ends)
+    return explained
+
+
+def fenced_append(evidence: Evidence) -> Found:
+    log = evidence.logs.final
+    rows = np.flatnonzero((log.kind == DATA) & (log.pid >= 0) & (log.epoch >= 0))
+    lane = combine(log.partition[rows], log.pid[rows])
+    order = by_group(lane)
+    rows, lane = rows[order], lane[order]
+    lifted, highest = running_max(log.epoch[rows], lane)
+    low = np.flatnonzero(lifted < highest)
+    fence = np.searchsorted(highest, lifted[low], side="right")  # the first of a higher epoch
+    count, witnesses = int(log.count[rows[low]].sum()), list[dict[str, Any]]()
+    for k, other in zip(low.tolist(), fence.tolist(), strict=True):
+        for inside in range(int(log.count[rows[k]])):
+            if len(witnesses) < WITNESSES:
+                witnesses.append(_pair(evidence, log, int(rows[other]), int(rows[k]), inside=inside))
+        if len(witnesses) == WITNESSES:
+            break
+    return Found(count, witnesses, count, _pairs(evidence, log, rows[low]))
+
+
+def leader_epoch_regression(evidence: Evidence) -> Found:
+    log = evidence.logs.final
+    rows = np.flatnonzero(log.lep >= 0)
+    partition, lep = log.partition[rows], log.lep[rows]
+    bad = np.flatnonzero((partition[1:] == partition[:-1]) & (lep[1:] < lep[:-1]))
+    witnesses = [_pair(evidence, log, int(rows[k]), int(rows[k + 1])) for k in bad[:WITNESSES]]
+    return Found(len(bad), witnesses, len(bad), {(-1, p) for p in np.unique(partition[bad]).tolist()})
+
+
+def _pair(evidence: Evidence, log: Log, left: int, right: int, inside: int = 0, **more: Any) -> dict[str, Any]:
+    """Last record of run *left*, and the record of run *right* that stands *inside* it."""
+    records = [_record(evidence, log, left, int(log.count[left]) - 1), _record(evidence, log, right, inside)]
+    return {
+        "partition": evidence.partition(log.partition[right]), "records": records, "offsets": [r["o"] for r in records],
+        "events": [r["event"] for r in records], **more,
+    }  # fmt: skip
+
+
+def _record(evidence: Evidence, log: Log, run: int, inside: int) -> dict[str, Any]:
+    told: dict[str, Any] = {"o": int(log.offset[run]) + inside, "event": evidence.history.event(int(log.row[run]))}
+    for name in ("lep", "pid", "epoch"):
+        if getattr(log, name)[run] >= 0:
+            told[name] = int(getattr(log, name)[run])
+    if log.seq[run] >= 0:
+        told["seq"] = (int(log.seq[run]) + inside) % SEQUENCES
+    value = int(log.value[run])
+    return (evidence.record(value + inside) if value >= 0 else {"control": int(log.kind[run])}) | told
+
+
+def _pairs(evidence: Evidence, log: Log, runs: Column) -> set[tuple[int, int]]:
+    return pairs_of(evidence.history.records.prod[log.value[runs]], log.partition[runs])

@@ -1,0 +1,324 @@
+"""From a simulated run (:class:`sim.trace.Trace`) to a :class:`History`, by whole columns.
+
+Values are numbered lane by lane, so that a batch, which is a slice of its lane, is a run of neighbouring values and
+stays one row. Records whose ``send()`` was refused come behind all lanes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+
+import analysis.history as h
+from analysis.history import Column, Consumers, History, Records
+from sim.protocol.error_codes import ErrorCode
+from sim.protocol.rows import Kind
+from sim.trace import Trace
+
+__all__ = ["history_of"]
+
+
+def history_of(trace: Trace) -> History:
+    """Everything that the finders may know of *trace*."""
+    return _Expansion(trace).history()
+
+
+class _Values(Sequence[Any]):
+    """Names of values, made when asked for: ``producer/i`` unless the scenario gives one."""
+
+    def __init__(self, producers: Sequence[str], prod: Column, i: Column, given: Mapping[str, Any]) -> None:
+        self._producers, self._prod, self._i = producers, prod, i
+        self._given = {(int(p), int(n)): value for p, named in given.items() for n, value in named.items()}
+
+    def __len__(self) -> int:
+        return len(self._prod)
+
+    @overload
+    def __getitem__(self, code: int) -> Any: ...
+    @overload
+    def __getitem__(self, code: slice) -> Sequence[Any]: ...
+    def __getitem__(self, code: int | slice) -> Any:
+        if isinstance(code, slice):
+            return [self[n] for n in range(*code.indices(len(self)))]
+        prod, i = int(self._prod[code]), int(self._i[code])
+        return self._given.get((prod, i)) or f"{self._producers[prod]}/{i}"
+
+
+class _Words:
+    """Small vocabulary of errors and notes."""
+
+    def __init__(self) -> None:
+        self.codes: dict[str, int] = {}
+
+    def code(self, word: str) -> int:
+        return self.codes.setdefault(word, len(self.codes))
+
+    def errors(self, codes: Column) -> Column:
+        """By error code: the word for it; -1 for no error."""
+        found = np.full(len(codes), -1, np.int64)
+        for number in np.unique(codes).tolist():
+            if number:
+                found[codes == number] = self.code(error_name(number))
+        return found
+
+
+def error_name(code: int) -> str:
+    try:
+        return ErrorCode(code).name
+    except ValueError:
+        return f"error {code}"
+
+
+class _Expansion:
+    def __init__(self, trace: Trace) -> None:
+        self.trace, self.header = trace, trace.header
+        self.events = trace.events
+        self.kind = trace.events["kind"]
+        self.producers = _instance_names(self.header["producers"])
+        self.partitions = [f"{p['topic']}-{p['index']}" for p in self.header["partitions"]]
+        self.words = _Words()
+        self._number_values()
+
+    def _number_values(self) -> None:
+        sends = {name: column.astype(np.int64) for name, column in self.trace.sends.items()}
+        in_lane = sends["lane"] >= 0
+        lanes = np.where(in_lane, sends["prod"] * len(self.partitions) + sends["partition"], np.iinfo(np.int64).max)
+        order = np.lexsort((np.where(in_lane, sends["lane"], sends["i"]), lanes))
+        self.sends = {name: column[order] for name, column in sends.items()}
+        lane = lanes[order][: int(in_lane.sum())]
+        self.base = np.zeros(len(self.producers) * max(len(self.partitions), 1), np.int64)
+        if len(lane):
+            starts = np.flatnonzero(np.concatenate(([True], lane[1:] != lane[:-1])))
+            self.base[lane[starts]] = starts - self.sends["lane"][starts]
+
+    # --- rows of one kind ---------------------------------------------------------------------------------------------
+    def rows(self, *kinds: Kind) -> Column:
+        mask = self.kind == kinds[0]
+        for kind in kinds[1:]:
+            mask |= self.kind == kind
+        return np.flatnonzero(mask)
+
+    def get(self, name: str, rows: Column) -> Column:
+        column: Column = self.events[name][rows]
+        return column if column.dtype.itemsize >= 4 else column.astype(np.int32)
+
+    def run(self, rows: Column) -> tuple[Column, Column]:
+        """(first value, count) of the slices in *rows*."""
+        lo = self.get("lo", rows)
+        lane = self.get("prod", rows).astype(np.int64) * len(self.partitions) + self.get("partition", rows)
+        return self.base[lane] + lo, (self.get("hi", rows) - lo).astype(np.int64)
+
+    def plain(self, rows: Column, *names: str) -> list[Column]:
+        """Row, time, and these columns."""
+        return [rows, self.get("t_us", rows), *(self.get(name, rows) for name in names)]
+
+    # --- tables -------------------------------------------------------------------------------------------------------
+    def records(self) -> Records:
+        sends, size = self.sends, len(self.sends["i"])
+        row = np.searchsorted(self.events["t_us"], sends["t_us"], side="left")
+        nothing = np.full(size, -1, np.int64)
+        return Records(
+            sends["prod"], sends["i"], sends["partition"], self._keys(), self._uids(), row, sends["t_us"], nothing,
+            nothing, sends["size"],
+        )  # fmt: skip
+
+    def _keys(self) -> Column:
+        """Keys by name: producers number their keys each for itself."""
+        found = np.full(len(self.sends["key"]), -1, np.int64)
+        self.key_names: dict[str, int] = {}
+        for prod, names in _by_instance(self.header.get("keys") or {}, self.header["producers"]).items():
+            codes = np.array([self.key_names.setdefault(str(n), len(self.key_names)) for n in names] or [-1])
+            mine = (self.sends["prod"] == prod) & (self.sends["key"] >= 0)
+            found[mine] = codes[self.sends["key"][mine]]
+        return found
+
+    def _uids(self) -> Column:
+        """The application sent some records again: those mean what the first one meant."""
+        uid = np.arange(len(self.sends["i"]))
+        for prod, again in (self.header.get("resends") or {}).items():
+            for i, original in again:
+                here = np.flatnonzero((self.sends["prod"] == int(prod)) & np.isin(self.sends["i"], (i, original)))
+                if len(here) == 2:
+                    first = here[self.sends["i"][here] == original]
+                    uid[here] = uid[first[0]]
+        return uid
+
+    def appends(self) -> h.Appends:
+        rows = self.rows(Kind.APPEND, Kind.REPLICATE)
+        value, count = self.run(rows)
+        row, t, partition, offset, broker, lep, pid, epoch, seq = self.plain(
+            rows, "partition", "offset", "host", "lep", "pid", "epoch", "seq"
+        )
+        follower = self.kind[rows] == Kind.REPLICATE
+        nothing, data = np.broadcast_to(np.int64(-1), len(rows)), np.broadcast_to(np.int64(h.DATA), len(rows))
+        return h.Appends(
+            row, t, partition, offset, value, count, broker, follower, lep, pid, epoch, seq, nothing, data
+        )  # fmt: skip
+
+    def rejects(self) -> h.Rejects:
+        rows = self.rows(Kind.REJECT)
+        value, count = self.run(rows)
+        row, t, prod, partition = self.plain(rows, "prod", "partition")
+        return h.Rejects(row, t, prod, partition, value, count, self.words.errors(self.get("code", rows)))
+
+    def outcomes(self) -> h.Outcomes:
+        rows = self.rows(Kind.ACK, Kind.UNKNOWN, Kind.FAIL)
+        kind = np.select([self.kind[rows] == Kind.ACK, self.kind[rows] == Kind.UNKNOWN], [h.ACK, h.UNKNOWN], h.FAIL)
+        value, count = self.run(rows)
+        row, t, prod, partition, offset = self.plain(rows, "prod", "partition", "offset")
+        error = self.words.errors(self.get("code", rows))
+        told = h.Outcomes(row, t, kind, prod, partition, value, count, offset, error)
+        refused = self._refused()
+        if not len(refused):
+            return told
+        both = [np.concatenate(pair) for pair in zip(told.columns().values(), refused.columns().values(), strict=True)]
+        return h.Outcomes(*(column[np.argsort(both[0], kind="stable")] for column in both))
+
+    def _refused(self) -> h.Outcomes:
+        """``send()`` itself failed: those rows name send indexes, not lane positions."""
+        rows = self.rows(Kind.REFUSED)
+        found: list[tuple[int, ...]] = []
+        wanted = {int(p): self._by_index(int(p)) for p in np.unique(self.get("prod", rows))}
+        for row in rows.tolist():
+            e = self.trace.row(row)
+            error = self.words.code(error_name(e["code"]))
+            for i in range(e["lo"], e["hi"]):
+                value = wanted[e["prod"]].get(i, -1)
+                if value >= 0:
+                    found.append((row, e["t_us"], h.FAIL, e["prod"], e["partition"], value, 1, -1, error))
+        return h.Outcomes(*np.array(found, np.int64).reshape(-1, 9).T)
+
+    def _by_index(self, prod: int) -> dict[int, int]:
+        mine = np.flatnonzero((self.sends["prod"] == prod) & (self.sends["lane"] < 0))
+        return dict(zip(self.sends["i"][mine].tolist(), mine.tolist(), strict=True))
+
+    def marks(self) -> h.Marks:
+        rows = self.rows(Kind.HIGH_WATERMARK)
+        rows = rows[self.events["n"][rows] == 1]
+        return h.Marks(*self.plain(rows, "partition", "offset", "host"))
+
+    def leaders(self) -> h.Leaders:
+        rows = self.rows(Kind.LEADER)
+        rows = rows[self.events["n"][rows] >= 0]
+        return h.Leaders(*self.plain(rows, "partition", "n", "lep"))
+
+    def polls(self) -> h.Polls:
+        rows = self.rows(Kind.POLL)
+        value, count = self.run(rows)
+        row, t, host, partition, offset, number = self.plain(rows, "host", "partition", "offset", "n")
+        consumer = self._consumer_of(host)
+        pairs = consumer * (int(number.max(initial=0)) + 2) + number
+        group = np.unique(pairs, return_inverse=True)[1]
+        return h.Polls(row, t, consumer, partition, offset, value, count, group, np.full(len(rows), -1, np.int64))
+
+    def positions(self) -> h.Positions:
+        rows = self.rows(Kind.ASSIGN, Kind.RESET, Kind.SEEK, Kind.CRASH)
+        consumer = self._consumer_of(self.get("host", rows))
+        rows, consumer = rows[consumer >= 0], consumer[consumer >= 0]
+        kind = np.select(
+            [self.kind[rows] == k for k in (Kind.ASSIGN, Kind.RESET, Kind.SEEK)],
+            [h.FORGET_ASSIGN, h.FORGET_RESET, h.FORGET_SEEK], h.FORGET_CRASH,
+        )  # fmt: skip
+        row, t, partition, offset = self.plain(rows, "partition", "offset")
+        return h.Positions(row, t, kind, consumer, partition, offset)
+
+    def _consumer_of(self, host: Column) -> Column:
+        codes = np.full(max([*self.consumer_hosts, int(host.max(initial=0))], default=0) + 1, -1, np.int64)
+        codes[self.consumer_hosts] = np.arange(len(self.consumer_hosts))
+        return codes[host]
+
+    def wire(self) -> h.Wire:
+        rows = self.rows(Kind.ATTEMPT, Kind.RESPONSE)
+        value, count = self.run(rows)
+        row, t, prod, partition, broker, conn, n = self.plain(rows, "prod", "partition", "offset", "conn", "n")
+        response = self.kind[rows] == Kind.RESPONSE
+        error = self.words.errors(np.where(response, self.get("code", rows), 0))
+        return h.Wire(row, t, response, prod, partition, value, count, np.where(response, -1, broker), conn, n, error)
+
+    def notes(self) -> h.Notes:
+        told = (Kind.FAULT, Kind.HEAL, Kind.CRASH, Kind.RESTART, Kind.PAUSE, Kind.RESUME, Kind.EXPIRE)
+        rows = self.rows(*told)
+        kind = np.array([self.words.code(Kind(k).name.lower()) for k in self.kind[rows].tolist()], np.int64)
+        what = np.array([self.words.code(self._text(int(row))) for row in rows], np.int64)
+        row, t, host, partition = self.plain(rows, "host", "partition")
+        return h.Notes(row, t, kind, what, host, partition)
+
+    def _text(self, row: int) -> str:
+        e, faults = self.trace.row(row), self.header.get("faults") or []
+        if e["kind"] in (Kind.FAULT, Kind.HEAL) and 0 <= e["n"] < len(faults):
+            return str(faults[e["n"]])
+        hosts = {int(host["number"]): str(host["name"]) for host in self.header["hosts"]}
+        return hosts.get(e["host"], "")
+
+    # --- the whole ----------------------------------------------------------------------------------------------------
+    def history(self) -> History:
+        header = self.header
+        consumers = [host for host in header["hosts"] if host["kind"] == "consumer"]
+        self.consumer_hosts = [int(host["number"]) for host in consumers]
+        records, settled = self.records(), bool(header.get("settled"))
+        values = _Values(self.producers, records.prod, records.i, header.get("values") or {})
+        cuts, starts = self.rows(Kind.TRUNCATE), self.rows(Kind.LOG_START)
+        names = [str(host["name"]) for host in consumers]
+        tables: dict[str, Any] = {
+            name: getattr(self, name)() for name in (
+                "appends", "rejects", "outcomes", "marks", "leaders", "polls", "positions", "wire", "notes",
+            )
+        }  # fmt: skip
+        return History(
+            source=str(header.get("title") or "trace"), row_word="row", time_unit="us",
+            drain=settled and self._everything_read(tables["positions"]), append_times=True,
+            config=_config(header), settled=settled, producers=self.producers, partitions=self.partitions,
+            keys=list(self.key_names), values=values, words=list(self.words.codes), txns=[],
+            consumers=Consumers(names, [None] * len(names), [False] * len(names)), records=records,
+            truncations=h.Truncations(*self.plain(cuts, "partition", "offset", "host")),
+            log_starts=h.LogStarts(*self.plain(starts, "partition", "offset")), compactions=h.Compactions.empty(),
+            commits=h.Commits.empty(), processing=h.Processing.empty(), transactions=h.Transactions.empty(),
+            txn_offsets=h.TxnOffsets.empty(), header=header, **tables,
+        )  # fmt: skip
+
+    def _everything_read(self, positions: h.Positions) -> bool:
+        """Some reader was assigned to every partition."""
+        assigned = positions.partition[positions.kind == h.FORGET_ASSIGN]
+        return len(np.unique(assigned)) == len(self.partitions) > 0
+
+
+def _instance_names(producers: Sequence[Mapping[str, Any]]) -> list[str]:
+    names = []
+    for one in sorted(producers, key=lambda p: int(p["prod"])):
+        name, again = str(one["name"]), int(one.get("incarnation") or 1)
+        names.append(name if again <= 1 or "#" in name else f"{name}#{again}")
+    return names
+
+
+def _by_instance(keys: Mapping[str, Any], producers: Sequence[Mapping[str, Any]]) -> dict[int, Any]:
+    """Key names by producer instance; the header gives them by producer."""
+    return {int(one["prod"]): keys.get(str(one["name"]).split("#")[0], ()) for one in producers}
+
+
+_CLIENT = {
+    "acks": "acks", "idempotence": "enable.idempotence", "max_in_flight": "max.in.flight.requests.per.connection",
+    "retries": "retries",
+}  # fmt: skip
+
+
+def _config(header: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Resolved settings under Kafka's names, as the exchange format has them."""
+    scenario = header.get("scenario")
+    if not isinstance(scenario, Mapping) or "topics" not in scenario:
+        return None
+    clients, topics = {}, {}
+    for one in scenario.get("producers") or ():
+        settings = one.get("settings") or {}
+        told = {kafka: settings[ours] for ours, kafka in _CLIENT.items() if ours in settings}
+        told["client"] = "librdkafka" if "message_timeout_us" in settings else "java"
+        clients[str(one["name"])] = told
+    for one in scenario["topics"]:
+        settings = one.get("settings") or {}
+        topics[str(one["name"])] = {
+            "min.insync.replicas": settings.get("min_insync_replicas", 1),
+            "unclean.leader.election.enable": bool(settings.get("unclean_leader_election")),
+            "replication.factor": min((len(replicas) for replicas in one.get("replicas") or [[]]), default=0),
+        }  # fmt: skip
+    return {"clients": clients, "topics": topics}

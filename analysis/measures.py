@@ -1,0 +1,337 @@
+"""How much reordering: the measures of RFC 4737 and RFC 5236, and those of sorting theory, of one stream of numbers.
+
+``reordering([1, 2, 3, 5, 6, 4, 7], sent=(1, 7))`` gives one mapping with exact fractions. Rules for all of them:
+
+- later copies of a number are counted and taken out first; numbers that never came make no other one late;
+- the first arrival is in order by definition;
+- positions (extents, gaps, displacements) count arrivals of first copies, 1 apart.
+
+Nearly everything is a few passes over NumPy columns; what needs more than linear time (inversions, longest increasing
+subsequence, direct predecessors) looks only at the stretches that are out of order.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from analysis.history import Column
+from analysis.online import buffer_online, density_online
+from sim.errors import InputError
+
+__all__ = ["reordering"]
+
+Numbers = Sequence[int] | Column
+
+
+def reordering(
+    arrivals: Numbers,
+    sent: tuple[int, int] | None = None,
+    times: Numbers | None = None,
+    sizes: Numbers | int | None = None,
+    modulus: int | None = None,
+    DT: int | None = None,
+    BT: int | None = None,
+) -> dict[str, Any]:
+    """All measures of numbers in the order of their arrival.
+
+    *sent*: first and last number sent (default: the smallest and largest that came). *times*: when each came. *sizes*:
+    its bytes, one number for all or a list. *modulus*: numbers roll over there. *DT*, *BT*: thresholds of the online
+    algorithms of RFC 5236; without them their results are None.
+    """
+    raw = _column("arrivals", arrivals)
+    numbers, base = _unrolled(raw, modulus)
+    first = _first_copies(numbers)
+    s = numbers[first]
+    low, high = _sent_range(sent, s, base, raw, modulus)
+    named = _Names(modulus)
+    when = None if times is None else _column("times", times, len(raw))[first]
+    weight = _weights(sizes, len(raw), first)
+    stream = _Stream(s)
+    measures = _counts(stream, numbers, first, low, high, named)
+    measures |= _lateness(stream, when, weight, named)
+    measures |= _discontinuities(stream, named)
+    measures["runs"] = _runs(stream)
+    measures |= _n_reordering(stream, named)
+    measures |= _density(stream, low, DT, named)
+    measures |= _buffer(stream, low, BT)
+    return measures | _sorting(stream)
+
+
+class _Names:
+    """Numbers as the caller knows them: rolled over again where there is a modulus."""
+
+    def __init__(self, modulus: int | None) -> None:
+        self.modulus = modulus
+
+    def __call__(self, numbers: Column) -> list[int]:
+        told: list[int] = (numbers if self.modulus is None else numbers % self.modulus).tolist()
+        return told
+
+
+class _Stream:
+    """First copies in order of arrival, and what several measures need of them."""
+
+    def __init__(self, s: Column) -> None:
+        self.s = s
+        self.size = len(s)
+        self.highest = np.maximum.accumulate(s) if len(s) else s
+        self.late = np.flatnonzero(s < self.highest)
+        self.earliest_larger = np.searchsorted(self.highest, s[self.late], side="right")
+        self.extent = self.late - self.earliest_larger
+        self.tangled = self._tangled()
+
+    def _tangled(self) -> Column:
+        """Positions in stretches that are out of order: no cut with all smaller numbers before all larger ones."""
+        if not len(self.late):
+            return self.late
+        lowest_later = np.append(np.minimum.accumulate(self.s[::-1])[::-1][1:], np.iinfo(np.int64).max)
+        cut_after = self.highest < lowest_later
+        cut_before = np.concatenate(([True], cut_after[:-1]))
+        return np.flatnonzero(~(cut_after & cut_before))
+
+
+# --- input ----------------------------------------------------------------------------------------------------------
+def _column(name: str, numbers: Numbers, length: int | None = None) -> Column:
+    column = np.asarray(numbers if isinstance(numbers, np.ndarray) else list(numbers))
+    if len(column) == 0:
+        column = column.astype(np.int64)
+    if column.ndim != 1 or column.dtype.kind not in "iu":
+        raise InputError(f"reordering: {name}", "must be a list of integers (64 bit)")
+    if length is not None and len(column) != length:
+        raise InputError(f"reordering: {name}", f"has {len(column)} entries for {length} arrivals", "give one for each")
+    return column.astype(np.int64)
+
+
+def _unrolled(raw: Column, modulus: int | None) -> tuple[Column, int]:
+    """Numbers without roll-over, and the first of them: a step of more than half the range went the other way round."""
+    if len(raw) == 0:
+        return raw, 0
+    if modulus is None:
+        return raw, int(raw[0])
+    if modulus < 2:
+        raise InputError("reordering: modulus", f"must be at least 2, not {modulus}")
+    if raw.min() < 0 or raw.max() >= modulus:
+        raise InputError("reordering: arrivals", f"must be from 0 to {modulus - 1}, below the modulus")
+    steps = (np.diff(raw) + modulus // 2) % modulus - modulus // 2
+    return np.concatenate(([raw[0]], raw[0] + np.cumsum(steps))), int(raw[0])
+
+
+def _sent_range(
+    sent: tuple[int, int] | None, s: Column, base: int, raw: Column, modulus: int | None,
+) -> tuple[int, int]:  # fmt: skip
+    if sent is None:
+        return (int(s.min()), int(s.max())) if len(s) else (1, 0)
+    low, high = (int(n) for n in sent)
+    if modulus is None:
+        return low, high
+    if len(s):
+        low = base + (low - base + modulus // 2) % modulus - modulus // 2
+        while low > int(s.min()):
+            low -= modulus
+    return low, low + (high - sent[0]) % modulus
+
+
+def _first_copies(numbers: Column) -> Column:
+    """Positions of first copies, ascending."""
+    if len(numbers) < 2 or (numbers[1:] > numbers[:-1]).all():
+        return np.arange(len(numbers))
+    return np.sort(np.unique(numbers, return_index=True)[1])
+
+
+def _weights(sizes: Numbers | int | None, length: int, first: Column) -> Column | None:
+    if sizes is None:
+        return None
+    if isinstance(sizes, int | np.integer):
+        return np.full(len(first), int(sizes), np.int64)
+    return _column("sizes", sizes, length)[first]
+
+
+# --- RFC 4737 -------------------------------------------------------------------------------------------------------
+def _counts(
+    stream: _Stream, numbers: Column, first: Column, low: int, high: int, named: _Names,
+) -> dict[str, Any]:  # fmt: skip
+    again = np.delete(numbers, first) if len(first) < len(numbers) else numbers[:0]
+    lost = _missing(stream.s, low, high)
+    late = stream.s[stream.late]
+    return {
+        "received_unique": stream.size, "duplicates": len(again), "lost": len(lost),
+        "duplicate_values": named(again[np.sort(np.unique(again, return_index=True)[1])]), "lost_values": named(lost),
+        "reordered": named(late), "reordered_count": len(late), "ratio": Fraction(len(late), max(stream.size, 1)),
+    }  # fmt: skip
+
+
+def _missing(s: Column, low: int, high: int) -> Column:
+    inside = s[(s >= low) & (s <= high)]
+    if high < low or len(inside) == high - low + 1:
+        return s[:0]
+    came = np.zeros(high - low + 1, bool)
+    came[inside - low] = True
+    return np.flatnonzero(~came) + low
+
+
+def _lateness(stream: _Stream, when: Column | None, weight: Column | None, named: _Names) -> dict[str, Any]:
+    late = stream.late
+    names = named(stream.s[late])
+    extents = stream.extent.tolist()
+    late_time = bytes_before = None
+    if when is not None:
+        late_time = dict(zip(names, (when[late] - when[stream.earliest_larger]).tolist(), strict=True))
+    if weight is not None:
+        heavier = _larger_before(stream.s[stream.tangled], weight[stream.tangled])
+        bytes_before = dict(zip(names, heavier[np.searchsorted(stream.tangled, late)].tolist(), strict=True))
+    return {
+        "extent": dict(zip(names, extents, strict=True)), "max_extent": max(extents, default=0),
+        "late_time": late_time, "byte_offset": bytes_before,
+    }  # fmt: skip
+
+
+def _discontinuities(stream: _Stream, named: _Names) -> dict[str, Any]:
+    s = stream.s
+    jump = np.zeros(stream.size, np.int64)
+    jump[1:] = s[1:] - stream.highest[:-1] - 1
+    jumps = np.flatnonzero(jump > 0)
+    places, detected = np.unique(stream.earliest_larger, return_index=True)  # the first late record shows the place
+    names = named(s[places])
+    gaps = {
+        names[k]: int(places[k] - places[k - 1]) if detected[k - 1] < detected[k] else 0 for k in range(1, len(places))
+    }
+    sizes = zip(named(s[jumps]), jump[jumps].tolist(), strict=True)
+    return {
+        "seq_discontinuities": [list(pair) for pair in sizes], "reordering_discontinuities": names, "gaps": gaps,
+    }  # fmt: skip
+
+
+def _runs(stream: _Stream) -> dict[str, Any]:
+    """Records in order between late ones; the run after the last late one is open."""
+    ends = np.concatenate(([-1], stream.late))
+    lengths = (np.diff(ends) - 1).tolist()
+    return {
+        "x": len(lengths), "a": stream.size - len(stream.late), "p": stream.size, "q": sum(n * n for n in lengths),
+        "lengths": lengths, "tail": stream.size - 1 - int(ends[-1]),
+    }  # fmt: skip
+
+
+def _n_reordering(stream: _Stream, named: _Names) -> dict[str, Any]:
+    """n of a late record: how many arrivals directly before it are all larger (0: not n-reordered, left out)."""
+    before = _directly_before(stream.s[stream.tangled].tolist())
+    n = before[np.searchsorted(stream.tangled, stream.late)]
+    hit = n > 0
+    at_least = np.cumsum(np.bincount(n[hit])[::-1])[::-1] if hit.any() else n[:0]
+    degree = {k: Fraction(int(at_least[k]), stream.size) for k in range(1, len(at_least))}
+    n_reordered = dict(zip(named(stream.s[stream.late[hit]]), n[hit].tolist(), strict=True))
+    return {"n_reordered": n_reordered, "n_degree": degree}
+
+
+def _directly_before(s: list[int]) -> Column:
+    stack: list[int] = []
+    counts = []
+    for position, number in enumerate(s):
+        while stack and s[stack[-1]] > number:
+            stack.pop()
+        counts.append(position - 1 - stack[-1] if stack else position)
+        stack.append(position)
+    return np.array(counts, np.int64)
+
+
+# --- RFC 5236 -------------------------------------------------------------------------------------------------------
+def _density(stream: _Stream, low: int, threshold: int | None, named: _Names) -> dict[str, Any]:
+    displacement, count = np.unique(np.sort(stream.s) - stream.s, return_counts=True)
+    measures: dict[str, Any] = {"FD": dict(zip(displacement.tolist(), count.tolist(), strict=True))}
+    if threshold is None:
+        return measures | {"FD_online": None, "RD_discarded": None}
+    found, discarded = density_online(stream.s.tolist(), low, _threshold("DT", threshold))
+    return measures | {"FD_online": found, "RD_discarded": named(np.array(discarded, np.int64))}
+
+
+def _buffer(stream: _Stream, low: int, threshold: int | None) -> dict[str, Any]:
+    """A receiver that knows what is lost: how many records wait for an earlier one, after each arrival."""
+    order = np.argsort(stream.s, kind="stable")
+    complete_at = np.maximum.accumulate(order) if stream.size else order  # rank r and all before it are here by then
+    now = np.arange(stream.size)
+    occupancy = now + 1 - np.searchsorted(complete_at, now, side="right")
+    online = None
+    if threshold is not None:
+        online = _histogram(buffer_online(stream.s.tolist(), low, _threshold("BT", threshold)))
+    return {"occupancy": occupancy.tolist(), "FB_offline": _histogram(occupancy.tolist()), "FB_online": online}
+
+
+def _threshold(name: str, value: int) -> int:
+    if type(value) is not int or value < 1:
+        raise InputError(f"reordering: {name}", f"must be an integer from 1, not {value!r}")
+    return value
+
+
+def _histogram(values: Sequence[int]) -> dict[int, int]:
+    found, count = np.unique(np.array(values, np.int64), return_counts=True)
+    return dict(zip(found.tolist(), count.tolist(), strict=True))
+
+
+# --- sorting --------------------------------------------------------------------------------------------------------
+def _sorting(stream: _Stream) -> dict[str, Any]:
+    tangled = stream.s[stream.tangled]
+    inversions = int(_larger_before(tangled, np.ones(len(tangled), np.int64)).sum())
+    rank = np.empty(stream.size, np.int64)
+    rank[np.argsort(stream.s, kind="stable")] = np.arange(stream.size)
+    moved = np.abs(np.arange(stream.size) - rank)
+    lis = stream.size - len(tangled) + _longest_increasing(tangled.tolist())
+    pairs = stream.size * (stream.size - 1)
+    return {
+        "inversions": inversions, "kendall_tau": 1 - Fraction(4 * inversions, pairs) if pairs else Fraction(1),
+        "lis": lis, "rem": stream.size - lis, "max_displacement": int(moved.max(initial=0)),
+        "footrule": int(moved.sum()), "dis": int(stream.extent.max(initial=0)),
+        "descents": int((stream.s[1:] < stream.s[:-1]).sum()),
+    }  # fmt: skip
+
+
+def _larger_before(s: Column, weight: Column) -> Column:
+    """By position: the weight of the larger numbers before it. One pass per bit of a rank.
+
+    At each bit, numbers that agree in all higher bits stand together in order of arrival; one whose bit is 0 comes
+    after the larger ones of its group whose bit is 1.
+    """
+    size = len(s)
+    total = np.zeros(size, np.int64)
+    if size == 0:
+        return total
+    rank = np.empty(size, np.int64)
+    rank[np.argsort(s, kind="stable")] = np.arange(size)
+    place = np.arange(size)  # positions in the order of the pass
+    for bit in range(int(size - 1).bit_length() - 1, -1, -1):
+        ranks = rank[place]
+        one = (ranks >> bit) & 1
+        ahead = np.cumsum(weight[place] * one)
+        group = ranks >> (bit + 1)
+        starts = np.flatnonzero(np.concatenate(([True], group[1:] != group[:-1])))
+        carried = np.repeat(np.concatenate(([0], ahead))[starts], np.diff(np.append(starts, size)))
+        total[place] += np.where(one == 0, ahead - carried, 0)
+        place = place[np.argsort(ranks >> bit, kind="stable")]
+    return total
+
+
+def _longest_increasing(s: list[int]) -> int:
+    ends: list[int] = []
+    for number in s:
+        at = bisect_left(ends, number)
+        if at == len(ends):
+            ends.append(number)
+        else:
+            ends[at] = number
+    return len(ends)
+
+
+def as_numbers(measures: Mapping[str, Any]) -> dict[str, Any]:
+    """The same mapping for JSON: fractions as floats, keys as strings."""
+    return {name: _as_number(x) for name, x in measures.items()}
+
+
+def _as_number(x: Any) -> Any:
+    if isinstance(x, Fraction):
+        return float(x)
+    if isinstance(x, dict):
+        return {str(name): _as_number(value) for name, value in x.items()}
+    return x
