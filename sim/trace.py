@@ -1,8 +1,8 @@
 """What a run leaves behind: columns of events and sends, a header, and a digest of all three.
 
-A row's id is its position. Rows are collected as tuples and packed into NumPy columns every 16,384 rows, each in the
-smallest integer type that holds it, so a row costs about 40 bytes. The meaning of columns: ``sim.protocol.rows``; the
-second table, ``sends``, has one row per ``send()`` call.
+A row's id is its position. Rows are collected as tuples and packed into NumPy columns every 16,384 rows; while the run
+goes on each block keeps the smallest integer types that hold it (about 40 bytes a row), in the end every column has its
+own type. The meaning of columns: ``sim.protocol.rows``; the second table, ``sends``, has one row per ``send()`` call.
 
 The digest is SHA-256 over every column as little-endian 64-bit integers, the resolved scenario as canonical JSON and
 the seed. Versions, title and other words of the header stand outside it: they may differ between machines.
@@ -30,12 +30,18 @@ from sim.protocol.rows import COLUMNS, Kind
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["BLOCK", "FORMAT", "SEND_COLUMNS", "Divergence", "Recorder", "Trace", "first_divergence"]
+__all__ = ["BLOCK", "EVENT_COLUMNS", "FORMAT", "SEND_COLUMNS", "Divergence", "Recorder", "Trace", "first_divergence"]
 
 BLOCK = 16_384
 FORMAT = 1
 EVENTS_FILE, SENDS_FILE = "events.parquet", "sends.parquet"
 HEADER_KEY = b"korder"
+EVENT_COLUMNS: dict[str, np.dtype[Any]] = {  # 73 bytes a row; ``n`` may be a bit mask of hosts
+    "t_us": np.dtype(np.int64), "kind": np.dtype(np.int8), "cause": np.dtype(np.int32), "host": np.dtype(np.int16),
+    "conn": np.dtype(np.int32), "partition": np.dtype(np.int32), "prod": np.dtype(np.int32), "lo": np.dtype(np.int32),
+    "hi": np.dtype(np.int32), "offset": np.dtype(np.int64), "lep": np.dtype(np.int32), "pid": np.dtype(np.int64),
+    "epoch": np.dtype(np.int32), "seq": np.dtype(np.int32), "n": np.dtype(np.int64), "code": np.dtype(np.int16),
+}  # fmt: skip
 SEND_COLUMNS: dict[str, np.dtype[Any]] = {
     "prod": np.dtype(np.int32), "i": np.dtype(np.int32), "t_us": np.dtype(np.int64), "partition": np.dtype(np.int32),
     "lane": np.dtype(np.int32), "key": np.dtype(np.int32), "size": np.dtype(np.int32),
@@ -70,7 +76,7 @@ class Recorder:
         blocks, self._blocks = self._blocks, []
         columns = {}
         for name in reversed(COLUMNS):
-            columns[name] = np.concatenate([block.pop() for block in blocks])
+            columns[name] = np.concatenate([block.pop() for block in blocks], dtype=EVENT_COLUMNS[name])
         return {name: columns[name] for name in COLUMNS}
 
 
