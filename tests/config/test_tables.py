@@ -1,0 +1,146 @@
+"""The tables of options: defaults of both releases, types, the four classes."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from sim import config
+from sim.config import Kind
+from sim.errors import InputError
+from sim.protocol import settings
+
+TABLES = {
+    **{
+        f"{flavour} {kind}": config.tables(kind, flavour)
+        for kind in ("producer", "consumer")
+        for flavour in config.FLAVOURS
+    },
+    "topic": config.tables("topic"),
+    "broker": config.tables("broker"),
+}
+
+
+def test_defaults_of_the_settings_are_those_of_the_tables_for_4_3() -> None:
+    brokers = config.broker({})
+    assert config.producer("java", {}).settings == settings.JavaProducerSettings()
+    assert config.producer("librdkafka", {}).settings == settings.LibrdkafkaProducerSettings()
+    assert config.consumer("java", {}).settings == settings.ReaderSettings()
+    assert brokers.settings == settings.BrokerSettings()
+    assert config.controller({}, brokers).settings == settings.ControllerSettings()
+    assert config.topic({}, brokers, replicas=3).settings == settings.TopicSettings()
+    assert config.release_rules("4.3") == settings.Rules()
+    assert config.release_rules("4.3", brokers.values) == settings.Rules()
+
+
+def test_what_differs_in_3_9_is_linger_window_rule_and_replica_eligibility() -> None:
+    """KIP-1030, producer 1.4, KIP-966, KIP-899."""
+    old = config.producer("java", {}, "3.9").settings
+    assert isinstance(old, settings.JavaProducerSettings)
+    assert old.linger_us == 0
+    assert settings.JavaProducerSettings() == config.producer("java", {"linger.ms": "5"}, "3.9").settings
+    assert config.release_rules("3.9") == settings.Rules(
+        release="3.9", eligible_leader_replicas=False, max_in_flight_above_5_is_an_error=False, rebootstrap=False
+    )
+    assert config.producer("librdkafka", {}, "3.9").settings == settings.LibrdkafkaProducerSettings()
+
+
+def test_a_librdkafka_reader_has_its_own_defaults() -> None:
+    reader = config.consumer("librdkafka", {}).settings
+    assert (reader.reconnect_backoff_us, reader.reconnect_backoff_max_us) == (100_000, 10_000_000)
+    assert reader.request_timeout_us == 60_000_000
+
+
+def test_an_unknown_release_is_refused() -> None:
+    with pytest.raises(InputError, match="'2.0' is not a known release; write 3.9 or 4.3"):
+        config.release_rules("2.0")
+
+
+@pytest.mark.parametrize("title", TABLES)
+def test_every_default_is_legal_by_its_own_rule(title: str) -> None:
+    table = TABLES[title]
+    for option in table.options:
+        for release in config.RELEASES:
+            default = option.default_in(release)
+            if default is not None and option.kind is not Kind.ACCEPTED:
+                from sim.config.values import read
+
+                read(table, release, {option.name: default}, config.resolve.at_option)
+
+
+@pytest.mark.parametrize("title", TABLES)
+def test_every_modelled_option_has_a_known_type_and_every_refusal_a_reason(title: str) -> None:
+    for option in TABLES[title].options:
+        assert re.fullmatch(r"[a-z][a-z0-9._]*", option.name)
+        if option.kind is Kind.MODELLED:
+            assert option.type in ("boolean", "int", "long", "float", "string", "enum", "list", "class")
+        if option.kind is Kind.REFUSED:
+            assert option.why
+
+
+@pytest.mark.parametrize("title", TABLES)
+def test_every_setting_that_an_option_names_is_a_field_of_the_settings(title: str) -> None:
+    made = {
+        "java producer": settings.JavaProducerSettings, "librdkafka producer": settings.LibrdkafkaProducerSettings,
+        "java consumer": settings.ReaderSettings, "librdkafka consumer": settings.ReaderSettings,
+        "topic": settings.TopicSettings, "broker": settings.BrokerSettings,
+    }[title]  # fmt: skip
+    names = {option.setting for option in TABLES[title].options if option.setting}
+    assert names <= set(made.__slots__)  # type: ignore[attr-defined]
+
+
+def test_an_option_without_influence_is_accepted_whatever_it_says() -> None:
+    accepted = {
+        "bootstrap.servers": "kafka-1:9093,kafka-2:9093", "client.id": "billing", "security.protocol": "SASL_SSL",
+        "sasl.jaas.config": "x", "ssl.truststore.location": "/x.jks", "schema.registry.url": "http://r",
+        "key.serializer": "org.apache.kafka.common.serialization.StringSerializer", "send.buffer.bytes": "131072",
+    }  # fmt: skip
+    assert config.producer("java", accepted).settings == settings.JavaProducerSettings()
+
+
+def test_an_option_that_is_not_modelled_is_refused_with_its_reason_unless_it_changes_nothing() -> None:
+    with pytest.raises(InputError, match="interceptor.classes='com.acme.X' is known but not modelled: an interceptor"):
+        config.producer("java", {"interceptor.classes": "com.acme.X"})
+    config.producer("java", {"interceptor.classes": ""})
+    with pytest.raises(InputError, match="num.replica.fetchers='4' is known but not modelled.*set it to 1"):
+        config.broker({"num.replica.fetchers": "4"})
+    config.broker({"num.replica.fetchers": "1"})
+
+
+def test_an_unknown_option_is_refused_with_a_guess() -> None:
+    with pytest.raises(InputError, match="did you mean max.in.flight.requests.per.connection"):
+        config.producer("java", {"max.in.flight.request.per.connection": "5"})
+    with pytest.raises(InputError, match="its name here is delivery.timeout.ms"):
+        config.producer("java", {"message.timeout.ms": "5"})
+
+
+@pytest.mark.parametrize(
+    ("alias", "name", "field", "factor"),
+    [
+        ("max.in.flight", "max.in.flight.requests.per.connection", "max_in_flight", 1),
+        ("delivery.timeout.ms", "message.timeout.ms", "message_timeout_us", 1000),
+        ("acks", "request.required.acks", "acks", 1),
+        ("retries", "message.send.max.retries", "retries", 1),
+        ("linger.ms", "queue.buffering.max.ms", "linger_us", 1000),
+    ],
+)
+def test_an_alias_of_librdkafka_sets_the_same_thing(alias: str, name: str, field: str, factor: int) -> None:
+    value = "1" if alias == "acks" else "70"
+    by_alias, by_name = (config.producer("librdkafka", {word: value}).settings for word in (alias, name))
+    assert by_alias == by_name
+    assert getattr(by_alias, field) == int(value) * factor
+
+
+def test_librdkafka_takes_a_fraction_of_a_millisecond() -> None:
+    made = config.producer("librdkafka", {"linger.ms": "0.5"}).settings
+    assert isinstance(made, settings.LibrdkafkaProducerSettings)
+    assert made.linger_us == 500
+    with pytest.raises(InputError, match="must be a whole number"):
+        config.producer("java", {"linger.ms": "0.5"})
+
+
+def test_times_are_microseconds_and_for_ever_stays_for_ever() -> None:
+    topic = config.topic({"retention.ms": "-1", "flush.ms": "9223372036854775807"}, config.broker({}), 1).settings
+    assert topic.retention_us == -1
+    assert topic.flush_us == 2**62
