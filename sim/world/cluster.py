@@ -99,10 +99,12 @@ class Cluster:
         )
         host.start(self.controller)
         settled = self.controller.settled_metadata()
-        for number in self.broker_numbers:
-            broker = self._broker(number)
+        brokers = {number: self._broker(number) for number in self.broker_numbers}
+        for number, broker in brokers.items():
             broker.adopt(settled)
-            self.network.hosts[number].start(broker)
+            self.host(number).boot(broker)
+        for number, broker in brokers.items():
+            self.host(number).start(broker)
         for producer in plan.producers:
             self._start_instance(producer, 1, -1)
         for reader in plan.readers:

@@ -198,10 +198,14 @@ class Host:
         """Is the port open? A broker opens it late (broker:NET-17)."""
         return bool(getattr(self.role, "listening", True))
 
+    def boot(self, role: Role) -> None:
+        """A process is there from now on, and can be connected to."""
+        self.role, self.state = role, UP
+        self._deadline_us = NEVER
+
     def start(self, role: Role, cause: int = -1) -> None:
         """A new incarnation begins."""
-        self.role, self.state, self.cause = role, UP, cause
-        self._deadline_us = NEVER
+        self.boot(role)
         silent, self.limbo = self.limbo, []
         for way in silent:
             self.network.refuse_data(way, cause)

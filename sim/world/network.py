@@ -129,7 +129,7 @@ def handshake(event: Delivery) -> None:
     conn, host = way.conn, way.host
     if not conn.down.open:
         return  # the client gave up meanwhile
-    if not host.network.accepts(conn):
+    if not host.is_up or not host.accepts():
         host.network.turn_away(conn, event.cause)
     elif host.detour:
         host.set_aside(handshake, event)
@@ -192,18 +192,13 @@ class Network:
         up, down = conn.up.link, conn.down.link
         if up.cuts or down.cuts:
             (up if up.cuts else down).stalled.append((conn.number, self._open, conn, cause))
-        elif not self.accepts(conn):
+        elif not conn.up.host.is_up:
             self.turn_away(conn, cause, up.latency_us(self.kernel._now))
         else:
             now = self.kernel._now
             delay = 2 * up.latency_us(now) + down.latency_us(now)
             event = Delivery(conn.up, None, cause, (handshake,))
             self.kernel.schedule(event, conn.up.priority, delay)
-
-    def accepts(self, conn: Conn) -> bool:
-        """A process is there and its port is open."""
-        host = conn.up.host
-        return host.is_up and host.accepts()
 
     def turn_away(self, conn: Conn, cause: int, delay_us: int = 0) -> None:
         """Nobody listens: the client learns a way back later, or, from a machine that is off, nothing."""
