@@ -54,8 +54,8 @@ class Controller:
     """The role of the controller host."""
 
     __slots__ = (
-        "_deadlines", "_expiry_us", "_feed", "_held", "_outage_until_us", "_port", "_rules", "_settings", "book", "brokers",
-        "partitions", "topics",
+        "_deadlines", "_expiry_us", "_feed", "_held", "_outage_until_us", "_port", "_rules", "_settings", "book",
+        "brokers", "partitions", "topics",
     )  # fmt: skip
 
     def __init__(
@@ -131,11 +131,9 @@ class Controller:
                 self._catch_up(conn, message.broker, message.metadata_offset, now_us)
                 self._port.send(conn, self._heartbeat(message, now_us))
             case AlterPartitionRequest():
-                self._feed.is_new(message.broker, conn)
                 self._port.send(conn, self._alter(message, now_us))
             case BrokerRegistrationRequest():
-                self._feed.is_new(message.broker, conn)
-                self._port.send(conn, self._register(message, now_us))
+                self._port.send(conn, self._register(conn, message, now_us))
             case _:
                 raise TypeError(f"the controller does not understand {message!r}")
 
@@ -143,11 +141,13 @@ class Controller:
         if self._feed.is_new(broker, conn) and has_offset < self.offset:
             self._feed.tell(broker, self.settled_metadata(), -1, now_us)
 
-    def _register(self, request: BrokerRegistrationRequest, now_us: int) -> BrokerRegistrationResponse:
+    def _register(
+        self, conn: Connection, request: BrokerRegistrationRequest, now_us: int
+    ) -> BrokerRegistrationResponse:
         """A new incarnation is refused while the old one has a session (broker:FAIL-6)."""
         broker, known = request.broker, self.brokers.by_id.get(request.broker)
         if known is not None and known.incarnation == request.incarnation:
-            self._feed.tell(broker, self.settled_metadata(), -1, now_us)
+            self._catch_up(conn, broker, -1, now_us)
             return BrokerRegistrationResponse(0, known.epoch)
         if self.brokers.has_session(broker, now_us):
             return BrokerRegistrationResponse(ErrorCode.DUPLICATE_BROKER_REGISTRATION)
@@ -159,7 +159,7 @@ class Controller:
             broker, self.offset, request.incarnation, self.offset, BrokerState.FENCED, now_us
         )
         self._publish(changed, -1, now_us, but=broker)
-        self._feed.tell(broker, self.settled_metadata(), -1, now_us)
+        self._catch_up(conn, broker, -1, now_us)
         return BrokerRegistrationResponse(0, self.brokers.by_id[broker].epoch)
 
     def _heartbeat(self, request: BrokerHeartbeatRequest, now_us: int) -> BrokerHeartbeatResponse:
