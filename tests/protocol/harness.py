@@ -410,10 +410,11 @@ class Cluster(Net):
                 wire.closed.add(broker)
         return durable
 
-    def restart(self, broker: int, durable: Durable) -> Broker:
+    def restart(self, broker: int, durable: Durable, *, settle: bool = True) -> Broker:
         role = self._add_broker(broker, durable)
         role.start(self.now_us)
-        self.settle()
+        if settle:
+            self.settle()
         return role
 
     def stop(self, broker: int, within_us: int = 20 * S) -> Durable:
