@@ -85,19 +85,18 @@ def _workload(scenario: Scenario, names: Names, workload: Workload, path: Path) 
 def _sends(
     scenario: Scenario, workload: Workload, partitions: int, path: Path
 ) -> tuple[tuple[int, str | None, int | None, str | None], ...]:
-    """Explicit sends by time; equal times keep the order of the file. Times count from the workload's start."""
+    """Explicit sends by time after the workload's start; equal times keep the order of the file."""
     found = []
     for index, send in enumerate(workload.sends or ()):
         partition = send.partition if send.partition is not None else workload.partition
-        at = send.at + (workload.start or 0)
         if partition is not None and partition >= partitions:
             rule = f"{workload.topic} has {partitions} partitions, numbered from 0, and no {partition}"
             place = scenario._origin.place((*path, "sends", index, "partition"))
             raise InputError(place, rule, f"use 0 to {partitions - 1}")
-        if at >= scenario.run:
+        if send.at + (workload.start or 0) >= scenario.run:
             place = scenario._origin.place((*path, "sends", index, "at"))
             raise InputError(place, "the send is not before the end of run", "lengthen run, or send earlier")
-        found.append((at, send.key, partition, send.value))
+        found.append((send.at, send.key, partition, send.value))
     return tuple(sorted(found, key=lambda send: send[0]))
 
 

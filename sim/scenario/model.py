@@ -165,7 +165,7 @@ KeysOrNone = Annotated[
 class Send(Part):
     """One explicit send."""
 
-    at: Duration = Field(description="When, after the start.")
+    at: Duration = Field(description="When, after the start of the workload.")
     key: Text | None = Field(default=None, description="Its key.")
     partition: Annotated[int, bounded(0, 999)] | None = Field(default=None, description="Its partition.")
     value: Text | None = Field(
