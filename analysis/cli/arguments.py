@@ -7,10 +7,16 @@ from pathlib import Path
 
 from sim.errors import InputError
 
-__all__ = ["expectations_of", "scenario_files", "seeds_of"]
+__all__ = ["expectations_of", "scenario_files", "seed_of", "seeds_of"]
 
 SUFFIXES = (".yaml", ".yml")
 LARGEST_SEED = 2**63 - 1
+
+
+def seed_of(seed: int) -> int:
+    if seed > LARGEST_SEED:
+        raise InputError("--seed", f"{seed} is larger than the largest seed", f"use seeds up to {LARGEST_SEED}")
+    return seed
 
 
 def seeds_of(text: str) -> range:

@@ -35,9 +35,9 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def paragraph(console: Console, text: str, indent: int = 0, style: str = "") -> None:
-    """Text in lines of the console's width, further lines a little deeper if it is indented; no blanks at the ends."""
-    first, rest = " " * indent, " " * (2 * indent)
+def paragraph(console: Console, text: str, indent: int = 0, style: str = "", hang: int = 0) -> None:
+    """Text in lines of the console's width, all but the first *hang* deeper; no blanks at their ends."""
+    first, rest = " " * indent, " " * (indent + hang)
     lines = fill(
         " ".join(text.split()), console.width, initial_indent=first, subsequent_indent=rest,
         break_long_words=False, break_on_hyphens=False,
@@ -47,7 +47,7 @@ def paragraph(console: Console, text: str, indent: int = 0, style: str = "") -> 
 
 def indented(console: Console, texts: Iterable[str]) -> None:
     for text in texts:
-        paragraph(console, text, indent=2)
+        paragraph(console, text, indent=2, hang=2)
 
 
 class Steps:

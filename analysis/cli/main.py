@@ -13,7 +13,7 @@ import sys
 import warnings
 from types import FrameType
 
-from typer.exceptions import TyperException
+from typer.exceptions import Exit, TyperException
 from typer.main import get_command
 
 from analysis.cli.app import app
@@ -35,11 +35,12 @@ def main() -> None:
 def status_of(arguments: list[str]) -> int:
     """Run one command line; the exit status. Errors come out as one line on stderr."""
     try:
-        status = get_command(app).main(arguments or ["--help"], prog_name="korder", standalone_mode=False)
+        status = _invoke(arguments or ["--help"])
         sys.stdout.flush()
-        return _interrupted() if status == INTERRUPTED else int(status or 0)
+        return status
     except KeyboardInterrupt:
-        return _interrupted()
+        print("korder: interrupted; nothing was left half-written", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read our output has gone (`korder run ... | head`); the interpreter must not flush into the void.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -52,10 +53,14 @@ def status_of(arguments: list[str]) -> int:
         return _own_fault(error, arguments)
 
 
-def _interrupted() -> int:
-    """Ctrl-C, wherever it was caught (the command-line library turns it into this very status)."""
-    print("korder: interrupted; nothing was left half-written", file=sys.stderr)
-    return INTERRUPTED
+def _invoke(arguments: list[str]) -> int:
+    """The command's own return value; every exception comes out as it is."""
+    command = get_command(app)
+    try:
+        with command.make_context("korder", list(arguments)) as context:
+            return int(command.invoke(context) or 0)
+    except Exit as early:  # --help
+        return early.exit_code
 
 
 def _line_of(error: Exception) -> str:

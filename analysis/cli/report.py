@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from analysis.cli.console import STYLES, indented
+from analysis.cli.console import STYLES, indented, paragraph
 from analysis.cli.wording import witness_words
 
 __all__ = ["plain_table", "tell_answer", "tell_findings", "tell_measures", "tell_notes", "tell_verdict", "verdict_text"]
@@ -111,7 +111,7 @@ def tell_answer(console: Console, answer: str) -> None:
     if answer:
         console.print()
         console.print("what the scenario's author says:")
-        indented(console, [" ".join(answer.split())])
+        paragraph(console, answer, indent=2)
 
 
 def verdict_text(word: str) -> Text:

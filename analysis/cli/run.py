@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.cli.arguments import seed_of
 from analysis.cli.console import paragraph, print_json, results, steps
 from analysis.cli.files import must_be_writable, staged
 from analysis.cli.verdicts import status_of_verdict
@@ -27,7 +28,7 @@ def run_scenario(
     scenario = with_overrides(load(file), overrides)
     if out is not None:
         must_be_writable(out)
-    chosen = scenario.seeds[0] if seed is None else seed
+    chosen = scenario.seeds[0] if seed is None else seed_of(seed)
     console = results()
     if not as_json:
         _tell_question(console, file, scenario, chosen, overrides)
@@ -36,7 +37,7 @@ def run_scenario(
         from analysis.verdict import judge
         from sim.run import simulate
 
-        step.begin(f"simulating {scenario.title or file} with seed {chosen}")
+        step.begin(f"simulating seed {chosen}")
         trace = simulate(scenario, chosen, check_laws=check_laws)
         step.begin(f"judging {trace.send_count:,} records")
         verdict = judge(trace, scenario.expect)

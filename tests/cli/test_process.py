@@ -71,10 +71,9 @@ def test_a_reader_that_has_gone_is_no_error_of_ours() -> None:
     read, write = os.pipe()
     os.close(read)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "analysis.cli", "schema"]
 
-    done = subprocess.run(
-        [sys.executable, "-m", "analysis.cli", "schema"], stdout=write, stderr=subprocess.PIPE, env=environment, text=True
-    )
+    done = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, env=environment, text=True)
     os.close(write)
 
     assert done.returncode == 141 and done.stderr == ""
@@ -94,16 +93,15 @@ def test_help_loads_nothing_heavy() -> None:
 def test_a_terminal_gets_colours_unless_told_not_to(quiet: Path) -> None:
     assert "\x1b[" in _on_a_terminal(quiet, {})
     plain = _on_a_terminal(quiet, {"NO_COLOR": "1"})
-    assert "\x1b[1;32m" not in plain and "verdict: holds" in plain
+    assert "\x1b[1;32m" not in plain and "holds" in plain
 
 
 def _on_a_terminal(quiet: Path, more: dict[str, str]) -> str:
     master, slave = os.openpty()
     kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
     environment = {**kept, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLUMNS": "100", **more}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "analysis.cli", "run", str(quiet)], stdout=slave, stderr=subprocess.DEVNULL, env=environment
-    )
+    command = [sys.executable, "-m", "analysis.cli", "run", str(quiet)]
+    process = subprocess.Popen(command, stdout=slave, stderr=subprocess.DEVNULL, env=environment)
     os.close(slave)
     said = b""
     while True:
