@@ -97,6 +97,11 @@ class Intake:
             self._one_by_one(end)
         return not all(state.settled for state in self.topics.values())
 
+    @property
+    def done(self) -> bool:
+        """All calls are made, and all that were accepted are reported."""
+        return self.next >= self.sends.count and self._waiting == 0
+
     def reported(self, count: int, size_bytes: int) -> None:
         self._waiting -= count
         self._waiting_bytes -= size_bytes
@@ -221,6 +226,6 @@ class Intake:
 
     def homeless_expire_at_us(self, timeout_us: int) -> int:
         """When the oldest message without metadata times out."""
-        if self._homeless >= self.next or all(state.toppars for state in self.topics.values()):
+        if self._homeless >= self.sends.count or all(state.toppars for state in self.topics.values()):
             return FOREVER
         return self.sends.times[self._homeless] + timeout_us

@@ -68,7 +68,7 @@ class LibrdkafkaProducer:
     # --- what the world asks -----------------------------------------------------------------------------------------
     def idle(self) -> bool:
         """Nothing is left to send or to report."""
-        return self._intake.next >= self._intake.sends.count and all(one.idle() for one in self._toppars.values())
+        return self._intake.done
 
     def sent(self) -> Sent:
         return Sent(self._intake.next, self._intake.lanes, [], [])
@@ -95,8 +95,9 @@ class LibrdkafkaProducer:
         """Look, and name the next time to look."""
         if self._intake.advance(now_us):
             self._everyone(now_us)
-        deadline_us = min(self._network.serve(now_us), self._ask_identity(now_us))
-        self._deadline_us = min(deadline_us, self._threads.look(now_us), self._intake.next_us())
+        self._threads.look(now_us)
+        asks_us = min(self._network.serve(now_us), self._ask_identity(now_us))
+        self._deadline_us = min(asks_us, self._threads.look(now_us), self._intake.next_us())
         self._port.wake_at(self._deadline_us)
 
     def on_connected(self, conn: Connection, now_us: int) -> None:

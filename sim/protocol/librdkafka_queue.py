@@ -126,9 +126,6 @@ class Toppar:
         """The lowest queued msgid (only while something is queued)."""
         return self.parts[0].lo if self.parts else self.fresh
 
-    def idle(self) -> bool:
-        return self.queued == 0 and self.on_wire == 0
-
     # --- when ---------------------------------------------------------------------------------------------------------
     def ready(self, now_us: int) -> bool:
         """``rd_kafka_msgq_allow_wakeup_at``: linger counts from produce() of the head, retried or not."""

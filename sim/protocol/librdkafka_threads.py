@@ -93,7 +93,11 @@ class Threads:
     def _pass(self, peer: Peer, now_us: int) -> bool:
         """Serve each partition once. Whether anything was built."""
         count = len(peer.toppars)
-        if count == 0 or not self._owner.builds:
+        if count == 0:
+            return False
+        if not self._owner.builds:
+            for toppar in peer.toppars:
+                self._await_arrival(peer, toppar, now_us)
             return False
         first = peer.turn % count
         peer.turn = first + 1
@@ -106,10 +110,8 @@ class Threads:
         """``rd_kafka_toppar_producer_serve``. Room is looked at before the gates: a purge that makes room helps only
         the next pass."""
         room = self._settings.backpressure_threshold - peer.out()
-        if room > 0 and peer.node.ready:
-            at_us = toppar.ready_at_us()
-            if at_us > now_us:
-                peer.look_us = min(peer.look_us, at_us)
+        if room > 0:
+            self._await_arrival(peer, toppar, now_us)
         identity = self._identity
         if identity is not None:
             if not self._passes_gates(identity, peer, toppar, now_us):
@@ -128,6 +130,12 @@ class Threads:
             if not self._build(peer, toppar, now_us):
                 return built > 0
         return True
+
+    def _await_arrival(self, peer: Peer, toppar: Toppar, now_us: int) -> None:
+        """Look again when the partition's queue will be ready; what is ready and held back waits for something else."""
+        at_us = toppar.ready_at_us()
+        if now_us < at_us < peer.look_us:
+            peer.look_us = at_us
 
     def _passes_gates(self, identity: Identity, peer: Peer, toppar: Toppar, now_us: int) -> bool:
         """The idempotent producer's gates (producer:8.4)."""

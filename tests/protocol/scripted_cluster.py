@@ -7,7 +7,6 @@ for each produce request of a connection, one after the other; an answer that a 
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -120,7 +119,7 @@ class Cluster:
         self.seen: dict[int, int] = {}  # produce requests counted, by partition
         self.answered: dict[int, set[int]] = {}
         self.pids = 0
-        self.armed = False
+        self.rung = 0  # alarms so far
 
     # --- time ---
     def at(self, time_us: int, what: Callable[[], None], rank: int = ANSWERS) -> None:
@@ -145,6 +144,7 @@ class Cluster:
                 heappop(self.queue)[3]()
             else:
                 self.port.alarm_us = None
+                self.rung += 1
                 self.role.on_alarm(self.now)
 
     def until_idle(self, limit_us: int = 600_000 * MS) -> Cluster:
@@ -175,6 +175,10 @@ class Cluster:
         if pipe.open:
             pipe.open = False
             self.role.on_disconnected(pipe.wire, self.now)
+
+    def move(self, partition: int, leader: int) -> None:
+        """The partition has a new leader; only metadata (or a refusal) tells the client."""
+        self.leaders[partition] = (leader, self.leaders[partition][1] + 1)
 
     def break_connections(self, server: int) -> None:
         for pipe in list(self.pipes.values()):
@@ -230,9 +234,13 @@ class Cluster:
         if do == "swallow":
             pipe.mute = True
             return
+        if do == "hold":  # with all that comes behind on the connection
+            pipe.busy_until_us = max(pipe.busy_until_us, fault["until_us"])
         if do == "answer_error":
-            code = fault["error"]
-            self._answer(pipe, ProduceResponse([ProduceResult(batch.partition, code)]), number, batch.partition)
+            made_up = ProduceResponse([ProduceResult(batch.partition, fault["error"])])
+            behind_us = max(self.now, pipe.busy_until_us)  # the answers of the requests before it
+            pipe.unanswered += 1
+            self.at(behind_us, lambda: self._made_up(pipe, made_up, number, batch.partition))
             return
         if do == "drop_response":
             pipe.mute = True
@@ -240,6 +248,10 @@ class Cluster:
         pipe.busy_until_us = max(pipe.busy_until_us, self.now) + SERVICE_US
         pipe.unanswered += 1
         self.at(pipe.busy_until_us, lambda: self._handled(pipe, request, number, fault))
+
+    def _made_up(self, pipe: Pipe, answer: ProduceResponse, number: int, partition: int) -> None:
+        pipe.unanswered -= 1
+        self._answer(pipe, answer, number, partition)
 
     def _handled(self, pipe: Pipe, request: ProduceRequest, number: int, fault: dict[str, Any]) -> None:
         batch = request.batches[0]
@@ -318,5 +330,6 @@ class Cluster:
         rows = [row for row in self.port.of(*kinds) if row.partition == partition]
         return [(position, row.code) for row in rows for position in range(row.lo, row.hi)]
 
-    def arrived(self, lane_times: Sequence[int]) -> int:
-        return bisect_right(lane_times, self.now)
+    def numbers(self, partition: int = 0) -> list[tuple[int, int, int]]:
+        """(first lane position, epoch, sequence) of each request sent."""
+        return [(row.lo, row.epoch, row.seq) for row in self.attempts(partition)]
