@@ -205,17 +205,22 @@ class Cluster:
 
     # --- brokers ---
     def _arrives(self, pipe: Pipe, message: object) -> None:
-        if isinstance(message, MetadataRequest):
-            if not pipe.deaf:
-                told = tuple(PartitionMetadata(p, *self.leaders[p]) for p in sorted(self.leaders))
-                self._answer(pipe, MetadataResponse((1, 2, 3), {0: told}))
-        elif isinstance(message, InitProducerIdRequest):
-            if not pipe.deaf:
-                self.pids += 1
-                self._answer(pipe, InitProducerIdResponse(0, 1000 + self.pids, 0))
+        if isinstance(message, MetadataRequest | InitProducerIdRequest):
+            if not pipe.deaf:  # behind what the broker still has of this connection
+                pipe.unanswered += 1
+                self.at(max(self.now, pipe.busy_until_us), lambda: self._asked(pipe, message))
         else:
             assert isinstance(message, ProduceRequest)
             self._produce(pipe, message)
+
+    def _asked(self, pipe: Pipe, message: MetadataRequest | InitProducerIdRequest) -> None:
+        pipe.unanswered -= 1
+        if isinstance(message, InitProducerIdRequest):
+            self.pids += 1
+            self._answer(pipe, InitProducerIdResponse(0, 1000 + self.pids, 0))
+        else:
+            told = tuple(PartitionMetadata(p, *self.leaders[p]) for p in sorted(self.leaders))
+            self._answer(pipe, MetadataResponse((1, 2, 3), {0: told}))
 
     def _produce(self, pipe: Pipe, request: ProduceRequest) -> None:
         batch = request.batches[0]
