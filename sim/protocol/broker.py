@@ -121,6 +121,14 @@ class Broker:
         self.link.close()
         self._port.stopped()
 
+    def lost(self) -> tuple[int, ...]:
+        """Partitions of whose log the host's last crash took a part."""
+        return tuple(number for number, kept in self._kept.logs.items() if kept.lost_from >= 0)
+
+    def sources_of(self, partition: int) -> tuple[int, ...]:
+        """The brokers from which the partition is being fetched."""
+        return tuple(source for source, fetcher in self._fetchers.items() if partition in fetcher.partitions)
+
     def crash(self, lossy: bool = False, now_us: int = 0) -> Durable:
         """End at once and say what is left; after a controlled shutdown, everything (broker:FAIL-17)."""
         clean = self._stopped

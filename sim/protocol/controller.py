@@ -86,6 +86,10 @@ class Controller:
         """Of the newest metadata record."""
         return self.book.offset
 
+    @property
+    def elr_on(self) -> bool:
+        return self._rules.eligible_leader_replicas
+
     def _create(self, topic: TopicLike) -> None:
         """A topic of the settled cluster: every replica in sync, the first one leads."""
         self.topics[topic.number] = topic.partitions
@@ -152,7 +156,7 @@ class Controller:
         if self.brokers.has_session(broker, now_us):
             return BrokerRegistrationResponse(ErrorCode.DUPLICATE_BROKER_REGISTRATION)
         changed: list[PartitionState] = []
-        if known is not None and request.previous_epoch != known.epoch and self._rules.eligible_leader_replicas:
+        if known is not None and request.previous_epoch != known.epoch and self.elr_on:
             changed = self.book.remove_member(broker, -1, unclean=True)
         self.book.offset += 1
         self.brokers.by_id[broker] = Registration(

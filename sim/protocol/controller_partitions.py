@@ -20,7 +20,7 @@ __all__ = ["PartitionBook"]
 class PartitionBook:
     """All partitions as last decided. ``offset`` is that of the newest metadata record."""
 
-    __slots__ = ("_brokers", "_last_known", "_port", "_rules", "history", "offset", "row_of", "settings_of", "states")
+    __slots__ = ("_brokers", "_last_known", "_port", "_rules", "history", "offset", "row_of", "settings_of", "states", "unclean")
 
     def __init__(self, port: Port, rules: Rules, brokers: BrokerRegister) -> None:
         self._port, self._rules, self._brokers = port, rules, brokers
@@ -28,6 +28,7 @@ class PartitionBook:
         self.states: dict[int, PartitionState] = {}
         self.settings_of: dict[int, TopicSettings] = {}
         self.history: dict[int, list[tuple[int, PartitionState]]] = {}  # of each partition: (metadata offset, state)
+        self.unclean: dict[int, int] = {}  # partition -> how many unclean elections it has had
         self.row_of: dict[int, int] = {}  # partition -> trace row of its newest election
         self._last_known: dict[int, int] = {}  # partition -> its last leader, once its in-sync set is empty
 
@@ -95,7 +96,10 @@ class PartitionBook:
             self._last_known.pop(number, None)
         self._keep(new)
         if new.leader_epoch != state.leader_epoch:
-            cause = self._record_leader(new, cause, unclean=by_force and rule is Election.UNCLEAN)
+            forced = by_force and rule is Election.UNCLEAN
+            if forced:
+                self.unclean[number] = self.unclean.get(number, 0) + 1
+            cause = self._record_leader(new, cause, unclean=forced)
         if new.isr != state.isr:
             self._record_isr(new, cause)
         return [new]

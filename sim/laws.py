@@ -1,0 +1,379 @@
+"""Laws of brokers and controller, checked while a run goes on: what must hold whatever the configuration.
+
+A breach raises :class:`LawBroken`: the fault is the simulator's. Numbers are the reference's (``broker:INV-1`` ff.).
+
+- INV-1, 3, 4, 7, 12 to 16 and 20 e, f: always, after every event.
+- INV-2, 5, 6, 8, 9: until the partition has an unclean election, or a replica of it restarts with part of its log lost.
+- INV-10, 20 a: the same, of records that brokers reported as committed: :meth:`Laws.acknowledged`.
+- INV-17: at the end of a run that has settled. INV-20 b, c: at the end.
+
+``check`` looks at what has changed since it was called last; a prefix that was compared once is not compared again,
+because a log that changes below its high watermark moves that mark. ``finish`` reads whole logs.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+
+from sim.errors import LawBroken
+from sim.protocol.broker import Broker
+from sim.protocol.controller import Controller
+from sim.protocol.log import Log
+from sim.protocol.messages import PartitionState, RecordBatch
+from sim.protocol.replication import Partition
+from sim.protocol.rows import Kind
+
+__all__ = ["Laws", "check_order_on_connections"]
+
+_SEQUENCES = 1 << 31
+
+
+class _Seen:
+    """One replica as it was at the last look."""
+
+    __slots__ = ("end", "high_watermark", "leader_epoch", "leading", "partition_epoch", "part")
+
+    def __init__(self, part: Partition) -> None:
+        self.part = part
+        self.end = self.high_watermark = self.leader_epoch = self.partition_epoch = -1
+        self.leading = False
+
+
+class _Committed:
+    """What has been below a leader's high watermark: the longest such prefix, from ``start`` on."""
+
+    __slots__ = ("bases", "batches", "damaged", "end", "start")
+
+    def __init__(self) -> None:
+        self.bases: list[int] = []
+        self.batches: list[RecordBatch] = []
+        self.start = self.end = 0
+        self.damaged = False  # by an unclean election, or a restart that lost data: results from here on, no laws
+
+
+_Content = list[tuple[int, int, int, int]]
+
+
+def _slice(bases: list[int], batches: list[RecordBatch], low: int, high: int) -> _Content:
+    """The batches that begin in low..high: (base, prod, lo, hi)."""
+    i, j = bisect_left(bases, low), bisect_left(bases, high)
+    return [(bases[k], (batch := batches[k]).prod, batch.lo, batch.hi) for k in range(i, j)]
+
+
+class Laws:
+    """The laws over one run."""
+
+    def __init__(self) -> None:
+        self._replicas: dict[tuple[int, int], _Seen] = {}
+        self._committed: dict[int, _Committed] = {}
+        self._brokers: dict[int, Broker] = {}
+        self._applied: dict[int, int] = {}
+        self._offset = -1
+        self._states: dict[int, PartitionState] = {}
+        self._unclean: dict[int, int] = {}
+
+    # --- after an event -----------------------------------------------------------------------------------------------
+    def check(self, brokers: Mapping[int, Broker], controller: Controller) -> None:
+        """Raise if a law does not hold now. *brokers*: those that are up."""
+        changed: list[tuple[int, Partition]] = []
+        for number, broker in brokers.items():
+            if self._brokers.get(number) is not broker:
+                self._restarted(number, broker)
+            for part in broker.state.partitions.values():
+                seen = self._replicas.get((number, part.number))
+                if seen is None or self._differs(seen, part):
+                    changed.append((number, part))
+            if broker.state.applied != self._applied.get(number):
+                self._metadata_applied(number, broker, controller)
+        moved = controller.offset != self._offset
+        if moved:
+            self._decided(brokers, controller)
+        for number, part in changed:
+            self._replica_changed(number, part, brokers[number])
+        for partition in sorted({part.number for _, part in changed}) if not moved else list(controller.partitions):
+            self._across(partition, brokers, controller)
+
+    @staticmethod
+    def _differs(seen: _Seen, part: Partition) -> bool:
+        log = part.log
+        return (
+            seen.end != log.end
+            or seen.high_watermark != log.high_watermark
+            or seen.partition_epoch != part.partition_epoch
+            or seen.leader_epoch != part.leader_epoch
+            or seen.part is not part
+        )
+
+    def _restarted(self, number: int, broker: Broker) -> None:
+        self._brokers[number] = broker
+        self._applied.pop(number, None)
+        for key in [key for key in self._replicas if key[0] == number]:
+            del self._replicas[key]
+        for partition in broker.lost():
+            self._of(partition).damaged = True
+
+    def _of(self, partition: int) -> _Committed:
+        return self._committed.setdefault(partition, _Committed())
+
+    # --- one replica --------------------------------------------------------------------------------------------------
+    def _replica_changed(self, number: int, part: Partition, broker: Broker) -> None:
+        key, log, name = (number, part.number), part.log, f"partition {part.number} on broker {number}"
+        seen = self._replicas.get(key)
+        if seen is None or seen.part is not part:
+            seen = self._replicas[key] = _Seen(part)
+        if not log.start <= log.high_watermark <= log.end:
+            raise LawBroken("INV-20f", f"{name}: {log.start} <= {log.high_watermark} <= {log.end} does not hold")
+        if part.leader_epoch < seen.leader_epoch or part.partition_epoch < seen.partition_epoch:
+            raise LawBroken("INV-16", f"{name}: an epoch fell to {part.leader_epoch}/{part.partition_epoch}")
+        same_term = part.leading and seen.leading and part.leader_epoch == seen.leader_epoch
+        if same_term and (log.end < seen.end or log.high_watermark < seen.high_watermark):
+            raise LawBroken("INV-20e", f"{name}: a leader went from {seen.end} to {log.end} within an epoch")
+        self._fetcher_shape(part, broker, name)
+        self._marks(part, max(0, min(seen.high_watermark, log.high_watermark)), name)
+        seen.end, seen.high_watermark, seen.leading = log.end, log.high_watermark, part.leading
+        seen.leader_epoch, seen.partition_epoch = part.leader_epoch, part.partition_epoch
+
+    @staticmethod
+    def _fetcher_shape(part: Partition, broker: Broker, name: str) -> None:
+        sources = broker.sources_of(part.number)
+        if len(sources) > (0 if part.leading else 1):
+            role = "leads" if part.leading else "follows"
+            raise LawBroken("INV-14", f"{name}: fetched from {sources} while it {role}")
+
+    def _marks(self, part: Partition, known: int, name: str) -> None:
+        """Below a replica's high watermark all replicas are equal; a leader's mark commits (INV-8, INV-9)."""
+        log, committed = part.log, self._of(part.number)
+        if committed.damaged or log.high_watermark <= known:
+            return
+        common = min(log.high_watermark, committed.end)
+        low = max(known, log.start, committed.start)
+        ours = _slice(log.bases, log.batches, low, common)
+        if ours != _slice(committed.bases, committed.batches, low, common):
+            raise LawBroken("INV-8", f"{name}: other records than were committed in {low}..{common}: {ours}")
+        if part.leading and log.high_watermark > committed.end:
+            i, j = bisect_left(log.bases, committed.end), bisect_left(log.bases, log.high_watermark)
+            committed.bases += log.bases[i:j]
+            committed.batches += log.batches[i:j]
+            committed.end = log.high_watermark
+
+    # --- the controller -----------------------------------------------------------------------------------------------
+    def _decided(self, brokers: Mapping[int, Broker], controller: Controller) -> None:
+        self._offset = controller.offset
+        for partition, count in controller.book.unclean.items():
+            if count != self._unclean.get(partition):
+                self._unclean[partition] = count
+                self._of(partition).damaged = True
+        for state in controller.partitions.values():
+            before = self._states.get(state.partition)
+            if state is not before:
+                self._shape(state, controller)
+                if before is not None:
+                    self._epochs(before, state)
+                    self._joined(before, state, brokers)
+                self._states[state.partition] = state
+        for state in controller.partitions.values():
+            self._no_fenced_member(state, controller)
+
+    @staticmethod
+    def _shape(state: PartitionState, controller: Controller) -> None:
+        what = f"partition {state.partition}: {state}"
+        if state.leader >= 0 and state.leader not in state.isr:
+            raise LawBroken("INV-1", what)
+        members = (*state.isr, *state.elr)
+        if len(set(members)) != len(members) or not set(members) <= set(state.replicas):
+            raise LawBroken("INV-12", what)
+        if state.elr and len(state.isr) >= controller.book.min_isr(state):
+            raise LawBroken("INV-12", f"{what}: enough in sync, and yet others eligible")
+
+    @staticmethod
+    def _no_fenced_member(state: PartitionState, controller: Controller) -> None:
+        fenced = [b for b in state.isr if b not in controller.brokers.by_id or controller.brokers.by_id[b].fenced]
+        if fenced and (controller.elr_on or len(state.isr) > 1):
+            raise LawBroken("INV-12", f"partition {state.partition}: {fenced} in sync and fenced: {state}")
+
+    @staticmethod
+    def _epochs(before: PartitionState, state: PartitionState) -> None:
+        steps = (state.leader_epoch - before.leader_epoch, state.partition_epoch - before.partition_epoch)
+        moved = state.leader != before.leader
+        if min(steps) < 0 or (moved and steps[0] == 0) or steps[1] == 0:
+            raise LawBroken("INV-16", f"partition {state.partition}: from {before} to {state}")
+
+    def _joined(self, before: PartitionState, state: PartitionState, brokers: Mapping[int, Broker]) -> None:
+        """Who joins has everything up to the start of the leader's epoch (INV-15)."""
+        lead = self._leader(state, brokers)
+        if lead is None or state.leader_epoch != before.leader_epoch:
+            return
+        for broker in state.isr:
+            part = brokers[broker].state.partitions.get(state.partition) if broker in brokers else None
+            if broker not in before.isr and part is not None and part.log.end < lead.epoch_start:
+                raise LawBroken(
+                    "INV-15", f"partition {state.partition}: {broker} joined at {part.log.end}, the epoch began at "
+                    f"{lead.epoch_start}",
+                )  # fmt: skip
+
+    def _metadata_applied(self, number: int, broker: Broker, controller: Controller) -> None:
+        """What a broker has applied is what the controller had decided up to there (INV-13)."""
+        applied = self._applied[number] = broker.state.applied
+        for partition, history in controller.book.history.items():
+            decided = [state for offset, state in history if offset <= applied]
+            has = broker.state.metadata.get(partition)
+            if (decided[-1] if decided else None) != has:
+                raise LawBroken("INV-13", f"broker {number} at {applied} has {has}, decided was {decided[-1:]}")
+
+    # --- across replicas ----------------------------------------------------------------------------------------------
+    @staticmethod
+    def _leader(state: PartitionState, brokers: Mapping[int, Broker]) -> Partition | None:
+        """The leader, if it is up and knows of the present epoch."""
+        broker = brokers.get(state.leader)
+        part = broker.state.partitions.get(state.partition) if broker is not None else None
+        if part is None or not part.leading or part.leader_epoch != state.leader_epoch:
+            return None
+        return part
+
+    def _across(self, partition: int, brokers: Mapping[int, Broker], controller: Controller) -> None:
+        state = controller.partitions[partition]
+        lead = self._leader(state, brokers)
+        if lead is not None:
+            self._maximal(lead, state)
+            self._complete(lead)
+            self._strong_isr(lead, state, brokers)
+        for broker in brokers.values():
+            part = broker.state.partitions.get(partition)
+            if part is not None and part.leading:
+                self._weak_isr(part, brokers)
+        self._candidates(state, brokers)
+
+    @staticmethod
+    def _maximal(lead: Partition, state: PartitionState) -> None:
+        name = f"partition {state.partition}"
+        if not set(lead.maximal) >= set(state.isr):
+            raise LawBroken("INV-7", f"{name}: the leader counts {lead.maximal}, in sync are {state.isr}")
+        if lead.pending is None and lead.maximal != lead.isr:
+            raise LawBroken("INV-7", f"{name}: nothing is asked for, and {lead.maximal} counts for {lead.isr}")
+
+    @staticmethod
+    def _equal_below(lead: Partition, member: Partition, law: str, who: int) -> None:
+        """Both hold the same records below the leader's mark; below both marks INV-8 has seen to it."""
+        upto, low = lead.log.high_watermark, max(member.log.start, lead.log.start)
+        low = max(low, min(member.log.high_watermark, upto))
+        ours, theirs = lead.log, member.log
+        if _slice(ours.bases, ours.batches, low, upto) != _slice(theirs.bases, theirs.batches, low, upto):
+            raise LawBroken(law, f"partition {lead.number}: broker {who} differs from its leader below {upto}")
+
+    def _weak_isr(self, lead: Partition, brokers: Mapping[int, Broker]) -> None:
+        """Whoever believes that it leads: its in-sync members have what is below its mark (INV-2)."""
+        if self._of(lead.number).damaged:
+            return
+        for broker in lead.isr:
+            part = brokers[broker].state.partitions.get(lead.number) if broker in brokers else None
+            if part is not None and part is not lead:
+                self._equal_below(lead, part, "INV-2", broker)
+
+    def _strong_isr(self, lead: Partition, state: PartitionState, brokers: Mapping[int, Broker]) -> None:
+        for broker in state.isr:
+            part = brokers[broker].state.partitions.get(lead.number) if broker in brokers else None
+            if part is None or part is lead:
+                continue
+            if part.log.end < lead.log.high_watermark:
+                raise LawBroken(
+                    "INV-4", f"partition {lead.number}: {broker} is in sync at {part.log.end}, committed is "
+                    f"{lead.log.high_watermark}",
+                )  # fmt: skip
+            self._equal_below(lead, part, "INV-3", broker)
+
+    def _complete(self, lead: Partition) -> None:
+        """A clean leader has everything that was ever committed (INV-6, INV-9)."""
+        committed = self._of(lead.number)
+        if not committed.damaged and lead.log.end < committed.end:
+            what = f"the leader ends at {lead.log.end}, committed is {committed.end}"
+            raise LawBroken("INV-6", f"partition {lead.number}: {what}")
+
+    def _candidates(self, state: PartitionState, brokers: Mapping[int, Broker]) -> None:
+        """Who may be elected cleanly has everything that was ever committed (INV-5)."""
+        committed = self._of(state.partition)
+        if committed.damaged:
+            return
+        for number in (*state.isr, *state.elr):
+            part = brokers[number].state.partitions.get(state.partition) if number in brokers else None
+            if part is not None and part.log.end < committed.end:
+                raise LawBroken(
+                    "INV-5", f"partition {state.partition}: {number} may lead, ends at {part.log.end}, committed is "
+                    f"{committed.end}",
+                )  # fmt: skip
+
+    # --- at the end ---------------------------------------------------------------------------------------------------
+    def finish(self, brokers: Mapping[int, Broker], controller: Controller, *, settled: bool) -> None:
+        """Whole logs; *settled*: faults are over, nothing is on its way any more."""
+        for number, broker in brokers.items():
+            for part in broker.state.partitions.values():
+                name = f"partition {part.number} on broker {number}"
+                part.log.check(name)
+                self._committed_content(part, name)
+                check_sequences(part.log, name)
+        if settled:
+            self._converged(brokers, controller)
+
+    def _committed_content(self, part: Partition, name: str) -> None:
+        log, committed = part.log, self._of(part.number)
+        low, high = max(log.start, committed.start), min(log.high_watermark, committed.end)
+        if committed.damaged:
+            return
+        if _slice(log.bases, log.batches, low, high) != _slice(committed.bases, committed.batches, low, high):
+            raise LawBroken("INV-9", f"{name}: other records than were committed below {high}")
+
+    @staticmethod
+    def _converged(brokers: Mapping[int, Broker], controller: Controller) -> None:
+        for state in controller.partitions.values():
+            ends = {b: brokers[b].state.partitions[state.partition].log.end for b in state.replicas if b in brokers}
+            if state.leader < 0 or set(state.isr) != set(state.replicas) or len(set(ends.values())) != 1:
+                raise LawBroken("INV-17", f"partition {state.partition} has not come to rest: {state}, ends {ends}")
+        for number, broker in brokers.items():
+            if broker.state.applied != controller.offset:
+                raise LawBroken("INV-17", f"broker {number} has not heard of everything: {broker.state.applied}")
+
+    def acknowledged(self, records: Iterable[tuple[int, int, int, int, int]]) -> None:
+        """Answers of acks=all that a broker gave: (partition, prod, lo, hi, offset). INV-10, INV-20a."""
+        for partition, prod, lo, hi, offset in records:
+            committed = self._of(partition)
+            if committed.damaged or offset < 0:
+                continue
+            i = bisect_left(committed.bases, offset)
+            batch = committed.batches[i] if i < len(committed.bases) and committed.bases[i] == offset else None
+            if batch is None or (batch.prod, batch.lo, batch.hi) != (prod, lo, hi):
+                raise LawBroken("INV-20a", f"partition {partition}: acknowledged at {offset} and never committed there")
+
+
+def check_sequences(log: Log, name: str) -> None:
+    """Of one producer id and epoch, stored sequences follow each other without a gap (INV-20c).
+
+    A producer whose state was dropped begins where it likes (APP-31); within the day that state is kept, none is.
+    """
+    expected: dict[tuple[int, int], int] = {}
+    for batch in log.batches:
+        if batch.pid < 0:
+            continue
+        key = (batch.pid, batch.epoch)
+        if expected.setdefault(key, batch.seq) != batch.seq:
+            raise LawBroken("INV-20c", f"{name}: producer {key} has {batch.seq} where {expected[key]} is next")
+        expected[key] = (batch.seq + batch.count) % _SEQUENCES
+
+
+def check_order_on_connections(rows: Iterable[tuple[int, ...]]) -> None:
+    """What a leader did with the batches of one connection, it did in the order in which they were sent (INV-20b).
+
+    *rows*: (kind, conn, partition, prod, lo, hi) of a trace, in its order. What was sent and not handled was lost.
+    """
+    sent: dict[int, list[tuple[int, ...]]] = {}
+    handled: dict[int, int] = {}
+    for kind, conn, *batch in rows:
+        if kind == Kind.ATTEMPT:
+            sent.setdefault(conn, []).append(tuple(batch))
+        elif kind in (Kind.APPEND, Kind.DUPLICATE, Kind.REJECT):
+            waiting = sent.get(conn, [])
+            place = handled.get(conn, 0)
+            while place < len(waiting) and waiting[place] != tuple(batch):
+                place += 1
+            if place == len(waiting):
+                raise LawBroken("INV-20b", f"connection {conn}: {batch} was handled after a batch that was sent later")
+            handled[conn] = place + 1
