@@ -14,12 +14,13 @@ from sim.protocol.broker import Broker, Durable
 from sim.protocol.consumer import Reader
 from sim.protocol.controller import Controller
 from sim.protocol.java_producer import JavaProducer
+from sim.protocol.librdkafka_producer import LibrdkafkaProducer
 from sim.protocol.rows import Kind
 from sim.protocol.settings import JavaProducerSettings
 from sim.streams import stream
 from sim.trace import Recorder
 from sim.world.host import Host
-from sim.world.instances import Instance, ProducerRole, WarmedUpSends, first_sends, later_sends
+from sim.world.instances import Instance, ProducerRole, first_sends, later_sends
 from sim.world.kernel import EVENT_LIMIT, Kernel
 from sim.world.network import Conn, Network, Tap
 from sim.world.scripted import Script, ScriptedHost
@@ -68,16 +69,13 @@ class Cluster:
 
     def _producer_host(self, producer: ProducerPlan) -> None:
         faults = [fault for fault in self.plan.message_faults if fault.producer == producer.host]
-        if not faults and not producer.warm_up:
+        if not faults:
             self._host(producer.host, producer.name)
             return
         host = self._host(producer.host, producer.name, ScriptedHost)
         assert isinstance(host, ScriptedHost)
         script = Script(faults, self.kernel, self.network, self._values, counting=not producer.warm_up)
-        script.on_warm = lambda now_us: self._warm(producer)
-        host.script = script
-        if faults:
-            self._scripts[producer.host] = script
+        host.script = self._scripts[producer.host] = script
 
     def _tap_of(self, conn: Conn) -> Tap | None:
         script = self._scripts.get(conn.client)
@@ -125,11 +123,7 @@ class Cluster:
             sends = later_sends(before.sends, before.role.sent().count, self.kernel.now_us)
         instance = Instance(len(self.instances), producer, incarnation, sends)
         host = self.network.hosts[producer.host]
-        role: Any = JavaProducer
-        if not isinstance(producer.settings, JavaProducerSettings):
-            from sim.protocol.librdkafka_producer import LibrdkafkaProducer
-
-            role = LibrdkafkaProducer
+        role: Any = JavaProducer if isinstance(producer.settings, JavaProducerSettings) else LibrdkafkaProducer
         instance.role = cast(ProducerRole, role(
             host, producer.settings, self.plan.rules, instance.prod, sends, tuple(self.broker_numbers), dict(self.topics)
         ))  # fmt: skip
@@ -196,11 +190,6 @@ class Cluster:
 
     def _is_producer(self, number: int) -> bool:
         return any(producer.host == number for producer in self.plan.producers)
-
-    def _warm(self, producer: ProducerPlan) -> None:
-        sends = self.instance_of(producer.host).sends
-        if isinstance(sends, WarmedUpSends) and not sends.began:
-            sends.begin(self.kernel.now_us)
 
     def _values(self, prod: int, partition: int, lo: int, hi: int) -> list[str]:
         return self.instances[prod].values(partition, lo, hi)

@@ -3,12 +3,13 @@
 An instance is one life of a producer process; its number (``prod``) is unique in the run. The first is called by the
 producer's name, the second ``name#2``. A value that the file does not give is ``<instance name>/<send index>``.
 
-A warm-up is one record ahead of everything; the calls behind it have no time until it is acknowledged.
+A warm-up is one record ahead of everything. The workload's own times begin ``WARM_UP_US`` later, long after it has been
+acknowledged on a cluster that nothing has struck yet, and after what a client does at its start is over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -19,12 +20,11 @@ from sim.plan import Plan, ProducerPlan
 from sim.protocol.lanes import Sent
 from sim.protocol.port import Role
 from sim.trace import SEND_COLUMNS
-from sim.world.workload import Columns, WorkloadSends, build_sends, record_bytes
+from sim.world.workload import WorkloadSends, build_sends, record_bytes
 
 __all__ = ["Instance", "ProducerRole", "first_sends", "join_sends", "later_sends"]
 
-UNKNOWN_TIME_US = 1 << 61
-WARM_UP_GAP_US = 1_000  # from the warm-up's acknowledgement to the workload's time 0
+WARM_UP_US = 5_000_000
 WARM_UP_BYTES = 100
 WARM_UP_VALUE = "w"
 
@@ -37,27 +37,6 @@ class ProducerRole(Role, Protocol):
     def idle(self) -> bool: ...
 
     def abandon(self, now_us: int) -> None: ...
-
-
-class WarmedUpSends(WorkloadSends):
-    """A workload that begins when the warm-up is acknowledged. Lanes cut from it learn their times at that moment."""
-
-    def __init__(self, *columns: Any) -> None:
-        super().__init__(*columns)
-        self.began = False
-        self._times: list[NDArray[np.int64]] = [self.columns.times]
-
-    def split(self, topic: int, partition_of_key: Sequence[int], partitions: int, start: int) -> Mapping[int, Columns]:
-        lanes = super().split(topic, partition_of_key, partitions, start)
-        if not self.began:
-            self._times += [np.asarray(lane.times) for lane in lanes.values()]  # the memory that the lane looks at
-        return lanes
-
-    def begin(self, now_us: int) -> None:
-        """The warm-up is acknowledged: every later call gets its time."""
-        self.began = True
-        for times in self._times:
-            times[times >= UNKNOWN_TIME_US] += now_us + WARM_UP_GAP_US - UNKNOWN_TIME_US
 
 
 @dataclass(slots=True)
@@ -132,12 +111,15 @@ def first_sends(producer: ProducerPlan, plan: Plan, seed: int) -> WorkloadSends:
     calls = sends.columns
     size = record_bytes(np.zeros(1, np.int64), np.full(1, WARM_UP_BYTES, np.int64))
     values = {0: WARM_UP_VALUE, **{send + 1: value for send, value in sends.values.items()}}
-    return WarmedUpSends(
-        np.concatenate([np.zeros(1, np.int64), calls.times + UNKNOWN_TIME_US]),
-        np.concatenate([size, calls.sizes]),
-        np.concatenate([np.full(1, topic.number, np.int16), calls.topics]),
-        np.concatenate([np.full(1, -1, np.int32), calls.keys]),
-        np.concatenate([np.full(1, topic.partitions.index(producer.warm_up_partition), np.int16), calls.indexes]),
+    times = calls.times + WARM_UP_US
+    kept = int(np.searchsorted(times, plan.run_us))  # nothing is offered after the run's time
+    index = topic.partitions.index(producer.warm_up_partition)
+    return WorkloadSends(
+        np.concatenate([np.zeros(1, np.int64), times[:kept]]),
+        np.concatenate([size, calls.sizes[:kept]]),
+        np.concatenate([np.full(1, topic.number, np.int16), calls.topics[:kept]]),
+        np.concatenate([np.full(1, -1, np.int32), calls.keys[:kept]]),
+        np.concatenate([np.full(1, index, np.int16), calls.indexes[:kept]]),
         sends.key_names,
         values,
     )
@@ -145,8 +127,6 @@ def first_sends(producer: ProducerPlan, plan: Plan, seed: int) -> WorkloadSends:
 
 def later_sends(sends: WorkloadSends, start: int, now_us: int) -> WorkloadSends:
     """What a successor that starts now takes over: everything from send index *start* on, nothing before now."""
-    if isinstance(sends, WarmedUpSends) and not sends.began:
-        sends.begin(now_us)
     left = sends.rest(start)
     columns = left.columns
     times = np.maximum(columns.times, now_us)

@@ -65,7 +65,6 @@ class Script:
     ) -> None:
         self.kernel, self.network, self.values = kernel, network, values
         self.counting = counting  # False until the warm-up is acknowledged
-        self.on_warm: Callable[[int], None] = lambda now_us: None
         self._matcher = Matcher(faults)
         self._reports = 0
         self._answered: dict[int, set[int]] = {}  # request numbers by partition
@@ -121,9 +120,7 @@ class Script:
     def reported(self, kind: int, records: int) -> None:
         """The application got so many callbacks."""
         if not self.counting:
-            if kind == Kind.ACK:  # of the warm-up, which is not counted itself
-                self.counting = True
-                self.on_warm(self.kernel.now_us)
+            self.counting = kind == Kind.ACK  # of the warm-up, which is not counted itself
             return
         self._reports += records
         if self._held:
