@@ -1,0 +1,58 @@
+"""``korder analyze``: the verdict on any history, a kept trace or one from a real cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.cli.arguments import expectations_of
+from analysis.cli.console import print_json, results, steps
+from analysis.cli.verdicts import status_of_verdict
+from sim.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["analyze_history", "history_at"]
+
+
+def analyze_history(history: Path, *, expect: list[str], as_json: bool) -> int:
+    expected = expectations_of(expect)
+    with steps() as step:
+        step.begin(f"reading {history}")
+        from analysis.verdict import judge
+
+        read = history_at(history)
+        step.begin("judging")
+        verdict = judge(read, expected)
+    told = verdict.to_json()
+    if as_json:
+        print_json(told)
+    else:
+        _tell(results(), history, told)
+    return status_of_verdict(verdict.verdict) if expected else 0
+
+
+def history_at(path: Path) -> Any:
+    """A trace's folder or its Parquet file as a trace; anything else is read as JSON Lines."""
+    if not path.exists():
+        raise InputError(str(path), "there is no such file", "name a history (.jsonl) or the folder of a trace")
+    if path.is_dir() or path.suffix == ".parquet":
+        from sim.trace import Trace
+
+        return Trace.load(path)
+    from analysis.read_jsonl import read_jsonl
+
+    return read_jsonl(path)
+
+
+def _tell(console: Console, history: Path, told: dict[str, Any]) -> None:
+    from analysis.cli.report import tell_findings, tell_measures, tell_verdict
+
+    console.print(str(history), style="bold", soft_wrap=True)
+    console.print()
+    if told.get("expectations"):
+        tell_verdict(console, told)
+        console.print()
+    tell_findings(console, told["findings"])
+    tell_measures(console, told["measures"])
