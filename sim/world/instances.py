@@ -109,7 +109,7 @@ def first_sends(producer: ProducerPlan, plan: Plan, seed: int) -> WorkloadSends:
         return sends
     topic = next(topic for topic in plan.topics if producer.warm_up_partition in topic.partitions)
     calls = sends.columns
-    size = record_bytes(np.zeros(1, np.int64), np.full(1, WARM_UP_BYTES, np.int64))
+    size = record_bytes(np.zeros(1, np.int32), np.full(1, WARM_UP_BYTES, np.int32))
     values = {0: WARM_UP_VALUE, **{send + 1: value for send, value in sends.values.items()}}
     times = calls.times + WARM_UP_US
     kept = int(np.searchsorted(times, plan.run_us))  # nothing is offered after the run's time

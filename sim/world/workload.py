@@ -22,7 +22,7 @@ from sim.streams import bulk, quantile_table, quantiles, stream
 __all__ = ["Columns", "WorkloadSends", "build_sends"]
 
 SECOND_NS = 1_000_000_000
-_VARINT_LIMITS = np.array([64, 8_192, 1_048_576, 134_217_728], dtype=np.int64)  # zigzag
+_VARINT_LIMITS = (64, 8_192, 1_048_576, 134_217_728)
 
 
 class Columns(NamedTuple):
@@ -37,7 +37,7 @@ class SendColumns(NamedTuple):
     """All calls of an instance, one array a property."""
 
     times: NDArray[np.int64]
-    sizes: NDArray[np.int64]
+    sizes: NDArray[np.int32]
     topics: NDArray[np.int16]
     keys: NDArray[np.int32]
     indexes: NDArray[np.int16]
@@ -54,7 +54,7 @@ class WorkloadSends:
     def __init__(
         self,
         times: NDArray[np.int64],
-        sizes: NDArray[np.int64],
+        sizes: NDArray[np.int32],
         topics: NDArray[np.int16],
         keys: NDArray[np.int32],
         indexes: NDArray[np.int16],
@@ -74,7 +74,11 @@ class WorkloadSends:
         self.largest_bytes = int(sizes.max()) if len(sizes) else 0
 
     def topic_numbers(self) -> tuple[int, ...]:
-        return tuple(int(number) for number in np.unique(self.columns[2]))
+        return self._topic_numbers
+
+    @cached_property
+    def _topic_numbers(self) -> tuple[int, ...]:
+        return tuple(int(number) for number in np.unique(self.columns.topics))
 
     @cached_property
     def _key_bytes(self) -> list[bytes]:
@@ -89,16 +93,19 @@ class WorkloadSends:
 
     def split(self, topic: int, partition_of_key: Sequence[int], partitions: int, start: int) -> Mapping[int, Columns]:
         times, sizes, topics, keys, indexes = self.columns.rest(start)
-        of_key = np.asarray([*partition_of_key, -1], dtype=np.int32)  # keys are -1 where there is none
+        of_key = np.asarray([*partition_of_key, -1], dtype=np.int16)  # keys are -1 where there is none
         chosen = np.where(indexes >= 0, indexes, of_key[keys])
+        if len(self.topic_numbers()) > 1:
+            chosen[topics != topic] = -1
         lanes: dict[int, Columns] = {}
         for index in range(partitions):
-            at = np.flatnonzero((chosen == index) & (topics == topic))
+            at = np.flatnonzero(chosen == index)
             if len(at):
                 cum = np.zeros(len(at) + 1, dtype=np.int64)
                 np.cumsum(sizes[at], out=cum[1:])
-                sends = (at + start).astype(np.int32)
-                lanes[index] = Columns(_view(sends), _view(times[at]), _view(cum))
+                lane_times = times[at]
+                at += start
+                lanes[index] = Columns(_view(at.astype(np.int32)), _view(lane_times), _view(cum))
         return lanes
 
     def rest(self, start: int) -> WorkloadSends:
@@ -110,7 +117,7 @@ class WorkloadSends:
 
 def _view(column: NDArray[Any]) -> Sequence[int]:
     """A column as a sequence whose elements are Python ints, without a copy."""
-    return memoryview(cast(Any, np.ascontiguousarray(column)))
+    return memoryview(cast(Any, column))
 
 
 def build_sends(producer: ProducerPlan, plan: Plan, seed: int) -> WorkloadSends:
@@ -119,6 +126,15 @@ def build_sends(producer: ProducerPlan, plan: Plan, seed: int) -> WorkloadSends:
     parts = [_calls(number, work, producer.name, plan, seed, names) for number, work in enumerate(producer.workloads)]
     if not parts:
         parts = [_Calls.empty()]
+    if len(parts) == 1 and bool(np.all(parts[0].times[1:] >= parts[0].times[:-1])):
+        only = parts[0]
+        values = {at: value for at, value in enumerate(only.values or ()) if value is not None}
+        return WorkloadSends(only.times, only.sizes, only.topics, only.keys, only.indexes, tuple(names), values)
+    return _merged(parts, tuple(names))
+
+
+def _merged(parts: Sequence[_Calls], names: tuple[str, ...]) -> WorkloadSends:
+    """Several workloads as one program: by time, equal times in the order of the file."""
     times = np.concatenate([part.times for part in parts])
     order = np.argsort(times, kind="stable")
     explicit: dict[int, str] = {}
@@ -133,14 +149,14 @@ def build_sends(producer: ProducerPlan, plan: Plan, seed: int) -> WorkloadSends:
         np.concatenate([part.topics for part in parts])[order],
         np.concatenate([part.keys for part in parts])[order],
         np.concatenate([part.indexes for part in parts])[order],
-        tuple(names),
+        names,
         values,
     )
 
 
 class _Calls(NamedTuple):
     times: NDArray[np.int64]
-    sizes: NDArray[np.int64]
+    sizes: NDArray[np.int32]
     topics: NDArray[np.int16]
     keys: NDArray[np.int32]
     indexes: NDArray[np.int16]
@@ -148,8 +164,8 @@ class _Calls(NamedTuple):
 
     @classmethod
     def empty(cls) -> _Calls:
-        none = np.zeros(0, dtype=np.int64)
-        return cls(none, none, none.astype(np.int16), none.astype(np.int32), none.astype(np.int16), None)
+        short, middle = np.zeros(0, dtype=np.int16), np.zeros(0, dtype=np.int32)
+        return cls(np.zeros(0, dtype=np.int64), middle, short, middle, short, None)
 
 
 def _calls(number: int, work: Workload, producer: str, plan: Plan, seed: int, names: dict[str, int]) -> _Calls:
@@ -161,7 +177,8 @@ def _calls(number: int, work: Workload, producer: str, plan: Plan, seed: int, na
     keys = _keys(work, count, seed, name, names)
     index = -1 if work.partition_index is None else work.partition_index
     sizes = _sizes(work, keys, names, seed, name)
-    topics, indexes = np.full(count, work.topic, np.int16), np.full(count, index, np.int16)
+    topics = np.broadcast_to(np.int16(work.topic), count)  # one value, however many calls
+    indexes = np.broadcast_to(np.int16(index), count)
     return _Calls(times, sizes, topics, keys, indexes, None)
 
 
@@ -201,7 +218,7 @@ def _poisson(gap_ns: int, span_us: int, stream_name: str, seed: int) -> NDArray[
 def _keys(work: Workload, count: int, seed: int, name: str, names: dict[str, int]) -> NDArray[np.int32]:
     kinds = work.key_names or tuple(f"k{number}" for number in range(work.key_count))
     if not kinds:
-        return np.full(count, -1, dtype=np.int32)
+        return np.broadcast_to(np.int32(-1), count)
     numbers = np.asarray([names.setdefault(key, len(names)) for key in kinds], dtype=np.int32)
     if work.key_skew == "round_robin":
         at = (np.arange(count) % len(kinds)).astype(np.uint64)
@@ -217,28 +234,30 @@ def _keys(work: Workload, count: int, seed: int, name: str, names: dict[str, int
     return numbers[at.astype(np.int64)]
 
 
-def _sizes(work: Workload, keys: NDArray[np.int32], names: dict[str, int], seed: int, name: str) -> NDArray[np.int64]:
+def _sizes(work: Workload, keys: NDArray[np.int32], names: dict[str, int], seed: int, name: str) -> NDArray[np.int32]:
     low, high = work.value_bytes
     count = len(keys)
     if low == high:
-        values = np.full(count, low, dtype=np.int64)
+        values = np.broadcast_to(np.int32(low), count)
     else:
         raws = bulk(stream(seed, f"{name}/sizes"), count).astype(np.uint64)
-        values = low + (raws * np.uint64(high - low + 1) >> np.uint64(32)).astype(np.int64)
+        values = low + (raws * np.uint64(high - low + 1) >> np.uint64(32)).astype(np.int32)
     lengths = [*(len(key.encode()) if work.key_bytes is None else work.key_bytes for key in names), 0]
-    return record_bytes(np.asarray(lengths, dtype=np.int64)[keys], values)
+    return record_bytes(np.asarray(lengths, dtype=np.int32)[keys], values)
 
 
-def record_bytes(key_bytes: NDArray[np.int64], value_bytes: NDArray[np.int64]) -> NDArray[np.int64]:
+def record_bytes(key_bytes: NDArray[np.int32], value_bytes: NDArray[np.int32]) -> NDArray[np.int32]:
     """Size of a record in a v2 batch: length, attributes, timestamp and offset deltas (one byte each), key, value,
     header count (``DefaultRecord.sizeInBytes``)."""
     body = 4 + _varint(key_bytes) + key_bytes + _varint(value_bytes) + value_bytes
-    size: NDArray[np.int64] = body + _varint(body)
+    size: NDArray[np.int32] = body + _varint(body)
     return size
 
 
-def _varint(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    length: NDArray[np.int64] = 1 + np.searchsorted(_VARINT_LIMITS, values, side="right").astype(np.int64)
+def _varint(values: NDArray[np.int32]) -> NDArray[np.int32]:
+    length = np.ones(len(values), dtype=np.int32)
+    for limit in _VARINT_LIMITS:  # zigzag: seven bits a byte, one of them the sign
+        length += values >= limit
     return length
 
 
