@@ -16,14 +16,13 @@ import numpy as np
 from sim import simulate
 from sim.protocol.error_codes import java_exception, librdkafka_name
 from sim.protocol.rows import Kind
-from sim.scenario import Scenario, scenario_from
+from sim.scenario import Scenario, from_dict
 from sim.trace import Trace
 
 __all__ = ["FIELDS", "Cell", "difference", "outcome", "play", "read_cells", "scenario_of"]
 
 Cell = dict[str, Any]
 FIELDS = ("log", "callbacks", "unresolved", "wire")
-BURST_AT_MS = 5_000
 RECORDS = 8
 _REPORTS = (Kind.ACK, Kind.FAIL, Kind.UNKNOWN)
 
@@ -35,7 +34,7 @@ def read_cells(path: Path) -> list[Cell]:
 
 def scenario_of(cell: Cell) -> Scenario:
     """The cell as a scenario; nothing in it but what a user could write in a file."""
-    return scenario_from(
+    return from_dict(
         {
             "title": f"{cell['id']} ({cell['client']})",
             "run": f"{_run_ms(cell)}ms",
@@ -56,7 +55,7 @@ def scenario_of(cell: Cell) -> Scenario:
 
 def _run_ms(cell: Cell) -> int:
     """Long enough for the last delivery timeout, and for what is released after the last callback."""
-    return BURST_AT_MS + 2 * int(cell["config"].get("delivery.timeout.ms", 120_000)) + 60_000
+    return 5_000 + 2 * int(cell["config"].get("delivery.timeout.ms", 120_000)) + 60_000
 
 
 def _topic(cell: Cell) -> dict[str, Any]:
@@ -77,22 +76,22 @@ def _producer(cell: Cell) -> dict[str, Any]:
         config["batch.num.messages"] = 1
         if "request.timeout.ms" in config:
             config["socket.timeout.ms"] = config["request.timeout.ms"]
-    warm_up = {"at": "0ms", "partition": cell.get("warm_up_partition", 0), "value": "w"}
-    burst = [{"at": f"{BURST_AT_MS}ms", "partition": 0, "value": str(n)} for n in range(RECORDS)]
+    burst = [{"at": "0ms", "partition": 0, "value": str(n)} for n in range(RECORDS)]
     return {
         "client": cell["client"],
         "config": config,
-        "workload": {"topic": "t", "sends": [warm_up, *burst], "value.bytes": 10},
+        "warm.up": {"partition": f"t-{cell.get('warm_up_partition', 0)}"},
+        "workload": {"topic": "t", "sends": burst, "value.bytes": 10},
     }
 
 
 def _fault(fault: dict[str, Any]) -> dict[str, Any]:
-    own = {"producer": "p", "partition": "t-0", "from": f"{BURST_AT_MS - 1_000}ms"}
+    own = {"producer": "p", "partition": "t-0"}
     entry = {key: value for key, value in fault.items() if key not in ("ms", "release")}
     if "ms" in fault:
         entry["delay"] = f"{fault['ms']}ms"
     if fault["do"] == "hold_request":
-        entry["release"] = {"callbacks": RECORDS + 1, "after": "200ms"}  # the warm-up's report is one more
+        entry["release"] = {"callbacks": RECORDS, "after": "200ms"}
     if "value" in entry:
         entry["value"] = str(entry["value"])
     return entry | own
