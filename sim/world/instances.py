@@ -64,36 +64,35 @@ class Instance:
     def table(self) -> dict[str, NDArray[Any]]:
         """Its rows of ``sends``."""
         sent = self.role.sent()
-        origin = _origins(sent, self.sends.count)
-        total = len(origin)
-        times = self.sends.columns.times[origin].copy()
-        for start, at_us in sent.floors:
-            np.maximum(times[start:], at_us, out=times[start:])
-        for extra, (_, at_us, _) in enumerate(sent.resends):
-            times[total - len(sent.resends) + extra] = at_us
-        partition, place = np.full(total, -1, np.int64), np.full(total, -1, np.int64)
+        calls, made = self.sends.columns, min(sent.count, self.sends.count)
+        total = made + len(sent.resends)
+        partition, place = np.full(total, -1, np.int32), np.full(total, -1, np.int32)
         for lane in sent.lanes:
-            taken = _whole(lane.sends, lane.taken)
+            taken: NDArray[Any] = np.asarray(lane.sends)[: lane.taken]
             partition[taken] = lane.partition
-            place[taken] = np.arange(len(taken))
-        columns = {
-            "prod": np.full(total, self.prod), "i": np.arange(total), "t_us": times, "partition": partition,
-            "lane": place, "key": self.sends.columns.keys[origin], "size": self.sends.columns.sizes[origin],
+            place[taken] = np.arange(len(taken), dtype=np.int32)
+        again = [original for original, _, _ in sent.resends]
+        columns: dict[str, NDArray[Any]] = {
+            "prod": np.broadcast_to(np.int32(self.prod), total), "i": np.arange(total, dtype=np.int32),
+            "t_us": _times(calls.times, made, sent), "partition": partition, "lane": place,
+            "key": _with(calls.keys, made, again), "size": _with(calls.sizes, made, again),
         }  # fmt: skip
-        return {name: column.astype(SEND_COLUMNS[name]) for name, column in columns.items()}
+        return {name: column.astype(SEND_COLUMNS[name], copy=False) for name, column in columns.items()}
 
 
-def _origins(sent: Sent, calls: int) -> NDArray[np.int64]:
-    """For every call that was made, the call of the workload that it makes (or makes again)."""
-    made = np.arange(min(sent.count, calls), dtype=np.int64)
-    again = np.asarray([original for original, _, _ in sent.resends], dtype=np.int64)
-    return np.concatenate([made, again]) if len(again) else made
+def _times(planned: NDArray[np.int64], made: int, sent: Sent) -> NDArray[np.int64]:
+    """When each call was really made."""
+    if not sent.floors and not sent.resends:
+        return planned[:made]
+    times = np.concatenate([planned[:made], np.asarray([at_us for _, at_us, _ in sent.resends], dtype=np.int64)])
+    for start, at_us in sent.floors:
+        np.maximum(times[start:made], at_us, out=times[start:made])
+    return times
 
 
-def _whole(sequence: Sequence[int], count: int) -> NDArray[np.int64]:
-    """The first *count* of an array or a memory view, without going through Python's integers."""
-    column: NDArray[Any] = np.asarray(sequence)
-    return column[:count].astype(np.int64)
+def _with(column: NDArray[Any], made: int, again: Sequence[int]) -> NDArray[Any]:
+    """The calls that were made, and behind them those made again. No copy where there are none of these."""
+    return np.concatenate([column[:made], column[np.asarray(again, dtype=np.int64)]]) if again else column[:made]
 
 
 def join_sends(instances: Sequence[Instance]) -> dict[str, NDArray[Any]]:
