@@ -34,7 +34,8 @@ def shown(value: object) -> str:
     if isinstance(value, dict):
         return "a mapping"
     if isinstance(value, list):
-        return "a list"
+        plain = len(value) <= 4 and all(isinstance(item, str | int | float) for item in value)
+        return f"[{', '.join(shown(item) for item in value)}]" if plain else "a list"
     text = one_line(f"'{value}'" if isinstance(value, str) else str(value))
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 

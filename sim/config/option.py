@@ -134,7 +134,7 @@ class Table:
         here = self.elsewhere.get(name)
         guess = f"its name here is {here}" if here else did_you_mean(name, self.by_name)
         rule = f"{shown(name)} is not an option of a {self.title}"
-        raise InputError(where(name), rule, guess or "remove it, or look it up in Kafka's documentation of this client")
+        raise InputError(where(name), rule, guess or "remove it, or look it up in Kafka's documentation")
 
 
 def joined(*groups: Option | Iterable[Option]) -> tuple[Option, ...]:

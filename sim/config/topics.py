@@ -61,15 +61,16 @@ BROKER = Table(
     "broker",
     joined(
         # Replication and liveness (broker 1.2, 1.3).
-        modelled("replica.lag.time.max.ms", "long", "30000", "replica_lag_time_max_us", factor=1000),
-        modelled("replica.fetch.wait.max.ms", "int", "500", "replica_fetch_wait_max_us", factor=1000),
-        modelled("replica.fetch.min.bytes", "int", "1", "replica_fetch_min_bytes"),
+        modelled("replica.lag.time.max.ms", "long", "30000", "replica_lag_time_max_us", low=1, factor=1000),
+        modelled("replica.fetch.wait.max.ms", "int", "500", "replica_fetch_wait_max_us", low=0, factor=1000),
+        modelled("replica.fetch.min.bytes", "int", "1", "replica_fetch_min_bytes", low=0),
         modelled("replica.fetch.backoff.ms", "int", "1000", "replica_fetch_backoff_us", low=0, factor=1000),
         modelled("replica.fetch.max.bytes", "int", "1048576", "replica_fetch_max_bytes", low=0),
         modelled("replica.fetch.response.max.bytes", "int", "10485760", "replica_fetch_response_max_bytes", low=0),
-        modelled("replica.socket.timeout.ms", "int", "30000", "replica_socket_timeout_us", factor=1000),
+        modelled("replica.socket.timeout.ms", "int", "30000", "replica_socket_timeout_us", low=1, factor=1000),
         modelled(
-            "replica.high.watermark.checkpoint.interval.ms", "long", "5000", "high_watermark_checkpoint_us", factor=1000
+            "replica.high.watermark.checkpoint.interval.ms", "long", "5000", "high_watermark_checkpoint_us", low=1,
+            factor=1000,
         ),
         modelled("broker.heartbeat.interval.ms", "int", "2000", "heartbeat_interval_us", low=1, factor=1000),
         modelled("broker.session.timeout.ms", "int", "9000", "session_timeout_us", low=1, factor=1000),
@@ -80,7 +81,7 @@ BROKER = Table(
             factor=1000,
         ),
         modelled(
-            "log.flush.offset.checkpoint.interval.ms", "int", "60000", "log_flush_recovery_checkpoint_us", low=0,
+            "log.flush.offset.checkpoint.interval.ms", "int", "60000", "log_flush_recovery_checkpoint_us", low=1,
             factor=1000,
         ),
         modelled("log.retention.check.interval.ms", "long", "300000", "retention_check_us", low=1, factor=1000),
@@ -192,7 +193,18 @@ def _from_broker(broker: Values, sources: tuple[tuple[str, int], ...]) -> Value:
 
 
 def broker_settings(values: Values) -> BrokerSettings:
-    """One setting is for all brokers."""
+    """One setting is for all brokers (``KafkaConfig.validateValues``)."""
+    wait = "replica.fetch.wait.max.ms"
+    for limit in ("replica.socket.timeout.ms", "replica.lag.time.max.ms"):
+        if values.number(wait) > values.number(limit):
+            found = f"{wait}={values.number(wait)} is above {limit}={values.number(limit)}"
+            named = limit if values.explicit(limit) else wait
+            raise values.refuse(named, f"a broker does not start: {found}", f"raise {limit}, or lower {wait}")
+    for name in ("log.retention.ms", "log.retention.minutes", "log.retention.hours"):
+        if values.values[name] is not None and not (values.number(name) >= 1 or values.number(name) == -1):
+            raise values.refuse(
+                name, f"{values.says(name)} is neither -1 (never) nor at least 1", "write -1 to keep all"
+            )
     heartbeat, session = values.number("broker.heartbeat.interval.ms"), values.number("broker.session.timeout.ms")
     if heartbeat * 2 > session:
         values.notes.append(

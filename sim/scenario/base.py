@@ -14,10 +14,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
 from sim import units
-from sim.scenario.tree import as_text
+from sim.scenario.tree import RawFloat, as_text
 from sim.wording import Wrong, did_you_mean, listed, shown
 
-__all__ = ["Duration", "Name", "Options", "Part", "Percent", "Rate", "TopicName", "UnknownKey"]
+__all__ = [
+    "Duration", "Name", "Options", "Part", "Percent", "Rate", "SomeTime", "Text", "TopicName", "UnknownKey", "bounded",
+    "form_of",
+]  # fmt: skip
 
 MOST_RUN_US = 24 * 3_600_000_000
 MOST_RATE = 10_000_000
@@ -140,6 +143,20 @@ def _topic(value: object) -> str:
             "rename the topic",
         )
     return value
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int | RawFloat):
+        raise Wrong(f"{shown(value)} is not a text", "write it in quotes")
+    return str(value)
+
+
+Text = Annotated[str, BeforeValidator(_text)]
+
+
+def form_of(value: object) -> str:
+    """Tag of a value that is either a word or a part."""
+    return "a mapping" if isinstance(value, dict | Part) else "a word"
 
 
 Name = Annotated[str, BeforeValidator(_name)]

@@ -14,9 +14,10 @@ from sim.config import Resolved
 from sim.errors import InputError
 from sim.plan import Distribution, LinkPlan, Plan, ProducerPlan, ReaderPlan, TopicPlan
 from sim.protocol.settings import BrokerSettings, JavaProducerSettings, LibrdkafkaProducerSettings
+from sim.scenario.clients import Consumer, Producer
 from sim.scenario.compile_faults import compile_faults
-from sim.scenario.compile_workload import compile_workloads
-from sim.scenario.model import Consumer, Latency, Producer, Scenario, Topic
+from sim.scenario.compile_workload import check_values, compile_workloads
+from sim.scenario.model import Latency, Scenario, Topic
 from sim.scenario.names import Names
 from sim.scenario.resolved import resolved
 from sim.scenario.tree import Path
@@ -58,6 +59,7 @@ class _Compiler:
         replicas = self.replicas(brokers)
         self.names = Names.of(scenario)
         self.check_names()
+        check_values(scenario)
         topics = tuple(
             self.topic(number, name, topic, brokers, replicas[name])
             for number, (name, topic) in enumerate(scenario.topics.items())

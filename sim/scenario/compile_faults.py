@@ -11,6 +11,7 @@ from sim.errors import InputError
 from sim.plan import Action, MessageFault, Target
 from sim.protocol.error_codes import ErrorCode
 from sim.scenario import faults as parts
+from sim.scenario.compile_workload import ALL, WARM_UP_VALUE, explicit_values, is_default_value
 from sim.scenario.model import Scenario
 from sim.scenario.names import Names
 from sim.scenario.tree import Path
@@ -208,6 +209,7 @@ class _One:
     def message(self, fault: parts.MessageFaultPart) -> MessageFault:
         self.check_keys(fault)
         producer, partition = self.whose(fault), self.which(fault)
+        self.check_value(fault.value, producer)
         release = fault.release or parts.Release()
         error = 0 if fault.error is None else int(ErrorCode[fault.error])
         return MessageFault(
@@ -249,6 +251,22 @@ class _One:
         start = fault.at or fault.from_ or 0
         if fault.until is not None and fault.until <= start:
             raise self.refuse("until", "until is not after from", "let it end later")
+
+    def check_value(self, value: str | None, producer: int) -> None:
+        """A fault that waits for a value that is never sent would never strike."""
+        if value is None or value in (ALL, WARM_UP_VALUE) or is_default_value(self.scenario, value):
+            return
+        known = [
+            text
+            for name, part in self.scenario.producers.items()
+            if producer in (self.names.producer_hosts[one] for one in Names.instances_of(name, part))
+            for _, text in explicit_values(self.scenario, name)
+        ]
+        if value not in known:
+            guess = (
+                did_you_mean(value, known) or "write a value of its sends, its name and a number as billing/7, or all"
+            )
+            raise self.refuse("value", f"{shown(value)} is no value that this producer sends", guess)
 
     def whose(self, fault: parts.MessageFaultPart) -> int:
         if fault.producer is not None:

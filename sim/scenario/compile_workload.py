@@ -5,14 +5,17 @@ from __future__ import annotations
 from sim.errors import InputError
 from sim.plan import Workload as WorkloadPlan
 from sim.protocol.settings import JavaProducerSettings, LibrdkafkaProducerSettings
-from sim.scenario.model import Keys, Producer, Scenario, Workload
+from sim.scenario.clients import Keys, Producer, Workload
+from sim.scenario.model import Scenario
 from sim.scenario.names import Names
 from sim.scenario.tree import Path
 from sim.wording import did_you_mean, listed, shown
 
-__all__ = ["compile_workloads"]
+__all__ = ["ALL", "WARM_UP_VALUE", "check_values", "compile_workloads", "explicit_values", "is_default_value"]
 
 MOST_SENDS = 50_000_000
+WARM_UP_VALUE = "w"  # as in the recorded runs
+ALL = "all"  # in faults: every value
 
 Settings = JavaProducerSettings | LibrdkafkaProducerSettings
 
@@ -32,7 +35,6 @@ def compile_workloads(
             rule = "partitioner.class is a class that korder does not know, so records must name their partition"
             raise InputError(scenario._origin.place(path), rule, "write partition: N, or remove partitioner.class")
         plans.append(plan)
-    _refuse_repeated_values(scenario, name, producer)
     return tuple(plans)
 
 
@@ -100,13 +102,43 @@ def _sends(
     return tuple(sorted(found, key=lambda send: send[0]))
 
 
-def _refuse_repeated_values(scenario: Scenario, name: str, producer: Producer) -> None:
-    """A value names its record, in faults and in reports."""
-    seen: set[str] = set()
-    for index, workload in enumerate(producer.workload):
-        for number, send in enumerate(workload.sends or ()):
-            if send.value is not None and send.value in seen:
-                place = scenario._origin.place((*_path(scenario, name, index), "sends", number, "value"))
-                raise InputError(place, f"{shown(send.value)} is sent twice", "give every record its own value")
-            seen.add(send.value or "")
-            seen.discard("")
+def explicit_values(scenario: Scenario, name: str) -> list[tuple[Path, str]]:
+    """The values that a producer's explicit sends name, with their places."""
+    return [
+        ((*_path(scenario, name, index), "sends", number, "value"), send.value)
+        for index, workload in enumerate(scenario.producers[name].workload)
+        for number, send in enumerate(workload.sends or ())
+        if send.value is not None
+    ]
+
+
+def is_default_value(scenario: Scenario, value: str) -> bool:
+    """``billing/7``, as records are called that the file gives no value."""
+    instance, slash, number = value.rpartition("/")
+    name = instance.partition("#")[0]
+    known = {one for part, producer in scenario.producers.items() for one in Names.instances_of(part, producer)}
+    return bool(slash) and number.isdecimal() and name in known
+
+
+def check_values(scenario: Scenario) -> None:
+    """A value names one record, in faults and in reports: no other send of the scenario may have it."""
+    seen: dict[str, str] = {}
+    for name, producer in scenario.producers.items():
+        if producer.warm_up is not None:
+            seen.setdefault(WARM_UP_VALUE, f"the warm-up of {name}")
+    for name, producer in scenario.producers.items():
+        for path, value in explicit_values(scenario, name):
+            place = scenario._origin.place(path)
+            if value in seen or value == ALL:
+                rule = (
+                    f"{shown(value)} is also the value of {seen.get(value, 'no record: in faults it means every one')}"
+                )
+                raise InputError(place, rule, "give every record its own value")
+            if producer.instances > 1:
+                rule = f"{shown(value)} would be sent by {producer.instances} producers"
+                raise InputError(place, rule, "leave the value out: it is then the instance's name and a number")
+            if is_default_value(scenario, value):
+                raise InputError(
+                    place, f"{shown(value)} is how a record without value is called", "choose another value"
+                )
+            seen[value] = f"another send of {name}"

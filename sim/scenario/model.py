@@ -1,4 +1,4 @@
-"""The scenario file as a checked model: cluster, topics, clients, workload, network, faults, expectations.
+"""The scenario file as a checked model: cluster, topics and network; clients and faults have rooms of their own.
 
 A part here checks what it can see by itself; what needs the whole (does that topic exist?) is checked when the plan is
 compiled. Options of Kafka stay texts.
@@ -7,35 +7,29 @@ compiled. Options of Kafka stay texts.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
-from fractions import Fraction
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
-    Discriminator,
     Field,
     PlainSerializer,
     PrivateAttr,
-    Tag,
     WithJsonSchema,
     model_validator,
 )
 
 from sim import units
-from sim.scenario.base import Duration, Name, Options, Part, Percent, Rate, SomeTime, TopicName, bounded
+from sim.scenario.base import Duration, Name, Options, Part, SomeTime, Text, TopicName, bounded
+from sim.scenario.clients import Consumer, Producer
+from sim.scenario.expectations import Expectation, Finding
 from sim.scenario.faults import Fault
-from sim.scenario.finding_names import FINDING_NAMES
 from sim.scenario.tree import Origin, RawFloat
-from sim.wording import Wrong, did_you_mean, listed, shown
+from sim.wording import Wrong, listed, shown
 
-__all__ = [
-    "Bound", "Brokers", "Consumer", "Controller", "Expectation", "Keys", "Latency", "Network", "Producer", "Scenario",
-    "Send", "Topic", "Workload",
-]  # fmt: skip
+__all__ = ["Brokers", "Controller", "Latency", "Network", "Scenario", "Topic"]
 
 MOST_SEEDS = 1_000_000
-MOST_VALUE_BYTES = 100 << 20
 _SEED = re.compile(r"[0-9]{1,18}", re.ASCII)
 DISTRIBUTIONS = {
     "constant": ("value",),
@@ -75,13 +69,6 @@ def _seeds_text(seeds: list[int] | range) -> str | list[int]:
     return f"{seeds[0]}..{seeds[-1]}" if isinstance(seeds, range) else list(seeds)
 
 
-def _text(value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int | RawFloat):
-        raise Wrong(f"{shown(value)} is not a text", "write it in quotes")
-    return str(value)
-
-
-Text = Annotated[str, BeforeValidator(_text)]
 Seeds = Annotated[
     Any,
     BeforeValidator(_seeds),
@@ -132,163 +119,6 @@ class Topic(Part):
         if isinstance(data, dict) and isinstance(data.get("assignment"), list) and "partitions" not in data:
             return {**data, "partitions": len(data["assignment"])}
         return data
-
-
-class Keys(Part):
-    """Keys of the records; left out: none."""
-
-    count: Annotated[int, bounded(1, 1_000_000)] | None = Field(default=None, description="So many keys, k0, k1, ...")
-    names: list[Text] | None = Field(
-        default=None, min_length=1, max_length=10_000, description="These keys, in place of count."
-    )
-    skew: Literal["uniform", "zipf", "round_robin"] = Field(default="uniform", description="How keys are chosen.")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> Keys:
-        if (self.count is None) == (self.names is None):
-            raise Wrong("keys need either count or names", "write keys: {count: 100} or keys: {names: [a, b]}")
-        if self.names is not None and len(set(self.names)) != len(self.names):
-            raise Wrong("a key is named twice", "name each key once")
-        return self
-
-
-def _form(value: object) -> str:
-    return "a mapping" if isinstance(value, dict | Part) else "a word"
-
-
-KeysOrNone = Annotated[
-    Annotated[Literal["none"], Tag("a word")] | Annotated[Keys, Tag("a mapping")],
-    Discriminator(_form),
-]
-
-
-class Send(Part):
-    """One explicit send."""
-
-    at: Duration = Field(description="When, after the start of the workload.")
-    key: Text | None = Field(default=None, description="Its key.")
-    partition: Annotated[int, bounded(0, 999)] | None = Field(default=None, description="Its partition.")
-    value: Text | None = Field(
-        default=None, description="Its value (default: producer name, slash, number of the send)."
-    )
-
-
-def _sizes(value: Any) -> list[int]:
-    sizes: list[Any] = value if isinstance(value, list) else [value, value]
-    whole = all(isinstance(size, int) and not isinstance(size, bool) for size in sizes)
-    if len(sizes) != 2 or not whole or not 0 <= sizes[0] <= sizes[1] <= MOST_VALUE_BYTES:
-        rule = f"{shown(value)} is not a number of bytes up to {MOST_VALUE_BYTES}, nor a pair [low, high] of them"
-        raise Wrong(rule, "write value.bytes: 200 or value.bytes: [100, 300]")
-    return sizes
-
-
-class Workload(Part):
-    """One stream of sends to one topic."""
-
-    topic: str = Field(description="The topic.")
-    rate: Rate | None = Field(default=None, description="Sends a time; with arrivals: burst, bursts a time.")
-    arrivals: Literal["constant", "poisson", "burst"] | None = Field(
-        default=None, description="constant, unless said otherwise."
-    )
-    burst_size: Annotated[int, bounded(1, 1_000_000)] | None = Field(
-        default=None, alias="burst.size", description="Sends in one burst, all at once; only with arrivals: burst."
-    )
-    sends: list[Send] | None = Field(
-        default=None, min_length=1, max_length=100_000, description="A list, in place of rate."
-    )
-    keys: KeysOrNone | None = Field(default=None, description="Keys; left out or none: records have no key.")
-    value_bytes: Annotated[
-        list[int], BeforeValidator(_sizes), PlainSerializer(lambda pair: pair[0] if pair[0] == pair[1] else pair),
-        WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
-    ] = Field(default=[100, 100], alias="value.bytes", description="Size of a value, or [low, high].")  # fmt: skip
-    partition: Annotated[int, bounded(0, 999)] | None = Field(
-        default=None, description="Every record to this partition."
-    )
-    start: Duration | None = Field(default=None, description="First send (default: the start).")
-    stop: Duration | None = Field(default=None, description="No send from here on (default: the end of run).")
-    count: Annotated[int, bounded(1, 50_000_000)] | None = Field(default=None, description="At most so many sends.")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Workload:
-        if (self.rate is None) == (self.sends is None):
-            raise Wrong("a workload needs either rate or sends", "write rate: 500/s, or sends: [{at: 10ms, key: a}]")
-        if self.sends is not None:
-            for name, value in (("arrivals", self.arrivals), ("keys", self.keys), ("count", self.count)):
-                if value is not None:
-                    raise Wrong(
-                        f"{name} has no meaning beside sends", f"remove {name}, or give a rate in place of sends"
-                    )
-        if (self.arrivals == "burst") != (self.burst_size is not None):
-            raise Wrong("arrivals: burst and burst.size belong together", "write arrivals: burst and burst.size: 10")
-        if self.start is not None and self.stop is not None and self.start >= self.stop:
-            raise Wrong("start is not before stop", "let the workload stop after it started")
-        return self
-
-
-def _workloads(value: object) -> object:
-    return value if isinstance(value, list) else [value]
-
-
-class WarmUp(Part):
-    """Before the workload begins, one record is sent and acknowledged."""
-
-    partition: str = Field(description="The partition of that record, as payments-0.")
-
-
-class Producer(Part):
-    """A producer, or several alike."""
-
-    client: Literal["java", "librdkafka"] = Field(default="java", description="Which client library.")
-    config: Options = Field(default_factory=dict, description="Producer options of that library.")
-    workload: Annotated[list[Workload], BeforeValidator(_workloads)] = Field(
-        min_length=1, max_length=64, description="What it sends; one stream or a list."
-    )
-    instances: Annotated[int, bounded(1, 200)] = Field(
-        default=1, description="So many of them, named NAME-1, NAME-2, ..."
-    )
-    resend_after_failure: Annotated[int, bounded(0, 100)] = Field(
-        default=0,
-        alias="resend.after.failure",
-        description="The application sends a failed record again, so many times.",
-    )
-    warm_up: WarmUp | None = Field(default=None, alias="warm.up", description="One record first, as a warm-up.")
-    compression_ratio: Percent | None = Field(
-        default=None,
-        alias="compression.ratio",
-        description="Size on the wire where compression.type is not none, as 40%.",
-    )
-
-
-class Consumer(Part):
-    """A reader with assigned partitions."""
-
-    client: Literal["java", "librdkafka"] = Field(default="java", description="Which client library.")
-    topics: list[str] | None = Field(
-        default=None, min_length=1, max_length=100, description="All partitions of these topics."
-    )
-    partitions: list[str] | None = Field(
-        default=None, min_length=1, max_length=1000, description="These, as payments-0."
-    )
-    config: Options = Field(default_factory=dict, description="Consumer options of that library.")
-    start: Duration = Field(default=0, description="It begins to read here.")
-    group: str | None = Field(default=None, description="Not modelled yet.")
-    members: Annotated[int, bounded(1, 200)] = Field(
-        default=1, description="More than one needs a group: not modelled yet."
-    )
-    processing: dict[str, Any] | None = Field(default=None, description="Not modelled yet.")
-
-    @model_validator(mode="after")
-    def _assigned(self) -> Consumer:
-        for name, asked in (("group", self.group is not None), ("processing", self.processing is not None)):
-            if asked:
-                raise Wrong(
-                    f"{name}: groups are not modelled yet", "remove it: a consumer here reads assigned partitions"
-                )
-        if self.members > 1:
-            raise Wrong(f"members: {self.members}: groups are not modelled yet", "write one consumer for each")
-        if (self.topics is None) == (self.partitions is None):
-            raise Wrong("a consumer needs either topics or partitions", "write topics: [payments]")
-        return self
 
 
 class Latency(Part):
@@ -342,59 +172,6 @@ class Network(Part):
     )
 
 
-def _below(value: object) -> Fraction:
-    """``"< 1 %"`` as the number 1."""
-    if isinstance(value, str) and value.strip().startswith("<"):
-        return units.percent(value.strip()[1:].strip())
-    if isinstance(value, Fraction):
-        return value
-    raise Wrong(f"{shown(value)} is not a bound on a rate", 'write rate: "< 1 %"')
-
-
-class Bound(Part):
-    """A bound on a finding: ``max`` a seed, or ``rate`` of records over all seeds."""
-
-    max: Annotated[int, bounded(0, 10**12)] | None = Field(default=None, description="At most so many in each seed.")
-    rate: Annotated[
-        Fraction | None,
-        BeforeValidator(_below),
-        PlainSerializer(lambda rate: None if rate is None else f"< {units.percent_text(rate)}"),
-        WithJsonSchema({"type": "string", "pattern": r"^\s*<\s*\d+(\.\d+)?\s*%\s*$"}),
-    ] = Field(default=None, description='Below this share of records, over all seeds, as "< 1 %".')
-
-    @model_validator(mode="after")
-    def _one(self) -> Bound:
-        if (self.max is None) == (self.rate is None):
-            raise Wrong("a bound is either max or rate", 'write {max: 3} or {rate: "< 1 %"}')
-        return self
-
-
-WORDS = ("never", "sometimes", "always")
-
-
-def _expectation(value: object) -> object:
-    if isinstance(value, dict | Bound) or value in WORDS:
-        return value
-    guess = did_you_mean(str(value), WORDS)
-    raise Wrong(
-        f"{shown(value)} is not an expectation", guess or 'write never, sometimes, always, {max: 3} or {rate: "< 1 %"}'
-    )
-
-
-Expectation = Annotated[
-    Annotated[Literal["never", "sometimes", "always"], Tag("a word")] | Annotated[Bound, Tag("a mapping")],
-    Discriminator(_form),
-    BeforeValidator(_expectation),
-]
-
-
-def _finding(value: object) -> str:
-    if value not in FINDING_NAMES:
-        guess = did_you_mean(str(value), FINDING_NAMES) or f"known: {listed(FINDING_NAMES, 60)}"
-        raise Wrong(f"{shown(value)} is not the name of a finding", guess)
-    return str(value)
-
-
 class Scenario(Part):
     """A scenario: a configuration, what happens to it, and what is expected. ``korder new`` writes a commented one."""
 
@@ -416,9 +193,15 @@ class Scenario(Part):
     consumers: dict[Name, Consumer] = Field(default_factory=dict, max_length=200, description="Consumers by name.")
     network: Network = Field(default_factory=lambda: Network(), description="Latency of links.")
     faults: list[Fault] = Field(default_factory=list, max_length=1000, description="What happens to it.")
-    expect: dict[Annotated[str, BeforeValidator(_finding)], Expectation] = Field(
+    expect: dict[Finding, Expectation] = Field(
         default_factory=dict, description="Findings by name: never, sometimes, always, {max: N} or {rate: '< 1 %'}."
     )
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Scenario:
+        """A copy has its own plan."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied._plan = None
+        return copied
 
     def with_overrides(self, settings: Iterable[str]) -> Scenario:
         """This scenario with every ``KEY=VALUE`` applied, checked anew; see :mod:`sim.scenario.overrides`."""

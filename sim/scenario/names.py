@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sim.errors import InputError
-from sim.scenario.model import Producer, Scenario
+from sim.scenario.clients import Producer
+from sim.scenario.model import Scenario
 from sim.scenario.tree import Path
 from sim.wording import did_you_mean, listed, shown
 

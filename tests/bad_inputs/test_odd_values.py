@@ -67,7 +67,7 @@ WHOLE: dict[str, Any] = {
         {"at": "5s", "preferred_election": "all"},
         {"at": "5s", "unclean_election": "audit-0"},
         {"do": "answer_error", "producer": "billing", "partition": "payments-0", "nth": [1], "error": "INVALID_RECORD"},
-        {"do": "delay_response", "producer": "billing", "partition": "payments-0", "value": "x", "attempt": 1,
+        {"do": "delay_response", "producer": "billing", "partition": "payments-0", "value": "billing/1", "attempt": 1,
          "delay": "1s"},
         {"do": "drop_response", "producer": "billing", "partition": "payments-0", "nth": 1, "after_answered": 2,
          "at": "1s"},

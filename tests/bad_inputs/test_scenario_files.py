@@ -122,7 +122,7 @@ CASES = {
     "run of a week": ("run: 30s", "@run: 168h", "run", "'168h' is not from 1us to 24h"),
     "rate beyond the limit": ("rate: 500/s", "@rate: 20000000/s", "workload.rate", "at most 10000000/s"),
     "more sends than the limit": ("rate: 500/s", "@rate: 9000000/s", "workload.rate", "above the limit of 50000000"),
-    "duration as a list": ("run: 30s", "@run: [30s]", "run", "a list is not a duration"),
+    "duration as a list": ("run: 30s", "@run: [30s]", "run", "['30s'] is not a duration"),
     # Values.
     "unknown release": ('kafka: "4.3"', '@kafka: "2.8"', "kafka", "'2.8' is not a known release of Kafka"),
     "release as a number": ('kafka: "4.3"', "@kafka: 4.30", "kafka", "4.30"),
@@ -148,7 +148,7 @@ CASES = {
         "brokers:\n  count: 3\n  config: {replica.lag.time.max.ms: 30000}",
         "@brokers: [3]",
         "brokers",
-        "a list is not a mapping",
+        "[3] is not a mapping",
     ),
     "sizes upside down": (
         "value.bytes: 200",
@@ -200,7 +200,31 @@ CASES = {
         "lognormal has no mean",
     ),
     "unknown distribution": ("lognormal", "normal", "network.latency.distribution", "did you mean lognormal?"),
-    "two values alike": ("value: T2", "value: T1", "sends[1].value", "'T1' is sent twice"),
+    "two values alike": (
+        "value: T2",
+        "value: T1",
+        "sends[1].value",
+        "'T1' is also the value of another send of shipping",
+    ),
+    "value that records have by default": (
+        "value: T2",
+        "value: billing/2",
+        "sends[1].value",
+        "how a record without value is called",
+    ),
+    "value that means every one": ("value: T2", "value: all", "sends[1].value", "in faults it means every one"),
+    "value of several instances": (
+        "    workload:\n      - topic: audit\n        sends:\n          - {at: 10ms",
+        "    instances: 2\n    workload:\n      - topic: audit\n        sends:\n@          - {at: 10ms",
+        "sends[0].value",
+        "would be sent by 2 producers",
+    ),
+    "value that is never sent": (
+        "nth: 1}",
+        "value: T9}",
+        "faults[3].value",
+        "'T9' is no value that this producer sends",
+    ),
     "send after the end": ("at: 20ms", "at: 20m", "sends[1].at", "not before the end of run"),
     "one name for two clients": (
         "  ledger:",

@@ -64,6 +64,19 @@ def test_the_controller_says_what_differs_from_the_brokers() -> None:
     assert (made.auto_leader_rebalance, made.voters, made.session_timeout_us) == (False, 1, 5_000_000)
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"replica.fetch.wait.max.ms": "40000"}, "is above replica.socket.timeout.ms=30000"),
+        ({"replica.lag.time.max.ms": "100"}, "replica.fetch.wait.max.ms=500 is above replica.lag.time.max.ms=100"),
+        ({"log.retention.ms": "0"}, "neither -1"),
+    ],
+)
+def test_what_a_broker_refuses_to_start_with_is_refused(options: dict[str, str], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        config.broker(options)
+
+
 def test_eligible_leader_replicas_can_be_switched_off_in_4_3() -> None:
     brokers = config.broker({"eligible.leader.replicas.enable": "false"})
     assert config.release_rules("4.3", brokers.values).eligible_leader_replicas is False

@@ -247,7 +247,10 @@ def test_message_faults_speak_the_vocabulary_of_the_recorded_runs() -> None:
     made = message(do="drop_response", nth=[3, 1], after_answered=5)
     assert (made.do, made.nth, made.after_answered, made.producer, made.partition) == ("drop_response", (1, 3), 5, 4, 1)
     assert message(do="drop_request", nth=1, earlier="acked").earlier == "acked"
-    assert message(do="answer_error", value="T1", attempt=2, error="INVALID_RECORD").error == ErrorCode.INVALID_RECORD
+    assert (
+        message(do="answer_error", value="billing/1", attempt=2, error="INVALID_RECORD").error
+        == ErrorCode.INVALID_RECORD
+    )
     assert message(do="append_then_error", value="all", error="REQUEST_TIMED_OUT").attempt is None
     assert message(do="delay_response", nth=1, delay="300ms").delay_us == 300_000
     held = message(do="hold_request", nth=1, release={"callbacks": 4, "after": "1s"})
