@@ -153,7 +153,8 @@ class Controller:
         if known is not None and known.incarnation == request.incarnation:
             self._catch_up(conn, broker, -1, now_us)
             return BrokerRegistrationResponse(0, known.epoch)
-        if self.brokers.has_session(broker, now_us):
+        late = known is not None and request.incarnation < known.incarnation  # the word of a process that is dead
+        if late or self.brokers.has_session(broker, now_us):
             return BrokerRegistrationResponse(ErrorCode.DUPLICATE_BROKER_REGISTRATION)
         changed: list[PartitionState] = []
         if known is not None and request.previous_epoch != known.epoch and self.elr_on:

@@ -151,6 +151,9 @@ class Log:
     def truncate_to(self, offset: int) -> int:
         """Remove everything at and above *offset* (whole batches); return how many records went (broker:APP-29)."""
         if offset >= self.end:
+            # An epoch that began at the end and got no record is not in the leader's list either.
+            self.leader_epochs.truncate_from_end(self.end)
+            self.last_epoch = self.leader_epochs.latest
             return 0
         keep = bisect_left(self.bases, offset)
         if keep and self.bases[keep - 1] + self.batches[keep - 1].count > offset:

@@ -57,6 +57,15 @@ def test_truncating_above_the_end_does_nothing() -> None:
     assert log.end == 3
 
 
+def test_truncating_at_the_end_removes_an_epoch_that_has_no_record() -> None:
+    """broker:REP-31, broker:REP-34: a leader that was deposed before its first append would ask for ever otherwise."""
+    log = log_of(3)
+    log.assign_epoch(1)
+    log.truncate_to(3)
+
+    assert (log.leader_epochs.epochs, log.last_epoch) == ([0], 0)
+
+
 def test_truncation_takes_back_what_was_known_of_producers() -> None:
     """broker:SC-14, broker:APP-29."""
     log = Log(0, TopicSettings())
