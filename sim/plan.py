@@ -68,7 +68,7 @@ class Workload:
     start_us: int = 0
     stop_us: int = 0  # no send at or after it (from the run's length where the file says nothing)
     count: int | None = None  # at most so many sends
-    explicit: tuple[tuple[int, str | None, int | None, str | None], ...] = ()  # (time_us, key, partition index, value)
+    explicit: tuple[tuple[int, str | None, int | None, str | None], ...] = ()  # (us after start, key, partition index, value)
     key_count: int = 0  # 0: no keys
     key_names: tuple[str, ...] = ()  # explicit list; else "k0", "k1", ...
     key_skew: str = "uniform"  # uniform, zipf, round_robin

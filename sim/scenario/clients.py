@@ -89,7 +89,12 @@ class Workload(Part):
         if (self.rate is None) == (self.sends is None):
             raise Wrong("a workload needs either rate or sends", "write rate: 500/s, or sends: [{at: 10ms, key: a}]")
         if self.sends is not None:
-            for name, value in (("arrivals", self.arrivals), ("keys", self.keys), ("count", self.count)):
+            for name, value in (
+                ("arrivals", self.arrivals),
+                ("keys", self.keys),
+                ("count", self.count),
+                ("stop", self.stop),
+            ):
                 if value is not None:
                     raise Wrong(
                         f"{name} has no meaning beside sends", f"remove {name}, or give a rate in place of sends"
