@@ -16,7 +16,7 @@ __all__ = ["Schedule", "scenario_of", "schedules"]
 Schedule = dict[str, Any]
 
 FIRST_FAULT_MS, LAST_FAULT_MS = 1_200, 3_200
-RUN_MS, SETTLE_MS = 4_000, 15_000
+RUN_MS, SETTLE_MS = 4_000, 8_000
 BROKERS = 3
 PARTITIONS = ("t-0", "t-1")
 
@@ -93,8 +93,8 @@ def scenario_of(schedule: Schedule, *, idempotence: bool) -> dict[str, Any]:
         "delivery.timeout.ms": 120_000, "retry.backoff.ms": 20, "retry.backoff.max.ms": 100, "metadata.max.age.ms": 2_000,
     }  # fmt: skip
     first = [{"at": "0ms", "partition": number, "value": f"first-{number}"} for number in range(len(PARTITIONS))]
-    load = {"topic": "t", "rate": "50/s", "start": "1s", "stop": f"{LAST_FAULT_MS + 300}ms", "value.bytes": 100,
-            "keys": {"count": 7, "skew": "round_robin"}}  # fmt: skip
+    load = {"topic": "t", "arrivals": "burst", "rate": "12/s", "burst.size": 6, "start": "1s", "stop": f"{LAST_FAULT_MS + 300}ms",
+            "value.bytes": 100, "keys": {"count": 7, "skew": "round_robin"}}  # fmt: skip
     return {
         "title": "A random schedule",
         "run": f"{RUN_MS}ms",
@@ -102,12 +102,12 @@ def scenario_of(schedule: Schedule, *, idempotence: bool) -> dict[str, Any]:
         "brokers": {
             "count": BROKERS,
             "config": {
-                "broker.session.timeout.ms": 900, "broker.heartbeat.interval.ms": 200, "replica.lag.time.max.ms": 1_500,
-                "replica.fetch.backoff.ms": 100, "replica.fetch.wait.max.ms": 200, "replica.socket.timeout.ms": 1_000,
+                "broker.session.timeout.ms": 900, "broker.heartbeat.interval.ms": 300, "replica.lag.time.max.ms": 1_500,
+                "replica.fetch.backoff.ms": 100, "replica.fetch.wait.max.ms": 400, "replica.socket.timeout.ms": 1_000,
             },  # fmt: skip
         },
         "topics": {"t": {"partitions": len(PARTITIONS), "replication.factor": 3, "config": {"min.insync.replicas": 2}}},
         "producers": {"p": {"client": "java", "config": config, "workload": [{"topic": "t", "sends": first, "value.bytes": 100}, load]}},
-        "network": {"latency": {"distribution": "lognormal", "median": "2ms", "p99": "20ms"}},
+        "network": {"latency": {"distribution": "lognormal", "median": "4ms", "p99": "20ms"}},
         "faults": schedule["faults"],
     }  # fmt: skip
