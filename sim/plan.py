@@ -68,7 +68,8 @@ class Workload:
     start_us: int = 0
     stop_us: int = 0  # no send at or after it (from the run's length where the file says nothing)
     count: int | None = None  # at most so many sends
-    explicit: tuple[tuple[int, str | None, int | None, str | None], ...] = ()  # (us after start, key, partition index, value)
+    # (us after start, key, partition index, value), by time
+    explicit: tuple[tuple[int, str | None, int | None, str | None], ...] = ()
     key_count: int = 0  # 0: no keys
     key_names: tuple[str, ...] = ()  # explicit list; else "k0", "k1", ...
     key_skew: str = "uniform"  # uniform, zipf, round_robin
@@ -119,8 +120,9 @@ class Action:
 
     ``kill`` (restart_after_us or None), ``power_off`` (the same; pages not flushed are gone), ``pause`` (for_us),
     ``shutdown`` (controlled; restart_after_us), ``slow_disk`` (for_us, by_us), ``cut`` (to: Target, for_us, one_way),
-    ``slow`` (to, for_us, by_us), ``lossy`` (to, for_us, percent), ``reset`` (to: connections between the two are reset),
-    ``preferred_election`` (topic or None), ``unclean_election`` (partition), ``add_partitions`` (topic, count),
+    ``slow`` (to, for_us, by_us), ``lossy`` (to, for_us, percent, parts_per_million),
+    ``reset`` (to: connections between the two are reset), ``preferred_election`` (topic or None), ``unclean_election`` (partition), ``add_partitions`` (topic, count:
+    partitions afterwards),
     ``move_controller`` (outage_us), ``restart_producer`` (after_us), ``restart`` (start a host that is down),
     ``rolling_restart`` (downtime_us, every_us).
     """
@@ -179,4 +181,4 @@ class Plan:
     links: Mapping[str, LinkPlan]
     actions: tuple[Action, ...]
     message_faults: tuple[MessageFault, ...]
-    resolved: Mapping[str, Any] = field(default_factory=dict)  # the whole scenario, canonical JSON types: digest, header
+    resolved: Mapping[str, Any] = field(default_factory=dict)  # the whole, in JSON types: digest, header
