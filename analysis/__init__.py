@@ -9,12 +9,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.expectations import SeedResult, judge_seeds
+    from analysis.history import History
+    from analysis.measures import reordering
+    from analysis.plots import log_diagram, timeline
     from analysis.read_jsonl import read_jsonl
     from analysis.verdict import Verdict, judge
+    from analysis.write_jsonl import write_jsonl
 
-__all__ = ["Verdict", "judge", "read_jsonl"]
+__all__ = [
+    "History", "SeedResult", "Verdict", "judge", "judge_seeds", "log_diagram", "read_jsonl", "reordering", "timeline",
+    "write_jsonl",
+]  # fmt: skip
 
-_HOMES = {"Verdict": "verdict", "judge": "verdict", "read_jsonl": "read_jsonl"}
+_HOMES = {
+    "History": "history", "SeedResult": "expectations", "Verdict": "verdict", "judge": "verdict",
+    "judge_seeds": "expectations", "log_diagram": "plots", "read_jsonl": "read_jsonl", "reordering": "measures",
+    "timeline": "plots", "write_jsonl": "write_jsonl",
+}  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -10,8 +10,11 @@ import numpy as np
 from analysis.history import Column
 
 __all__ = [
-    "by_group", "combine", "expand", "first_of_each", "mask_of", "offset_key", "running_max", "slots", "starts_of",
+    "OFFSET_BITS", "by_group", "combine", "coverage", "expand", "first_of_each", "mask_of", "offset_key", "running_max",
+    "starts_of",
 ]  # fmt: skip
+
+OFFSET_BITS = 44  # offsets and rows are below 2**44, places (partitions, lanes) below 2**19: readers see to that
 
 
 def expand(count: Column, *firsts: Column) -> tuple[Column, ...]:
@@ -58,6 +61,14 @@ def first_of_each(codes: Column, size: int) -> Column:
     return first
 
 
+def coverage(first: Column, count: Column, size: int) -> Column:
+    """By value: how many runs hold it."""
+    if (count == 1).all():
+        return np.bincount(first, minlength=size)
+    steps = np.bincount(first, minlength=size + 1) - np.bincount(first + count, minlength=size + 1)
+    return np.cumsum(steps)[:size]
+
+
 def mask_of(codes: Column, size: int) -> Column:
     mask = np.zeros(size, bool)
     mask[codes] = True
@@ -84,16 +95,6 @@ def running_max(numbers: Column, groups: Column) -> Column:
     return np.stack((lifted, np.maximum.accumulate(lifted)))
 
 
-def slots(partition: Column, offset: Column, *, spare: int = 4) -> tuple[Column, int] | None:
-    """A dense numbering of (partition, offset) pairs; None where the offsets are too sparse for one."""
-    if len(partition) == 0:
-        return np.zeros(0, np.int64), 0
-    width = int(offset.max()) + 1
-    if int(offset.min()) < 0 or width * (int(partition.max()) + 1) > spare * len(partition) + (1 << 20):
-        return None
-    return partition.astype(np.int64) * width + offset, width * (int(partition.max()) + 1)
-
-
 def offset_key(partition: Column, offset: Column) -> Column:
     """One sortable integer for a place in a log."""
-    return (partition.astype(np.int64) << 44) | np.minimum(offset, (1 << 44) - 1)
+    return (partition.astype(np.int64) << OFFSET_BITS) | offset

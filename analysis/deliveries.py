@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis.columns import by_group, expand, offset_key
+from analysis.columns import by_group, coverage, expand, offset_key
 from analysis.history import DATA, FORGET_CRASH, Column, History, Polls
 from analysis.logs import Log, Logs
 
@@ -92,6 +92,15 @@ class Deliveries:
         committed[-1] = True
         return committed[self.polls.txn]
 
+    @cached_property
+    def each_once(self) -> bool:
+        """No group got a value twice."""
+        for scope in range(len(self.scope_names)):
+            mine = self.polls if len(self.scope_names) == 1 else self.polls.take(self.scope == scope)
+            if coverage(mine.value, mine.count, len(self.history.values)).max(initial=0) > 1:
+                return False
+        return True
+
     # --- steps --------------------------------------------------------------------------------------------------------
     @cached_property
     def steps(self) -> Steps:
@@ -136,17 +145,28 @@ class Deliveries:
         forgot: Column = last > first
         return forgot
 
-    def position(self, run: Column, inside: Column) -> Column:
+    @cached_property
+    def first_position(self) -> Column:
+        """By run: where its first record stands."""
+        return self._position(np.zeros(len(self.polls), np.int64))
+
+    @cached_property
+    def last_position(self) -> Column:
+        """By run: where its last record stands."""
+        if (self.polls.count == 1).all():
+            return self.first_position
+        return self._position(self.polls.count - 1)
+
+    def _position(self, inside: Column) -> Column:
         """Where a delivered record stands: its offset, unless its value now stands at another one of that partition."""
-        partition, offset = self.polls.partition[run], self.polls.offset[run] + inside
-        value = self.polls.value[run] + inside
-        place = self.logs.place_of[value]
-        seen = self.logs.records
-        there = (place >= 0) & (seen.partition[np.maximum(place, 0)] == partition) if len(seen.value) else place >= 0
-        moved = np.flatnonzero(there & ~self.logs.holds(partition, offset, value))
-        if len(moved):
-            offset = offset.copy()
-            offset[moved] = seen.offset[place[moved]]
+        partition, offset, value = self.polls.partition, self.polls.offset + inside, self.polls.value + inside
+        moved = np.flatnonzero(~self.logs.holds(partition, offset, value))
+        if not len(moved):
+            return offset
+        seen, place = self.logs.records, self.logs.place_of[value[moved]]
+        moved, place = moved[place >= 0], place[place >= 0]
+        here = seen.partition[place] == partition[moved]
+        offset[moved[here]] = seen.offset[place[here]]
         return offset
 
     # --- what a reader may expect -------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import expand, mask_of
+from analysis.columns import coverage, expand
 from analysis.deliveries import Deliveries
 from analysis.history import ACK, FAIL, Column, History
 from analysis.logs import Logs
@@ -41,7 +41,9 @@ class Evidence:
     def _told(self, kind: int) -> Column:
         table = self.history.outcomes
         rows = table.kind == kind
-        return covered(table.value[rows], table.count[rows], len(self.history.values))
+        if rows.all():
+            return coverage(table.value, table.count, len(self.history.values)) > 0
+        return coverage(table.value[rows], table.count[rows], len(self.history.values)) > 0
 
     @cached_property
     def ack_row(self) -> Column:
@@ -57,7 +59,38 @@ class Evidence:
     def delivered(self) -> Column:
         """By value: some poll delivered it."""
         polls = self.history.polls
-        return covered(polls.value, polls.count, len(self.history.values))
+        return coverage(polls.value, polls.count, len(self.history.values)) > 0
+
+    @cached_property
+    def producers_with_unacked(self) -> frozenset[int]:
+        """Producer instances with a send that was not acknowledged."""
+        prod = self.history.records.prod
+        return frozenset(np.unique(prod[(prod >= 0) & ~self.acked]).tolist())
+
+    @cached_property
+    def rising(self) -> bool:
+        """Neighbouring values of one producer and partition were sent in that order, so that runs are in order."""
+        sends = self.history.records
+        same = (sends.prod[1:] == sends.prod[:-1]) & (sends.partition[1:] == sends.partition[:-1])
+        return bool(((sends.i[1:] > sends.i[:-1]) | ~same).all())
+
+    @cached_property
+    def keys_move(self) -> bool:
+        """Some key was sent, or stored, in two partitions (or that is not known)."""
+        sends = self.history.records
+        if (sends.partition < 0).any():
+            return True
+        key, partition = (sends.key, sends.partition) if (sends.key >= 0).all() else (
+            sends.key[sends.key >= 0], sends.partition[sends.key >= 0]
+        )
+        home = np.full(int(key.max(initial=-1)) + 1, -1, np.int32)
+        home[key] = partition
+        return bool((home[key] != partition).any())
+
+    @cached_property
+    def single_copies(self) -> bool:
+        """Nothing is stored twice, and no two values mean the same."""
+        return self.unique_uids and int(self.logs.copies.max(initial=0)) < 2
 
     @cached_property
     def unique_uids(self) -> bool:
@@ -108,14 +141,6 @@ class Evidence:
         if log.seq[run] >= 0:
             told["seq"] = int(log.seq[run] + seen.offset[place] - log.offset[run]) & 0x7FFFFFFF
         return told
-
-
-def covered(first: Column, count: Column, size: int) -> Column:
-    """By value: whether some run holds it."""
-    if (count == 1).all():
-        return mask_of(first, size)
-    steps = np.bincount(first, minlength=size + 1) - np.bincount(first + count, minlength=size + 1)
-    return np.cumsum(steps)[:size] > 0
 
 
 def plain(x: Any) -> Any:

@@ -21,12 +21,17 @@ Pair = tuple[int, int]  # producer instance and partition, -1 where there is non
 
 @dataclass(slots=True)
 class Found:
-    """*pairs*: who and where, to ask whether the configuration allows it. *total*: of witnesses, told or not."""
+    """*total*: of witnesses, told or not. The rest is for the question whether the configuration allows it:
+
+    *pairs*: who and where; *elsewhere*: cases over two partitions; *blameless*: the producer's part of it is in order.
+    """
 
     count: int = 0
     witnesses: list[dict[str, Any]] = field(default_factory=list)
     total: int = 0
     pairs: set[Pair] = field(default_factory=set)
+    elsewhere: int = 0
+    blameless: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
 
 

@@ -7,11 +7,13 @@ stays one row. Records whose ``send()`` was refused come behind all lanes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, overload
 
 import numpy as np
 
 import analysis.history as h
+from analysis.columns import by_group
 from analysis.history import Column, Consumers, History, Records
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.rows import Kind
@@ -46,11 +48,17 @@ class _Values(Sequence[Any]):
         return self._given.get((prod, i)) or f"{self._producers[prod]}/{i}"
 
 
-class _Words:
-    """Small vocabulary of errors and notes."""
+class _Words(Sequence[str]):
+    """Small vocabulary of errors and notes; it grows while tables are made."""
 
     def __init__(self) -> None:
         self.codes: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, code: Any) -> Any:
+        return list(self.codes)[code]
 
     def code(self, word: str) -> int:
         return self.codes.setdefault(word, len(self.codes))
@@ -77,15 +85,22 @@ class _Expansion:
         self.events = trace.events
         self.kind = trace.events["kind"]
         self.producers = _instance_names(self.header["producers"])
-        self.partitions = [f"{p['topic']}-{p['index']}" for p in self.header["partitions"]]
+        in_order = sorted(self.header["partitions"], key=lambda p: int(p["number"]))
+        self.partitions = [f"{p['topic']}-{p['index']}" for p in in_order]
         self.words = _Words()
+        self._by_kind = np.argsort(self.kind.astype(np.uint8), kind="stable")
+        self._starts = np.concatenate(([0], np.cumsum(np.bincount(self.kind, minlength=max(Kind) + 1))))
         self._number_values()
 
     def _number_values(self) -> None:
-        sends = {name: column.astype(np.int64) for name, column in self.trace.sends.items()}
+        sends = {name: _wide(column) for name, column in self.trace.sends.items()}
         in_lane = sends["lane"] >= 0
-        lanes = np.where(in_lane, sends["prod"] * len(self.partitions) + sends["partition"], np.iinfo(np.int64).max)
-        order = np.lexsort((np.where(in_lane, sends["lane"], sends["i"]), lanes))
+        none = len(self.producers) * len(self.partitions)
+        lanes = np.where(in_lane, sends["prod"].astype(np.int64) * len(self.partitions) + sends["partition"], none)
+        order = by_group(lanes)
+        place = np.where(in_lane, sends["lane"], sends["i"])
+        if ((np.diff(place[order]) < 0) & (np.diff(lanes[order]) == 0)).any():
+            order = np.lexsort((place, lanes))
         self.sends = {name: column[order] for name, column in sends.items()}
         lane = lanes[order][: int(in_lane.sum())]
         self.base = np.zeros(len(self.producers) * max(len(self.partitions), 1), np.int64)
@@ -95,14 +110,11 @@ class _Expansion:
 
     # --- rows of one kind ---------------------------------------------------------------------------------------------
     def rows(self, *kinds: Kind) -> Column:
-        mask = self.kind == kinds[0]
-        for kind in kinds[1:]:
-            mask |= self.kind == kind
-        return np.flatnonzero(mask)
+        found = [self._by_kind[self._starts[kind] : self._starts[kind + 1]] for kind in kinds]
+        return found[0] if len(found) == 1 else np.sort(np.concatenate(found), kind="stable")
 
     def get(self, name: str, rows: Column) -> Column:
-        column: Column = self.events[name][rows]
-        return column if column.dtype.itemsize >= 4 else column.astype(np.int32)
+        return _wide(self.events[name][rows])
 
     def run(self, rows: Column) -> tuple[Column, Column]:
         """(first value, count) of the slices in *rows*."""
@@ -117,12 +129,23 @@ class _Expansion:
     # --- tables -------------------------------------------------------------------------------------------------------
     def records(self) -> Records:
         sends, size = self.sends, len(self.sends["i"])
-        row = np.searchsorted(self.events["t_us"], sends["t_us"], side="left")
-        nothing = np.full(size, -1, np.int64)
-        return Records(
-            sends["prod"], sends["i"], sends["partition"], self._keys(), self._uids(), row, sends["t_us"], nothing,
-            nothing, sends["size"],
+        return Records.later(
+            prod=sends["prod"], i=self._positions(), partition=sends["partition"], key=self._keys(), uid=self._uids(),
+            row=lambda: np.searchsorted(self.events["t_us"], sends["t_us"], side="left"), t=sends["t_us"],
+            op=lambda: np.full(size, -1, np.int8), txn=lambda: np.full(size, -1, np.int8), size=sends["size"],
         )  # fmt: skip
+
+    def _positions(self) -> Column:
+        """Positions of the calls in time: their indexes, but repeats by the application have the last ones."""
+        prod, i, t = (self.sends[name] for name in ("prod", "i", "t_us"))
+        order = np.lexsort((i, prod))
+        if ((t[order][1:] >= t[order][:-1]) | (prod[order][1:] != prod[order][:-1])).all():
+            return i
+        order = np.lexsort((i, t, prod))
+        starts = np.flatnonzero(np.concatenate(([True], np.diff(prod[order]) != 0)))
+        position = np.empty(len(i), np.int64)
+        position[order] = np.arange(len(i)) - np.repeat(starts, np.diff(np.append(starts, len(i))))
+        return position
 
     def _keys(self) -> Column:
         """Keys by name: producers number their keys each for itself."""
@@ -148,13 +171,13 @@ class _Expansion:
     def appends(self) -> h.Appends:
         rows = self.rows(Kind.APPEND, Kind.REPLICATE)
         value, count = self.run(rows)
-        row, t, partition, offset, broker, lep, pid, epoch, seq = self.plain(
-            rows, "partition", "offset", "host", "lep", "pid", "epoch", "seq"
-        )
-        follower = self.kind[rows] == Kind.REPLICATE
-        nothing, data = np.broadcast_to(np.int64(-1), len(rows)), np.broadcast_to(np.int64(h.DATA), len(rows))
-        return h.Appends(
-            row, t, partition, offset, value, count, broker, follower, lep, pid, epoch, seq, nothing, data
+        told = {"partition": "partition", "offset": "offset", "broker": "host"}
+        asked = {"t": "t_us", "lep": "lep", "pid": "pid", "epoch": "epoch", "seq": "seq"}
+        return h.Appends.later(
+            row=rows, value=value, count=count, **{ours: self.get(theirs, rows) for ours, theirs in told.items()},
+            **{ours: partial(self.get, theirs, rows) for ours, theirs in asked.items()},
+            follower=lambda: self.kind[rows] == Kind.REPLICATE, txn=lambda: np.full(len(rows), -1, np.int8),
+            kind=lambda: np.full(len(rows), h.DATA, np.int8),
         )  # fmt: skip
 
     def rejects(self) -> h.Rejects:
@@ -258,30 +281,36 @@ class _Expansion:
         consumers = [host for host in header["hosts"] if host["kind"] == "consumer"]
         self.consumer_hosts = [int(host["number"]) for host in consumers]
         records, settled = self.records(), bool(header.get("settled"))
-        values = _Values(self.producers, records.prod, records.i, header.get("values") or {})
+        values = _Values(self.producers, records.prod, self.sends["i"], header.get("values") or {})
         cuts, starts = self.rows(Kind.TRUNCATE), self.rows(Kind.LOG_START)
         names = [str(host["name"]) for host in consumers]
         tables: dict[str, Any] = {
             name: getattr(self, name)() for name in (
-                "appends", "rejects", "outcomes", "marks", "leaders", "polls", "positions", "wire", "notes",
+                "appends", "rejects", "outcomes", "marks", "leaders", "polls", "positions",
             )
         }  # fmt: skip
-        return History(
+        tables |= {"wire": self.wire, "notes": self.notes}  # for pictures and stories only
+        return History.later(
             source=str(header.get("title") or "trace"), row_word="row", time_unit="us",
             drain=settled and self._everything_read(tables["positions"]), append_times=True,
             config=_config(header), settled=settled, producers=self.producers, partitions=self.partitions,
-            keys=list(self.key_names), values=values, words=list(self.words.codes), txns=[],
+            keys=list(self.key_names), values=values, words=self.words, txns=[],
             consumers=Consumers(names, [None] * len(names), [False] * len(names)), records=records,
             truncations=h.Truncations(*self.plain(cuts, "partition", "offset", "host")),
             log_starts=h.LogStarts(*self.plain(starts, "partition", "offset")), compactions=h.Compactions.empty(),
             commits=h.Commits.empty(), processing=h.Processing.empty(), transactions=h.Transactions.empty(),
-            txn_offsets=h.TxnOffsets.empty(), header=header, **tables,
+            txn_offsets=h.TxnOffsets.empty(), header=header, ids=None, **tables,
         )  # fmt: skip
 
     def _everything_read(self, positions: h.Positions) -> bool:
         """Some reader was assigned to every partition."""
         assigned = positions.partition[positions.kind == h.FORGET_ASSIGN]
         return len(np.unique(assigned)) == len(self.partitions) > 0
+
+
+def _wide(column: Column) -> Column:
+    """At least 32 bits: codes are multiplied, and small ones would overflow."""
+    return column if column.dtype.itemsize >= 4 else column.astype(np.int32)
 
 
 def _instance_names(producers: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -294,7 +323,7 @@ def _instance_names(producers: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _by_instance(keys: Mapping[str, Any], producers: Sequence[Mapping[str, Any]]) -> dict[int, Any]:
     """Key names by producer instance; the header gives them by producer."""
-    return {int(one["prod"]): keys.get(str(one["name"]).split("#")[0], ()) for one in producers}
+    return {int(one["prod"]): keys.get(str(one.get("producer") or one["name"]), ()) for one in producers}
 
 
 _CLIENT = {

@@ -36,8 +36,28 @@ ACK, UNKNOWN, FAIL = 0, 1, 2  # Outcomes.kind
 FORGET_ASSIGN, FORGET_REVOKE, FORGET_SEEK, FORGET_RESET, FORGET_CRASH = range(5)  # Positions.kind
 
 
-@dataclass(slots=True)
-class Table:
+class Later:
+    """Attributes that are made when they are first asked for."""
+
+    @classmethod
+    def later(cls, **attributes: Any) -> Self:
+        """An instance whose attributes are those given; a function without parameters stands for what it returns."""
+        made = cls.__new__(cls)
+        waiting = {name: value for name, value in attributes.items() if callable(value)}
+        made.__dict__.update({name: value for name, value in attributes.items() if name not in waiting})
+        made.__dict__["_waiting"] = waiting
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        waiting = self.__dict__.get("_waiting", {})
+        if name not in waiting:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}")
+        value = self.__dict__[name] = waiting.pop(name)()
+        return value
+
+
+@dataclass
+class Table(Later):
     """Columns of equal length. Subclasses name them."""
 
     def __len__(self) -> int:
@@ -55,7 +75,7 @@ class Table:
         return cls(*(np.zeros(0, np.int64) for _ in fields(cls)))
 
 
-@dataclass(slots=True)
+@dataclass
 class Records(Table):
     """Row v is value v. A value that no send names has prod -1."""
 
@@ -71,7 +91,7 @@ class Records(Table):
     size: Column
 
 
-@dataclass(slots=True)
+@dataclass
 class Appends(Table):
     """A run written to one broker's log; a control record is a run of one with value -1."""
 
@@ -91,7 +111,7 @@ class Appends(Table):
     kind: Column
 
 
-@dataclass(slots=True)
+@dataclass
 class Rejects(Table):
     row: Column
     t: Column
@@ -102,7 +122,7 @@ class Rejects(Table):
     why: Column  # code into History.words
 
 
-@dataclass(slots=True)
+@dataclass
 class Outcomes(Table):
     """What the application was told: ack, unknown or fail."""
 
@@ -117,7 +137,7 @@ class Outcomes(Table):
     error: Column
 
 
-@dataclass(slots=True)
+@dataclass
 class Marks(Table):
     """A leader's announced high watermark."""
 
@@ -128,7 +148,7 @@ class Marks(Table):
     broker: Column  # -1: of whoever leads
 
 
-@dataclass(slots=True)
+@dataclass
 class Leaders(Table):
     row: Column
     t: Column
@@ -137,7 +157,7 @@ class Leaders(Table):
     lep: Column
 
 
-@dataclass(slots=True)
+@dataclass
 class Truncations(Table):
     row: Column
     t: Column
@@ -146,7 +166,7 @@ class Truncations(Table):
     broker: Column
 
 
-@dataclass(slots=True)
+@dataclass
 class LogStarts(Table):
     row: Column
     t: Column
@@ -154,7 +174,7 @@ class LogStarts(Table):
     offset: Column
 
 
-@dataclass(slots=True)
+@dataclass
 class Compactions(Table):
     """One row a removed offset."""
 
@@ -164,7 +184,7 @@ class Compactions(Table):
     offset: Column
 
 
-@dataclass(slots=True)
+@dataclass
 class Polls(Table):
     """A run of records handed to a consumer's application, in the order in which they were handed over."""
 
@@ -179,7 +199,7 @@ class Polls(Table):
     txn: Column
 
 
-@dataclass(slots=True)
+@dataclass
 class Positions(Table):
     """Where a consumer stops going on from its last record. For seek and reset *offset* is the new position."""
 
@@ -191,7 +211,7 @@ class Positions(Table):
     offset: Column
 
 
-@dataclass(slots=True)
+@dataclass
 class Commits(Table):
     row: Column
     t: Column
@@ -202,7 +222,7 @@ class Commits(Table):
     ok: Column
 
 
-@dataclass(slots=True)
+@dataclass
 class Processing(Table):
     row: Column
     t: Column
@@ -212,7 +232,7 @@ class Processing(Table):
     offset: Column
 
 
-@dataclass(slots=True)
+@dataclass
 class Transactions(Table):
     row: Column
     t: Column
@@ -220,7 +240,7 @@ class Transactions(Table):
     state: Column  # 0 begin, 1 commit, 2 abort, 3 unknown
 
 
-@dataclass(slots=True)
+@dataclass
 class TxnOffsets(Table):
     row: Column
     t: Column
@@ -230,7 +250,7 @@ class TxnOffsets(Table):
     offset: Column
 
 
-@dataclass(slots=True)
+@dataclass
 class Wire(Table):
     """Transmissions and their answers, for pictures and stories; no finder reads them."""
 
@@ -247,7 +267,7 @@ class Wire(Table):
     error: Column
 
 
-@dataclass(slots=True)
+@dataclass
 class Notes(Table):
     """Faults, crashes and expiries, with a word each, for pictures and stories."""
 
@@ -259,7 +279,7 @@ class Notes(Table):
     partition: Column
 
 
-@dataclass(slots=True)
+@dataclass
 class Consumers:
     """Names by code, with the scope in which repeats count: the group, or the consumer alone."""
 
@@ -277,8 +297,8 @@ class Consumers:
         return [name for _, name in names], np.array(codes, np.int64)
 
 
-@dataclass(slots=True)
-class History:
+@dataclass
+class History(Later):
     """Everything that the finders may read. ``source`` and ``row_word`` ("line", "row") serve messages alone."""
 
     source: str

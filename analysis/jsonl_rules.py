@@ -11,10 +11,12 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, NoReturn
 
+from analysis.columns import OFFSET_BITS
 from sim.errors import InputError
 
 __all__ = ["EVENTS", "check_event", "check_header", "parse_strictly"]
 
+OFFSETS = 1 << OFFSET_BITS
 LIMIT = 1 << 62  # of every integer: far above any offset or time, and safe to add
 
 Test = Callable[[Any], bool]
@@ -28,6 +30,10 @@ def _natural(x: Any) -> bool:
     return type(x) is int and 0 <= x < LIMIT
 
 
+def _offset(x: Any) -> bool:
+    return type(x) is int and 0 <= x < OFFSETS
+
+
 def _value(x: Any) -> bool:
     return (type(x) is str and x != "") or _integer(x)
 
@@ -37,7 +43,7 @@ def _partition(x: Any) -> bool:
 
 
 def _record(x: Any) -> bool:
-    return type(x) is list and len(x) == 3 and _partition(x[0]) and _natural(x[1]) and _value(x[2])
+    return type(x) is list and len(x) == 3 and _partition(x[0]) and _offset(x[1]) and _value(x[2])
 
 
 def _many(test: Test) -> Test:
@@ -60,7 +66,8 @@ TYPES: dict[str, tuple[Test, str]] = {
     "bool": (lambda x: type(x) is bool, "true or false"),
     "partition": (_partition, 'a partition as "topic-index" or an integer from 0'),
     "partitions": (_many(_partition), "a list of partitions"),
-    "naturals": (_many(_natural), "a list of offsets"),
+    "offset": (_offset, "an offset from 0"),
+    "naturals": (_many(_offset), "a list of offsets"),
     "values": (_many(_value), "a list of values"),
     "records": (_many(_record), "a list of [partition, offset, value]"),
     "role": (_one_of("leader", "follower"), '"leader" or "follower"'),
@@ -78,36 +85,36 @@ EVENTS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
         {"p": "partition", "k": "value", "uid": "value", "op": "value", "txn": "value", "ts": "integer", **_IDENTITY},
     ),
     "append": (
-        {"p": "partition", "o": "natural"},
+        {"p": "partition", "o": "offset"},
         {"v": "value", "b": "natural", "role": "role", "lep": "integer", "txn": "value", "kind": "kind", **_IDENTITY},
     ),
     "reject": ({"prod": "name", "v": "value", "p": "partition", "why": "value"}, {}),
-    "ack": ({"prod": "name", "v": "value", "p": "partition"}, {"o": "natural"}),
-    "unknown": ({"prod": "name", "v": "value", "p": "partition"}, {"o": "natural"}),
+    "ack": ({"prod": "name", "v": "value", "p": "partition"}, {"o": "offset"}),
+    "unknown": ({"prod": "name", "v": "value", "p": "partition"}, {"o": "offset"}),
     "fail": ({"prod": "name", "v": "value"}, {"error": "value", "p": "partition"}),
     "txn": ({"txn": "value", "state": "state"}, {}),
-    "txn_offsets": ({"txn": "value", "con": "name", "p": "partition", "o": "natural"}, {}),
-    "hw": ({"p": "partition", "o": "natural"}, {"b": "natural"}),
+    "txn_offsets": ({"txn": "value", "con": "name", "p": "partition", "o": "offset"}, {}),
+    "hw": ({"p": "partition", "o": "offset"}, {"b": "natural"}),
     "leader": ({"p": "partition", "b": "natural", "lep": "integer"}, {}),
-    "truncate": ({"p": "partition", "to": "natural"}, {"b": "natural"}),
+    "truncate": ({"p": "partition", "to": "offset"}, {"b": "natural"}),
     "compact": ({"p": "partition", "removed": "naturals"}, {}),
-    "logstart": ({"p": "partition", "o": "natural"}, {}),
+    "logstart": ({"p": "partition", "o": "offset"}, {}),
     "assign": ({"con": "name", "p": "partitions", "how": "how"}, {}),
     "revoke": ({"con": "name", "p": "partitions"}, {}),
-    "seek": ({"con": "name", "p": "partition", "o": "natural"}, {}),
-    "reset": ({"con": "name", "p": "partition", "o": "natural", "why": "value"}, {}),
+    "seek": ({"con": "name", "p": "partition", "o": "offset"}, {}),
+    "reset": ({"con": "name", "p": "partition", "o": "offset", "why": "value"}, {}),
     "crash": ({"who": "value"}, {}),
     "poll": ({"con": "name", "recs": "records"}, {"op": "value", "txn": "value", "rebalanced": "partitions"}),
-    "commit": ({"con": "name", "p": "partition", "o": "natural"}, {"auto": "bool", "ok": "bool"}),
-    "proc_start": ({"con": "name", "p": "partition", "o": "natural"}, {}),
-    "proc_end": ({"con": "name", "p": "partition", "o": "natural"}, {}),
+    "commit": ({"con": "name", "p": "partition", "o": "offset"}, {"auto": "bool", "ok": "bool"}),
+    "proc_start": ({"con": "name", "p": "partition", "o": "offset"}, {}),
+    "proc_end": ({"con": "name", "p": "partition", "o": "offset"}, {}),
     "attempt": (
         {"prod": "name", "vs": "values", "p": "partition", "b": "natural", "conn": "value", "n": "natural"},
         _IDENTITY,
     ),
     "response": (
         {"prod": "name", "vs": "values", "p": "partition", "conn": "value", "n": "natural"},
-        {"error": "value", "o": "natural"},
+        {"error": "value", "o": "offset"},
     ),
     "fault": ({"what": "text"}, {"p": "partition", "b": "natural", "who": "value", "conn": "value", "vs": "values"}),
     "expire": ({"prod": "name", "vs": "values", "p": "partition"}, {}),

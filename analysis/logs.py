@@ -17,7 +17,7 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis.columns import by_group, combine, expand, first_of_each, offset_key, starts_of
+from analysis.columns import by_group, combine, coverage, expand, first_of_each, offset_key, starts_of
 from analysis.history import COMMIT, DATA, Appends, Column, History
 
 __all__ = ["Log", "Logs", "RecordView"]
@@ -92,7 +92,7 @@ class Logs:
 
     @cached_property
     def compacted(self) -> Column:
-        """Sorted keys (partition << 44 | offset) of removed offsets."""
+        """Sorted keys of removed offsets."""
         table = self.history.compactions
         return np.unique(offset_key(table.partition, table.offset))
 
@@ -143,21 +143,47 @@ class Logs:
             rows, kept = rows[kept > 0], kept[kept > 0]
         return Log(self.history.appends, rows, kept)
 
-    def holds(self, partition: Column, offset: Column, value: Column) -> Column:
-        """Whether the final log has that value at that offset."""
-        log = self.final
-        run = np.searchsorted(self._keys, offset_key(partition, offset), side="right") - 1
+    def find(self, partition: Column, offset: Column) -> Column:
+        """The run of the final log that holds each place, -1 where none does."""
+        log, table = self.final, self._table
+        if not len(log):
+            return np.full(len(offset), -1, np.int64)
+        if table is None:
+            run = np.searchsorted(self._keys, offset_key(partition, offset), side="right") - 1
+        else:
+            known = (partition >= 0) & (offset >= 0) & (offset < table.shape[1]) & (partition < table.shape[0])
+            run = np.full(len(offset), -1, np.int64)
+            run[known] = table[partition[known], offset[known]] if not known.all() else table[partition, offset]
+        at = np.maximum(run, 0)
+        here = (run >= 0) & (log.partition[at] == partition) & (offset < log.offset[at] + log.count[at])
+        found: Column = np.where(here, run, -1)
+        return found
+
+    def holds(self, partition: Column, offset: Column, value: Column, count: Column | int = 1) -> Column:
+        """Whether one run of the final log has these values at these offsets."""
+        log, run = self.final, self.find(partition, offset)
         at = np.maximum(run, 0)
         if not len(log):
             return np.zeros(len(offset), bool)
         inside = offset - log.offset[at]
-        held = (run >= 0) & (log.partition[at] == partition) & (inside < log.count[at]) & (log.kind[at] == DATA)
-        same: Column = held & (log.value[at] + inside == value)
+        same: Column = (run >= 0) & (log.value[at] + inside == value) & (inside + count <= log.count[at])
+        same &= log.kind[at] == DATA
         return same
 
     @cached_property
     def _keys(self) -> Column:
         return offset_key(self.final.partition, self.final.offset)
+
+    @cached_property
+    def _table(self) -> Column | None:
+        """By partition and offset: the last run that begins there or before (None: offsets are too sparse for this)."""
+        log = self.final
+        height, width = len(self.history.partitions), int((log.offset + log.count).max(initial=0))
+        if height * width > 8 * int(log.count.sum()) + (1 << 20):
+            return None
+        table = np.full(height * width, -1, np.int32)
+        table[log.partition.astype(np.int64) * width + log.offset] = np.arange(len(log), dtype=np.int32)
+        return np.maximum.accumulate(table).reshape(height, width)
 
     def of_partition(self, partition: int) -> Log:
         """The final log of one partition."""
@@ -221,6 +247,12 @@ class Logs:
         decided = np.unique(log.pid[(log.kind != DATA) & (log.pid >= 0)])
         unnamed = (txn < 0) & (log.kind == DATA) & np.isin(log.pid, decided)
         return np.where(unnamed, len(self.history.txns), txn)  # a marker's producer id writes in transactions only
+
+    @cached_property
+    def copies(self) -> Column:
+        """By value: how many visible records it has."""
+        log = self.final if self.visible.all() else self.final.take(np.flatnonzero(self.visible))
+        return coverage(log.value, log.count, len(self.history.values))
 
     @cached_property
     def records(self) -> RecordView:

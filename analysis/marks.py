@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis.columns import offset_key
+from analysis.columns import OFFSET_BITS, offset_key
 from analysis.history import Column, History, Marks, Truncations
 from analysis.logs import Log, Logs
 
@@ -60,8 +60,8 @@ class Committed:
         led = np.sort(offset_key(leaders.partition * self.brokers + leaders.broker, leaders.row))
         at = np.searchsorted(led, offset_key(group, row)) - 1
         since = np.where(at >= 0, led[np.maximum(at, 0)], -1) if len(led) else np.full(len(row), -1, np.int64)
-        has_led = (since >> 44 == group) | (broker == 1)
-        since = np.where(since >> 44 == group, since, offset_key(group, np.zeros(len(row), np.int64)))
+        has_led = (since >> OFFSET_BITS == group) | (broker == 1)
+        since = np.where(since >> OFFSET_BITS == group, since, offset_key(group, np.zeros(len(row), np.int64)))
         rows = np.flatnonzero(appends.follower)
         followed = appends.partition[rows].astype(np.int64) * self.brokers + appends.broker[rows]
         followed = np.append(np.sort(offset_key(followed, appends.row[rows])), np.iinfo(np.int64).max)

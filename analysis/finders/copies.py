@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import expand, mask_of
+from analysis.columns import expand, mask_of, offset_key
 from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import ACK, Column
@@ -15,6 +15,8 @@ __all__ = ["duplicate_append", "lost_acked"]
 
 
 def duplicate_append(evidence: Evidence) -> Found:
+    if evidence.single_copies:
+        return Found(extra={"extra": 0})
     seen, sends = evidence.logs.records, evidence.history.records
     uid = seen.value if evidence.unique_uids else sends.uid[seen.value]
     copies = np.bincount(uid, minlength=1)
@@ -26,7 +28,7 @@ def duplicate_append(evidence: Evidence) -> Found:
     groups = np.split(places, starts[1:])
     witnesses = [_copies(evidence, group) for group in groups[:WITNESSES]]
     pairs = pairs_of(sends.prod[seen.value[places]].tolist(), seen.partition[places].tolist())
-    return Found(len(groups), witnesses, len(groups), pairs, {"extra": len(places) - len(groups)})
+    return Found(len(groups), witnesses, len(groups), pairs, extra={"extra": len(places) - len(groups)})
 
 
 def _copies(evidence: Evidence, places: Column) -> dict[str, Any]:
@@ -53,8 +55,7 @@ def _same_identity(records: list[dict[str, Any]]) -> str:
 
 def lost_acked(evidence: Evidence) -> Found:
     history, logs = evidence.history, evidence.logs
-    there = mask_of(logs.records.value, len(history.values))
-    missing = evidence.acked & ~there
+    missing = evidence.acked & (logs.copies == 0)
     if not missing.any():
         return Found()
     values = np.flatnonzero(missing)
@@ -85,7 +86,7 @@ def _excused(evidence: Evidence, values: Column, partition: Column, offset: Colu
     expired = (offset >= 0) & (partition >= 0)
     expired[expired] = logs.gone(partition[expired], offset[expired])
     if expired.any():  # unless another record stands there: then it was lost before
-        taken = np.isin(partition * (1 << 44) + offset, log.partition[run] * (1 << 44) + place)
+        taken = np.isin(offset_key(partition, offset), offset_key(log.partition[run], place))
         expired &= ~taken
     return hidden | expired
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from analysis.columns import by_group, combine, offset_key
 from analysis.evidence import Evidence
-from analysis.finders.order import first_copies, late_in
+from analysis.finders.order import disordered_runs, first_copies, late_in
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import Column
 
@@ -17,6 +17,8 @@ __all__ = ["cross_partition_inversion", "e2e_key_reorder"]
 
 def e2e_key_reorder(evidence: Evidence) -> Found:
     """Per (group, producer instance, key), by first delivery (by processing start where the group tells those)."""
+    if not evidence.keys_move and _in_order(evidence):
+        return Found()
     scope, value, run = _met(evidence)
     sends = evidence.history.records
     keep = (sends.key[value] >= 0) & (sends.prod[value] >= 0)
@@ -30,6 +32,16 @@ def cross_partition_inversion(evidence: Evidence) -> Found:
     keep = evidence.history.records.prod[value] >= 0
     scope, value, run = scope[keep], value[keep], run[keep]
     return _late(evidence, combine(scope, evidence.history.records.prod[value]), value, run, blame=False)
+
+
+def _in_order(evidence: Evidence) -> bool:
+    """Every group got each partition's records, producer by producer, in the order in which they were sent."""
+    deliveries, polls = evidence.deliveries, evidence.history.polls
+    if len(evidence.history.processing) or not deliveries.each_once or not deliveries.counts_as_progress.all():
+        return False
+    groups = combine(deliveries.scope, polls.partition, evidence.history.records.prod[polls.value])
+    runs = disordered_runs(evidence, polls, np.ones(len(polls), bool), groups)
+    return runs is not None and not len(runs)
 
 
 def _met(evidence: Evidence) -> tuple[Column, Column, Column]:
@@ -78,8 +90,12 @@ def _late(evidence: Evidence, groups: Column, value: Column, run: Column, blame:
     witnesses = [
         _witness(evidence, value, run, int(late[k]), int(overtaker[k]), int(extent[k]), blame) for k in chosen
     ]
-    pairs = pairs_of(sends.prod[value[late]], evidence.history.polls.partition[run[late]])
-    return Found(len(late), witnesses, len(late), pairs)
+    partition = evidence.history.polls.partition
+    pairs = pairs_of(sends.prod[value[late]], partition[run[late]])
+    split = partition[run[late]] != partition[run[overtaker]]
+    places = evidence.logs.place_of
+    innocent = bool((~split & (places[value[late]] < places[value[overtaker]])).any())
+    return Found(len(late), witnesses, len(late), pairs, elsewhere=int(split.sum()), blameless=innocent)
 
 
 def _witness(

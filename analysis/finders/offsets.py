@@ -18,8 +18,15 @@ WHO = ("ack", "unknown", "poll")
 
 
 def inconsistent_offsets(evidence: Evidence) -> Found:
-    partition, offset, value, who, row = _claims(evidence)
+    runs = _claims(evidence)
+    doubtful = [~evidence.logs.holds(t.partition, t.offset, t.value, t.count) for _, t in runs]
+    if not any(mask.any() for mask in doubtful):
+        return Found()  # all agree with the log, so with each other
+    partition, offset, value, who, row = _claims_one_by_one(runs)
     key = offset_key(partition, offset)
+    wrong = np.concatenate([np.repeat(mask, t.count) for mask, (_, t) in zip(doubtful, runs, strict=True)])
+    chosen = np.flatnonzero(np.isin(key, key[wrong]))
+    key, partition, offset, value, who, row = (c[chosen] for c in (key, partition, offset, value, who, row))
     order = np.argsort(key, kind="stable")
     sorted_key, sorted_value = key[order], value[order]
     differs = (sorted_key[1:] == sorted_key[:-1]) & (sorted_value[1:] != sorted_value[:-1])
@@ -48,19 +55,24 @@ def _told(records: list[dict[str, Any]]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _claims(evidence: Evidence) -> list[Column]:
-    """(partition, offset, value, who, row) of everything that says which value stands at an offset."""
-    history = evidence.history
-    told, polls = history.outcomes, history.polls
-    acks = told.take((told.kind == ACK) & (told.offset >= 0) & (told.partition >= 0))
-    proven = told.take((told.kind == UNKNOWN) & (told.offset >= 0) & _proven(evidence)[told.value])
+def _claims(evidence: Evidence) -> list[tuple[int, Outcomes | Polls]]:
+    """Everything that says which value stands at an offset, as tables of runs."""
+    history, told = evidence.history, evidence.history.outcomes
+    acks = (told.kind == ACK) & (told.offset >= 0) & (told.partition >= 0)
+    unknown = (told.kind == UNKNOWN) & (told.offset >= 0)
+    found: list[tuple[int, Outcomes | Polls]] = [(0, told if acks.all() else told.take(acks)), (2, history.polls)]
+    if unknown.any():
+        proven = told.take(unknown)
+        found.append((1, proven.take(_proven(evidence)[proven.value])))
+    return found
+
+
+def _claims_one_by_one(tables: list[tuple[int, Outcomes | Polls]]) -> list[Column]:
+    """(partition, offset, value, who, row) of each claim about one record."""
     parts: list[list[Column]] = []
-    tables: tuple[Outcomes | Polls, ...] = (acks, proven, polls)
-    for who, table in enumerate(tables):
+    for who, table in tables:
         run, offset, value = expand(table.count, table.offset, table.value)
-        row = table.row if len(run) == len(table) else table.row[run]
-        partition = table.partition if len(run) == len(table) else table.partition[run]
-        parts.append([partition, offset, value, np.full(len(run), who, np.int8), row])
+        parts.append([table.partition[run], offset, value, np.full(len(run), who, np.int8), table.row[run]])
     return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
 
 

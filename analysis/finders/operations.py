@@ -13,7 +13,7 @@ import numpy as np
 
 from analysis.columns import combine
 from analysis.evidence import Evidence
-from analysis.finders.order import first_copies
+from analysis.finders.order import disordered_runs, first_copies, sends_of
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import Column
 
@@ -34,13 +34,17 @@ def int_send_skip(evidence: Evidence) -> Found:
 
 def _neighbours(evidence: Evidence, same_op: bool, wrong: Callable[[Column], Column]) -> Found:
     """Visible records of one producer and partition in order of their sends, neighbour by neighbour."""
+    has_ops, log = _has_ops(evidence), evidence.logs.final
+    if not has_ops and not same_op:
+        lanes = combine(log.partition, sends_of(evidence, log))
+        runs = disordered_runs(evidence, log, evidence.logs.visible, lanes)
+        if runs is not None and not len(runs):
+            return Found()
     seen, sends = evidence.logs.records, evidence.history.records
     prod = sends.prod[seen.value]
     lane = combine(seen.partition, prod)
     places = np.flatnonzero((prod >= 0) & first_copies(sends.uid[seen.value], lane))
-    if len(places) and not (same_op and not _has_ops(evidence)):
-        order = np.lexsort((sends.i[seen.value[places]], lane[places]))
-        places = places[order]
+    places = places[np.lexsort((sends.i[seen.value[places]], lane[places]))]
     value, lane = seen.value[places], lane[places]
     op = combine(sends.op[value], sends.txn[value])
     grouped = (op[1:] == op[:-1]) & ((sends.op[value] >= 0) | (sends.txn[value] >= 0))[1:]
@@ -65,6 +69,8 @@ def _pair(evidence: Evidence, before: int, after: int) -> dict[str, Any]:
 
 def key_partition_split(evidence: Evidence) -> Found:
     """Keys with records in two partitions of one topic."""
+    if not evidence.keys_move:
+        return Found()
     seen, history = evidence.logs.records, evidence.history
     key = history.records.key[seen.value]
     topics: dict[str, int] = {}

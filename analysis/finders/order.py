@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import by_group, combine, running_max
+from analysis.columns import by_group, combine, mask_of, running_max
 from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import Column
 
-__all__ = ["append_reorder", "first_copies", "key_reorder", "late_in"]
+__all__ = ["append_reorder", "disordered_runs", "first_copies", "key_reorder", "late_in", "sends_of"]
 
 
 def late_in(numbers: Column, groups: Column) -> tuple[Column, Column, Column]:
@@ -41,29 +41,65 @@ def first_copies(uid: Column, groups: Column) -> Column:
 
 
 def append_reorder(evidence: Evidence) -> Found:
-    seen, sends = evidence.logs.records, evidence.history.records
-    prod = sends.prod[seen.value]
-    groups = combine(seen.partition, prod)
-    keep = first_copies(sends.uid[seen.value], groups) & (prod >= 0)
-    places = None if keep.all() else np.flatnonzero(keep)
-    if places is not None:
-        groups = groups[places]
-    if len(groups) and (groups[1:] < groups[:-1]).any():
+    seen, sends = evidence.logs, evidence.history.records
+    groups = combine(seen.final.partition, sends_of(evidence, seen.final))
+    runs = disordered_runs(evidence, seen.final, seen.visible, groups)
+    if runs is not None and not len(runs):
+        return Found()
+    view = evidence.logs.records
+    places = np.arange(len(view.run)) if runs is None else np.flatnonzero(mask_of(runs, len(seen.final))[view.run])
+    prod = sends.prod[view.value[places]]
+    groups = combine(view.partition[places], prod)
+    keep = first_copies(sends.uid[view.value[places]], groups) & (prod >= 0)
+    places, groups = places[keep], groups[keep]
+    order = by_group(groups)
+    places = places[order]
+    late, overtaker, extent = late_in(sends.i[view.value[places]], groups[order])
+    late, overtaker = places[late], places[overtaker]
+    return _told(evidence, late, overtaker, extent, sends.prod[view.value[late]])
+
+
+def disordered_runs(evidence: Evidence, runs: Any, counted: Column, groups: Column) -> Column | None:
+    """Runs of all groups in which some run begins below the end of one before it. None: runs alone cannot tell.
+
+    Where every value has one copy and values rise inside a run, a group without such a run has no late record.
+    """
+    if not evidence.single_copies or not (evidence.rising or (runs.count == 1).all()):
+        return None
+    rows = np.flatnonzero(counted & (runs.value >= 0)) if not counted.all() else np.arange(len(counted))
+    groups = groups[rows]
+    if (groups[1:] < groups[:-1]).any():
         order = by_group(groups)
-        places, groups = (order if places is None else places[order]), groups[order]
-    numbers = sends.i[seen.value if places is None else seen.value[places]]
-    late, overtaker, extent = late_in(numbers, groups)
-    if places is not None:
-        late, overtaker = places[late], places[overtaker]
-    return _told(evidence, late, overtaker, extent, prod[late])
+        rows, groups = rows[order], groups[order]
+    position = evidence.history.records.i
+    value, count = runs.value[rows], runs.count[rows]
+    lifted, highest = running_max(position[value + count - 1], groups)
+    first = lifted - position[value + count - 1] + position[value]
+    bad = np.flatnonzero((first[1:] < highest[:-1]) & (groups[1:] == groups[:-1])) + 1
+    if not len(bad):
+        return rows[:0]
+    mask = mask_of(groups[bad], int(groups[-1]) + 1)
+    return np.sort(rows[mask[groups]])
+
+
+def sends_of(evidence: Evidence, log: Any) -> Column:
+    """By run: the producer instance that sent it, -1 for control records and values that nobody sent."""
+    prod: Column = evidence.history.records.prod[log.value]
+    return np.where(log.value < 0, -1, prod) if (log.value < 0).any() else prod
 
 
 def key_reorder(evidence: Evidence) -> Found:
     seen, sends = evidence.logs.records, evidence.history.records
+    if not evidence.keys_move:
+        log = evidence.logs.final
+        groups = combine(log.partition, sends_of(evidence, log))
+        runs = disordered_runs(evidence, log, evidence.logs.visible, groups)
+        if runs is not None and not len(runs):
+            return Found()  # in order in every partition, so for every key
     places = np.flatnonzero((sends.key[seen.value] >= 0) & (sends.prod[seen.value] >= 0))
-    if _keys_move(sends.key[seen.value[places]], seen.partition[places]):
-        log = evidence.logs
-        row, inside = log.append_row[seen.run[places]], seen.offset[places]
+    if evidence.keys_move and _keys_move(sends.key[seen.value[places]], seen.partition[places]):
+        log_ = evidence.logs
+        row, inside = log_.append_row[seen.run[places]], seen.offset[places]
         places = places[np.lexsort((inside, row))]
     value = seen.value[places]
     groups = combine(sends.prod[value], sends.key[value])
@@ -75,12 +111,9 @@ def key_reorder(evidence: Evidence) -> Found:
     late, overtaker, extent = late_in(sends.i[seen.value[places]], groups)
     late, overtaker = places[late], places[overtaker]
     found = _told(evidence, late, overtaker, extent, sends.prod[seen.value[late]])
-    for witness, place in zip(found.witnesses, late.tolist(), strict=False):
+    for witness, place in zip(found.witnesses, np.sort(late).tolist(), strict=False):
         witness["key"] = evidence.history.keys[int(sends.key[seen.value[place]])]
-    found.extra = {}
-    split = seen.partition[late] != seen.partition[overtaker]
-    if split.any():
-        found.extra["across_partitions"] = int(split.sum())
+    found.elsewhere = int((seen.partition[late] != seen.partition[overtaker]).sum())
     return found
 
 

@@ -36,11 +36,11 @@ def int_poll_skip(evidence: Evidence) -> Found:
 
 def _judged(evidence: Evidence, internal: bool) -> tuple[Column, Column, Column, Column]:
     """Runs before and after each step of this kind, and the offsets it goes from and to."""
-    steps, polls = evidence.deliveries.steps, evidence.history.polls
+    steps = evidence.deliveries.steps
     chosen = steps.internal if internal else ~steps.internal & ~steps.forgotten
     before, after = steps.before[chosen], steps.after[chosen]
-    place = evidence.deliveries.position
-    return before, after, place(before, polls.count[before] - 1), place(after, np.zeros(len(after), np.int64))
+    deliveries = evidence.deliveries
+    return before, after, deliveries.last_position[before], deliveries.first_position[after]
 
 
 def _backward(evidence: Evidence, internal: bool) -> Found:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import by_group, combine, mask_of, offset_key, running_max
+from analysis.columns import OFFSET_BITS, by_group, combine, mask_of, offset_key, running_max
 from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import ABORT, FORGET_ASSIGN, FORGET_RESET, FORGET_SEEK, Column
@@ -29,19 +29,18 @@ def duplicate_delivery(evidence: Evidence) -> Found:
     ]
     runs = singles.run[again]
     pairs = pairs_of(evidence.history.records.prod[singles.value[again]], polls.partition[runs])
-    return Found(len(again), witnesses, len(again), pairs, {"excused": int(excused.sum())})
+    return Found(len(again), witnesses, len(again), pairs, extra={"excused": int(excused.sum())})
 
 
 def _repeats(evidence: Evidence) -> tuple[Column, Column]:
     """Positions in ``singles`` of each repeat, in order, and of the delivery it repeats (the one before)."""
     deliveries = evidence.deliveries
     singles, polls = deliveries.singles, evidence.history.polls
+    if deliveries.each_once:
+        return singles.run[:0], singles.run[:0]
     counted = np.flatnonzero(deliveries.counts_as_progress[singles.run])
     run, offset, value = singles.run[counted], singles.offset[counted], singles.value[counted]
     scope = deliveries.scope[run]
-    once = np.bincount(combine(scope, value), minlength=1) if len(deliveries.scope_names) < 64 else None
-    if once is not None and once.max() < 2:
-        return counted[:0], counted[:0]
     lane = combine(scope, polls.partition[run])
     order = np.lexsort((np.arange(len(run)), value, offset, lane))
     same = np.ones(max(len(order) - 1, 0), bool)
@@ -87,7 +86,7 @@ def _session(evidence: Evidence, again: Column) -> tuple[Column, Column]:
     lane, runs = _lane_of(evidence, again), deliveries.singles.run[again]
     at = np.searchsorted(keys, offset_key(lane, history.polls.row[runs])) - 1
     found = keys[np.maximum(at, 0)] if len(keys) else np.full(len(again), -1, np.int64)
-    start = np.where((at >= 0) & (found >> 44 == lane), found & ((1 << 44) - 1), -1)
+    start = np.where((at >= 0) & (found >> OFFSET_BITS == lane), found & ((1 << OFFSET_BITS) - 1), -1)
     scope = deliveries.scope[runs]
     return start, _committed_at(evidence, scope, history.polls.partition[runs], start)
 
@@ -126,9 +125,11 @@ def _single(evidence: Evidence, single: int) -> dict[str, Any]:
 # --- aborted-read -----------------------------------------------------------------------------------------------------
 def aborted_read(evidence: Evidence) -> Found:
     """Delivered records that were certainly not to be seen, each once."""
+    aborted = _aborted_values(evidence)
+    if aborted is None and not (evidence.failed & evidence.delivered).any():
+        return Found()
     singles, polls = evidence.deliveries.singles, evidence.history.polls
     bad = evidence.failed[singles.value]
-    aborted = _aborted_values(evidence)
     if aborted is not None:
         bad = bad | (aborted[singles.value] & evidence.deliveries.committed_only[polls.consumer[singles.run]])
     places = np.flatnonzero(bad)
@@ -161,14 +162,8 @@ def _one(record: dict[str, Any]) -> dict[str, Any]:
 # --- above-hw-read ----------------------------------------------------------------------------------------------------
 def above_hw_read(evidence: Evidence) -> Found:
     """Deliveries at or above everything that leaders had announced by then."""
-    polls, marks = evidence.history.polls, evidence.marks.leader_marks
-    order = np.argsort(offset_key(marks.partition, marks.row), kind="stable")
-    partition, keys = marks.partition[order], offset_key(marks.partition, marks.row)[order]
-    lifted, highest = running_max(marks.offset[order], partition)
-    announced = marks.offset[order] + (highest - lifted)
-    at = np.searchsorted(keys, offset_key(polls.partition, polls.row)) - 1
-    there = (at >= 0) & (partition[np.maximum(at, 0)] == polls.partition)
-    mark = np.where(there, announced[np.maximum(at, 0)], 0)
+    polls = evidence.history.polls
+    mark = _announced(evidence)
     above = np.clip(polls.offset + polls.count - np.maximum(mark, polls.offset), 0, None)
     runs = np.flatnonzero(above > 0)
     count, witnesses = int(above.sum()), list[dict[str, Any]]()
@@ -178,6 +173,21 @@ def above_hw_read(evidence: Evidence) -> Found:
                 witnesses.append(_one(evidence.handed_over(run, inside)) | {"high_watermark": int(mark[run])})
     prod = evidence.history.records.prod[polls.value[runs]]
     return Found(count, witnesses, count, pairs_of(prod, polls.partition[runs]))
+
+
+def _announced(evidence: Evidence) -> Column:
+    """By run of the polls table: the highest mark that a leader of its partition had announced before."""
+    polls, marks = evidence.history.polls, evidence.marks.leader_marks
+    order, asked = by_group(marks.partition), by_group(polls.partition)
+    partition = marks.partition[order]
+    lifted, highest = running_max(marks.offset[order], partition)
+    announced = marks.offset[order] + (highest - lifted)
+    keys = offset_key(partition, marks.row[order])
+    at = np.searchsorted(keys, offset_key(polls.partition[asked], polls.row[asked])) - 1
+    there = (at >= 0) & (partition[np.maximum(at, 0)] == polls.partition[asked]) if len(keys) else at >= 0
+    found = np.zeros(len(polls), np.int64)
+    found[asked[there]] = announced[at[there]]
+    return found
 
 
 # --- commit-regression ------------------------------------------------------------------------------------------------

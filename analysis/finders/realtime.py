@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from analysis.columns import by_group
 from analysis.evidence import Evidence
 from analysis.finders.order import first_copies
 from analysis.finding import WITNESSES, Found, pairs_of
-from analysis.history import Column
+from analysis.history import ACK, Column
 
 __all__ = ["realtime_inversion"]
 
@@ -18,6 +19,8 @@ NEVER = np.iinfo(np.int64).max
 
 
 def realtime_inversion(evidence: Evidence) -> Found:
+    if _acked_in_order(evidence):
+        return Found()
     seen, sends = evidence.logs.records, evidence.history.records
     acked = evidence.ack_row[seen.value]
     keep = (acked != NEVER) & first_copies(sends.uid[seen.value], seen.partition)
@@ -32,6 +35,22 @@ def realtime_inversion(evidence: Evidence) -> Found:
     return Found(len(late), witnesses, len(late), pairs_of(sends.prod[value[late]], partition[late]))
 
 
+def _acked_in_order(evidence: Evidence) -> bool:
+    """Every stored value was acknowledged at its offset, and acks of a partition came in the order of offsets."""
+    told = evidence.history.outcomes
+    if not evidence.single_copies:
+        return False
+    acks = told if (told.kind == ACK).all() else told.take(told.kind == ACK)
+    if not len(acks) or (acks.offset < 0).any() or (acks.partition < 0).any():
+        return False
+    if not (evidence.logs.find(acks.partition, acks.offset) >= 0).all():
+        return False
+    order = by_group(acks.partition)
+    same = acks.partition[order[1:]] == acks.partition[order[:-1]]
+    in_order = bool(((acks.offset[order[1:]] > acks.offset[order[:-1]]) | ~same).all())
+    return in_order and bool(evidence.logs.holds(acks.partition, acks.offset, acks.value, acks.count).all())
+
+
 def _rises(acked: Column, partition: Column) -> bool:
     """Acks came in offset order: then whatever stands behind x was acknowledged after x, so not before x was sent."""
     return bool(((acked[1:] >= acked[:-1]) | (partition[1:] != partition[:-1])).all())
@@ -39,7 +58,7 @@ def _rises(acked: Column, partition: Column) -> bool:
 
 def _earliest_behind(acked: Column, partition: Column) -> Column:
     """The earliest ack among the records behind each one in its partition; NEVER where there is none."""
-    base = (partition.max() - partition).astype(np.int64) << 40  # earlier partitions lie higher: no minimum leaks
+    base = partition.astype(np.int64) << 40  # later partitions lie higher: no minimum leaks from them
     lowest = np.minimum.accumulate((acked + base)[::-1])[::-1] - base
     earliest = np.full(len(acked), NEVER)
     inside = partition[1:] == partition[:-1]

@@ -49,13 +49,14 @@ def _found(evidence: Evidence, values: Column, partition: Column, offset: Column
             int(values[k]), p=evidence.partition(partition[k]), o=int(offset[k]) if offset[k] >= 0 else None,
             event=evidence.history.event(int(row[k])),
         )  # fmt: skip
-        in_log = "in the log" if evidence.logs.place_of[values[k]] >= 0 else "not in the log"
+        now = "in the log" if evidence.logs.place_of[values[k]] >= 0 else "not in the log"
         witnesses.append({
             "partition": record.get("p"), "records": [record], "offsets": [record["o"]] if "o" in record else [],
-            "events": [record["event"]], "now": in_log,
+            "events": [record["event"]], "now": now,
         })  # fmt: skip
     prod = evidence.history.records.prod[values]
-    return Found(len(values), witnesses, len(values), pairs_of(prod, partition))
+    in_log = bool((evidence.logs.place_of[values] >= 0).any())
+    return Found(len(values), witnesses, len(values), pairs_of(prod, partition), blameless=in_log)
 
 
 def _hidden(evidence: Evidence) -> Column:
