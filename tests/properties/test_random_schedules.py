@@ -1,7 +1,7 @@
-"""What Kafka promises an idempotent producer, under random schedules of faults; and that the schedules are not too kind.
+"""What Kafka promises an idempotent producer, under random schedules of faults; and that these are not too kind.
 
-With ``client: java``, idempotence, acks=all, min.insync.replicas 2, one stored batch a partition before faults begin, no
-unclean election, no data-losing restart and no forged answer, no record is reordered, doubled or lost (producer:6.6,
+With ``client: java``, idempotence, acks=all, min.insync.replicas 2, one stored batch a partition before faults begin,
+no unclean election, no data-losing restart and no forged answer, no record is reordered, doubled or lost (producer:6.6,
 broker:INV-10, broker:INV-20). Every run also checks the laws.
 
 ``KORDER_SCHEDULES=20000`` runs more of them; a failing schedule is shrunk and printed.
