@@ -44,10 +44,6 @@ class Peer:
     look_us: int = 0  # when the thread looks next
     scan_us: int = 0  # when it looks for timeouts next
 
-    def out(self) -> int:
-        """Requests that have not left."""
-        return len(self.control) + len(self.built)
-
     def on_grid(self, time_us: int, now_us: int) -> int:
         """The first point of the grid at or after *time_us*, and after now."""
         time_us = max(time_us, now_us + 1)

@@ -138,9 +138,9 @@ class Toppar:
 
     def ready_at_us(self) -> int:
         """When :meth:`ready` turns true, as far as the lane's future tells."""
-        if self.parts and self.parts[0].not_before_us:
-            return max(self.parts[0].not_before_us, self.lane.created_us(self.head) + self.limits.linger_us)
         lane, limits = self.lane, self.limits
+        if self.parts and self.parts[0].not_before_us:
+            return max(self.parts[0].not_before_us, lane.created_us(self.parts[0].lo) + limits.linger_us)
         first = self.head
         if first >= lane.length:
             return FOREVER

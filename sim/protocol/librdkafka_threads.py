@@ -54,18 +54,28 @@ class Threads:
 
     def look(self, now_us: int) -> int:
         """Let every thread that has a reason do its turns; when the first of them wants to look again."""
+        peers = self._network.peers
         while True:
-            due = [peer for peer in self._network.peers.values() if min(peer.look_us, peer.scan_us) <= now_us]
+            due = [peer for peer in peers.values() if peer.look_us <= now_us or peer.scan_us <= now_us]
             if not due:
-                return min(self.next_look_us(), self._next_scan_us())
+                break
             for peer in due:
                 self._turns(peer, now_us)
+        first_us = FOREVER
+        for peer in peers.values():
+            if peer.look_us < first_us:
+                first_us = peer.look_us
+            if peer.scan_us < first_us:
+                first_us = peer.scan_us
+        return first_us
 
     def next_look_us(self) -> int:
-        return min(peer.look_us for peer in self._network.peers.values())
-
-    def _next_scan_us(self) -> int:
-        return min(peer.scan_us for peer in self._network.peers.values())
+        """When the first thread wants to look, timeouts apart."""
+        first_us = FOREVER
+        for peer in self._network.peers.values():
+            if peer.look_us < first_us:
+                first_us = peer.look_us
+        return first_us
 
     def _turns(self, peer: Peer, now_us: int) -> None:
         scan = peer.scan_us <= now_us
@@ -109,7 +119,7 @@ class Threads:
     def _serve(self, peer: Peer, toppar: Toppar, now_us: int) -> bool:
         """``rd_kafka_toppar_producer_serve``. Room is looked at before the gates: a purge that makes room helps only
         the next pass."""
-        room = self._settings.backpressure_threshold - peer.out()
+        room = self._settings.backpressure_threshold - len(peer.control) - len(peer.built)
         if room > 0:
             self._await_arrival(peer, toppar, now_us)
         identity = self._identity
@@ -175,7 +185,7 @@ class Threads:
         if conn is None or not peer.node.ready:
             return False
         sent = False
-        while peer.out() and len(peer.waiting) < self._settings.max_in_flight:
+        while (peer.built or peer.control) and len(peer.waiting) < self._settings.max_in_flight:
             sent = True
             if peer.control:
                 timeout_us = now_us + self._settings.socket_timeout_us
