@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import deque
 from operator import attrgetter
 
+from sim.protocol.java_network import JavaNode
 from sim.protocol.lanes import Lane
 
 __all__ = ["BATCH_OVERHEAD_BYTES", "PartitionQueue", "ProducerBatch", "SEQUENCE_SPACE"]
@@ -23,9 +24,8 @@ _by_sequence = attrgetter("pid", "epoch", "seq")
 
 class ProducerBatch:
     __slots__ = (
-        "attempts", "attempts_at_leader_change", "created_us", "done", "epoch", "full", "hi", "last_attempt_us",
-        "leader_epoch", "lo", "memory_bytes", "open", "pid", "queue", "renumbered", "retry_us", "row", "seq", "sent",
-        "size_bytes", "unsure",
+        "attempts", "attempts_at_leader_change", "created_us", "done", "epoch", "full", "hi", "leader_epoch", "lo",
+        "memory_bytes", "open", "pid", "queue", "renumbered", "retry_us", "row", "seq", "sent", "size_bytes", "unsure",
     )  # fmt: skip
 
     def __init__(self, queue: PartitionQueue, lo: int, hi: int, size_bytes: int, created_us: int) -> None:
@@ -35,7 +35,6 @@ class ProducerBatch:
         self.full = False
         self.attempts = 0  # times re-enqueued
         self.sent = 0  # transmissions
-        self.last_attempt_us = created_us
         self.retry_us = 0  # end of the back-off drawn for this attempt
         self.leader_epoch = -1
         self.attempts_at_leader_change = 0
@@ -56,6 +55,15 @@ class ProducerBatch:
             return False
         return self.attempts != self.attempts_at_leader_change
 
+    def piece(self, lo: int, hi: int, size_bytes: int, row: int) -> ProducerBatch:
+        """A part of this batch, split off: closed, not yet tried, with its share of the sequences (producer 3.3)."""
+        piece = ProducerBatch(self.queue, lo, hi, size_bytes, self.created_us)
+        piece.open, piece.full, piece.unsure, piece.row = False, True, self.unsure, row
+        piece.leader_epoch = self.leader_epoch
+        if self.seq >= 0:
+            piece.pid, piece.epoch, piece.seq = self.pid, self.epoch, (self.seq + lo - self.lo) % SEQUENCE_SPACE
+        return piece
+
     @property
     def last_sequence(self) -> int:
         return (self.seq + self.hi - self.lo - 1) % SEQUENCE_SPACE
@@ -65,28 +73,28 @@ class PartitionQueue:
     """One partition of one Java producer: lane, queue of batches, what is in flight, and its sequences."""
 
     __slots__ = (
-        "batches", "floor_us", "in_flight", "lane", "last_acked_offset", "last_acked_seq", "leader", "leader_epoch",
-        "muted", "next_seq", "partition", "pid", "pid_epoch", "sequenced", "static", "topic", "unresolved",
+        "batches", "in_flight", "lane", "last_acked_seq", "leader_epoch", "muted", "next_seq", "node", "partition",
+        "pid", "pid_epoch", "sequenced", "static", "unresolved", "unresolved_row",
     )  # fmt: skip
 
-    def __init__(self, partition: int, topic: int) -> None:
-        self.partition, self.topic = partition, topic
+    def __init__(self, partition: int) -> None:
+        self.partition = partition
         self.lane = Lane(partition)
         self.static = False  # the lane's future is settled
         self.batches: deque[ProducerBatch] = deque()
         self.in_flight: list[ProducerBatch] = []  # in order of transmission
         self.muted = False
-        self.leader = -1
+        self.node: JavaNode | None = None  # the leader, as far as metadata tells
         self.leader_epoch = -1
         # TxnPartitionEntry
         self.pid = self.pid_epoch = -1
         self.next_seq = 0
         self.last_acked_seq = -1
-        self.last_acked_offset = -1
         self.sequenced: list[ProducerBatch] = []  # in flight or queued for a retry, ordered by (pid, epoch, seq)
-        self.unresolved: int | None = None
+        self.unresolved: int | None = None  # marker: an expired batch may or may not be stored below this sequence
+        self.unresolved_row = -1
 
-    # --- sequences --------------------------------------------------------------------------------------------------------
+    # --- sequences ---------------------------------------------------------------------------------------------------
     def assign(self, batch: ProducerBatch, pid: int, epoch: int) -> None:
         batch.pid, batch.epoch, batch.seq = pid, epoch, self.next_seq
         self.next_seq = (self.next_seq + batch.hi - batch.lo) % SEQUENCE_SPACE
@@ -114,7 +122,17 @@ class PartitionQueue:
             seq += batch.hi - batch.lo
         self.pid, self.pid_epoch, self.next_seq, self.last_acked_seq = pid, epoch, seq, -1
 
-    # --- queue ------------------------------------------------------------------------------------------------------------
+    def has_room(self, size: int, room: int) -> bool:
+        """Does a record of *size* bytes go into the open batch? If not, that batch is closed: it counts as full."""
+        if not self.batches or not self.batches[-1].open:
+            return False
+        last = self.batches[-1]
+        if self.lane.size(last.lo, last.hi) + size <= room:
+            return True
+        last.open, last.full = False, True
+        return False
+
+    # --- queue -------------------------------------------------------------------------------------------------------
     def put_back(self, batch: ProducerBatch, in_sequence: bool) -> None:
         """Plain: at the head, whatever is there (producer 4.1). Idempotent: by sequence before never-sent ones."""
         batches = self.batches

@@ -1,11 +1,15 @@
-"""The application's thread in the Java producer: send() calls, buffer.memory, max.block.ms, choice of partition.
+"""The application's thread in the Java producer: send() calls, buffer.memory, max.block.ms.
 
 A call returns at once unless metadata or memory is missing; then it blocks, and every call behind it waits (one
-application thread). Source: ``KafkaProducer.doSend``, ``BufferPool``, ``RecordAccumulator.append``; producer 2.1 to 2.3.
+application thread). Source: ``KafkaProducer.doSend``, ``BufferPool``, ``RecordAccumulator.append``; producer 2.1-2.3.
 
-As long as memory cannot run out and every partition follows from the key, calls are taken in bulk: what has arrived is
-a search over the lanes. Otherwise one by one, in program order, which gives the same result more slowly; a property
-test holds the two together.
+As long as memory cannot run out and every partition follows from the call itself, calls are taken *in bulk*: what has
+arrived is a search over the lanes. Otherwise *one by one*, in program order, which gives the same batches more
+slowly; a property test holds the two together. After a refused call or a re-send a lane's future can no longer be cut
+beforehand, and it stays one by one.
+
+Calls may be taken later than they are made, but before anything else happens to the producer: between two stimuli
+nothing changes that a call could see.
 """
 
 from __future__ import annotations
@@ -15,105 +19,143 @@ from collections.abc import Callable
 
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.java_batches import BATCH_OVERHEAD_BYTES, PartitionQueue, ProducerBatch
+from sim.protocol.java_choice import TopicState
+from sim.protocol.java_metadata import JavaMetadata
 from sim.protocol.lanes import FOREVER, Sends
-from sim.protocol.partitioner import RoundRobinPartitioner, StickyPartitioner, java_key_partition
 from sim.protocol.port import Port
 from sim.protocol.rows import Kind
 from sim.protocol.settings import JavaProducerSettings
 
-__all__ = ["Intake", "TopicState"]
-
-RECORD_UPPER_BOUND_EXTRA_BYTES = BATCH_OVERHEAD_BYTES + 21  # estimateSizeInBytesUpperBound over the record itself
+__all__ = ["Intake", "upper_bound_bytes"]
 
 
-class TopicState:
-    """One topic as this producer's metadata shows it."""
-
-    def __init__(self, number: int, settings: JavaProducerSettings) -> None:
-        self.number = number
-        self.queues: list[PartitionQueue] = []  # by partition index; empty: no metadata yet
-        self.of_key: list[int] = []  # partition index of every key number
-        self.sticky = StickyPartitioner(settings.batch_size_bytes)
-        self.round_robin = RoundRobinPartitioner()
-
-    def available(self) -> list[int]:
-        return [index for index, queue in enumerate(self.queues) if queue.leader >= 0]
+def upper_bound_bytes(size: int) -> int:
+    """``estimateSizeInBytesUpperBound`` of a record that takes *size* bytes in a batch: a batch of its own, with the
+    largest possible deltas."""
+    return size + (78 if size <= 64 else 77 if size <= 8_193 else 76)
 
 
 class Intake:
     def __init__(
-        self, port: Port, settings: JavaProducerSettings, prod: int, sends: Sends, want_topic: Callable[[int], None]
+        self, port: Port, settings: JavaProducerSettings, prod: int, sends: Sends, metadata: JavaMetadata, resends: int
     ) -> None:
-        self.port, self.settings, self.prod, self.sends = port, settings, prod, sends
-        self._want_topic = want_topic
-        self.topics = {number: TopicState(number, settings) for number in sends.topic_numbers()}
+        self.port, self.settings, self.prod, self.sends, self.metadata = port, settings, prod, sends, metadata
         self.queues: list[PartitionQueue] = []
         self.next = 0  # the send index that comes next
+        self.floors: list[tuple[int, int]] = []
+        self.resends: list[tuple[int, int, int]] = []
+        self.refuse_all = 0  # error code once the producer is dead
         self.free_bytes = settings.buffer_memory_bytes
         self.blocked: int | None = None  # error code that the waiting call would end with
+        self.expires_us = FOREVER  # no batch that was made reaches its delivery timeout before
         self._blocked_since_us = 0
-        self.free_at_us = 0  # when the last blocked call returned
-        self.floors: list[tuple[int, int]] = []
-        self.refuse_all = 0  # error code once the producer is dead
-        self.resends: list[tuple[int, int, int]] = []
-        self._by_rule = {number: self._settled(number) for number in self.topics}
-        self._bulk_allowed = (
-            all(self._by_rule.values()) and sends.largest_bytes + BATCH_OVERHEAD_BYTES <= settings.max_request_size_bytes
-        )
-        self._batch_limit = max(1, settings.batch_size_bytes)
-        self.next_created_us = FOREVER  # creation time of the oldest batch that the expiry check has not met
+        self._free_at_us = 0  # when the last blocked call returned
+        self._chosen: tuple[PartitionQueue, bool] | None = None  # partition of the waiting call
+        self._known = False  # metadata of every topic is there
+        self._bulk = False
+        self._one_by_one_for_good = False
+        self._filled_to = 0  # calls before this one are in batches
+        self._safe_end = 0  # calls before this one cannot exhaust the memory ...
+        self._reserve = 0  # ... while so much of it is free
+        self._limit = max(1, settings.batch_size_bytes)
+        ratio = settings.compression_ratio_percent
+        # Kafka's estimate of what a batch will take learns as it goes; here the ratio is known from the start.
+        room = self._limit - BATCH_OVERHEAD_BYTES
+        self.room = room if ratio == 100 or room <= 0 else room * 10_000 // (ratio * 105)
+        self._ratio = ratio
+        self.topics = {number: TopicState(number, port, settings, self.room) for number in sends.topic_numbers()}
+        self._largest_index = max(sends.indexes, default=-1)
+        self._resend_limit = resends
+        self._resent: dict[int, int] = {}  # how often the application has sent a call's record again
 
-    def _settled(self, topic: int) -> bool:
-        settings = self.settings
-        ignores = settings.partitioner_ignore_keys or settings.partitioner == "round_robin"
-        return self.sends.settled(topic) and not ignores
+    @property
+    def exhausted(self) -> bool:
+        """A call waits for memory: every queue counts as ready (producer 1.1, buffer.memory)."""
+        return self.blocked == ErrorCode.CLIENT_BUFFER_EXHAUSTED
 
     # --- metadata ----------------------------------------------------------------------------------------------------
-    def learned(self, topic: int, partitions: list[int], queue_of: Callable[[int, int], PartitionQueue], now_us: int) -> None:
-        """The topic's partitions by index. More of them than before remap the keys of records not yet sent (TOP-2)."""
-        state = self.topics.get(topic)
-        if state is None or len(partitions) <= len(state.queues):
-            return
-        if state.queues:
-            self.take(now_us)
-        state.queues = [queue_of(partition, topic) for partition in partitions]
-        keys = self.sends.key_bytes(topic)
-        state.of_key = [java_key_partition(key, len(partitions)) for key in keys]
-        if self._by_rule[topic]:
-            lanes = self.sends.split(topic, state.of_key, len(partitions), self.next)
-            for index, queue in enumerate(state.queues):
-                queue.lane.settle(lanes.get(index))
-                queue.static = True
+    def learned(self, queue_of: Callable[[int], PartitionQueue], now_us: int) -> None:
+        """Metadata arrived or was forgotten; a forgotten topic makes the next call wait (KIP-899)."""
+        metadata = self.metadata
+        self._known = not metadata.forgotten
+        for topic, state in self.topics.items():
+            partitions = metadata.partitions(topic)
+            if len(partitions) > len(state.queues):
+                self._learn(state, [queue_of(partition) for partition in partitions], now_us)
+            self._known = self._known and bool(state.queues)
+        self._bulk = not self._one_by_one_for_good and all(state.static for state in self.topics.values())
+        if self.sends.largest_bytes and upper_bound_bytes(self.sends.largest_bytes) > self._largest_allowed():
+            self._bulk = False
 
-    # --- taking calls --------------------------------------------------------------------------------------------------
+    def _learn(self, state: TopicState, queues: list[PartitionQueue], now_us: int) -> None:
+        """More partitions than before remap the keys of records not yet sent (TOP-2)."""
+        self.take(now_us)
+        self._chosen = None
+        sends, topic = self.sends, state.number
+        state.learn(queues, sends.key_bytes(topic))
+        state.static = not self._one_by_one_for_good and self._follows(topic, len(queues))
+        lanes = sends.split(topic, state.of_key, len(queues), self.next) if state.static else {}
+        for index, queue in enumerate(queues):
+            queue.lane.settle(lanes.get(index))
+            queue.static = state.static
+
+    def _follows(self, topic: int, partitions: int) -> bool:
+        """Does the partition of every call follow from the call itself?"""
+        if self._largest_index >= partitions:
+            return False
+        by_load = self.settings.partitioner_ignore_keys or self.settings.partitioner == "round_robin"
+        return partitions == 1 or (self.sends.settled(topic) and not by_load)
+
+    def _go_one_by_one(self, now_us: int) -> None:
+        """From here on the lanes' future depends on what becomes of other records."""
+        if self._one_by_one_for_good:
+            return
+        self.take(now_us)
+        self._one_by_one_for_good, self._bulk = True, False
+        for state in self.topics.values():
+            state.static = False
+            for queue in state.queues:
+                queue.lane.settle(None)
+                queue.static = False
+
+    # --- taking calls ------------------------------------------------------------------------------------------------
     def advance(self, now_us: int) -> None:
         """Take every call that has been made by *now_us*."""
-        if self.refuse_all:
-            self._refuse_rest(now_us)
-            return
-        sends = self.sends
-        if self.next >= sends.count or (self.blocked is None and sends.times[self.next] > now_us):
-            return
-        if self.blocked is None and self._bulk_allowed and all(state.queues for state in self.topics.values()):
-            end = bisect_right(sends.times, now_us, self.next, sends.count)
-            if self._memory_suffices(end):
-                self.next = end
+        if self.blocked is None:
+            if self.next >= self.sends.count or self.sends.times[self.next] > now_us:
                 return
-            self.take(now_us)
-            if self._memory_suffices(end):
-                self.next = end
+            if self.refuse_all:
+                self._refuse_rest(now_us)
                 return
+            if self._bulk and self._known:
+                end = bisect_right(self.sends.times, now_us, self.next, self.sends.count)
+                if self._is_safe(end) or self._look_ahead(end, now_us):
+                    self.next = end
+                    return
         self._one_by_one(now_us)
 
-    def _memory_suffices(self, end: int) -> bool:
-        """Can the calls up to *end*, and those taken but not yet in batches, in no case exhaust the buffer?"""
-        start = min((queue.lane.sends[queue.lane.taken] for queue in self.queues if queue.lane.taken < queue.lane.length), default=end)
-        records = end - start
-        if records <= 0:
-            return True
-        size = self.sends.cum[end] - self.sends.cum[start]
-        batches = min(records, 2 * size // self._batch_limit + len(self.queues) + 1)
-        return batches * (self._batch_limit + RECORD_UPPER_BOUND_EXTRA_BYTES) + size <= self.free_bytes
+    def _is_safe(self, end: int) -> bool:
+        return end <= self._safe_end and self._reserve <= self.free_bytes
+
+    def _look_ahead(self, end: int, now_us: int) -> bool:
+        """Find out how far half of the free memory suffices in any case; does all of it up to *end*?"""
+        self.take(now_us)
+        self._filled_to = low = self.next
+        high, half = self.sends.count, self.free_bytes // 2
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if self._need_bytes(middle) <= half else (low, middle - 1)
+        if end > low and self._need_bytes(end) <= self.free_bytes:
+            low = end
+        self._safe_end, self._reserve = low, self._need_bytes(low)
+        return end <= low
+
+    def _need_bytes(self, end: int) -> int:
+        """What the calls before *end* that are not in batches yet may take at most: of two batches in a row the
+        second began because its first record had no room in the first."""
+        records, size = end - self._filled_to, self.sends.cum[end] - self.sends.cum[self._filled_to]
+        batches = records if self.room <= 0 else min(records, 2 * size // self.room + len(self.queues) + 1)
+        return batches * max(self._limit, upper_bound_bytes(self.sends.largest_bytes))
 
     def take(self, now_us: int) -> None:
         """Put everything accepted so far into batches."""
@@ -130,184 +172,205 @@ class Intake:
         while lane.taken < end:
             self._extend_or_open(queue, end)
 
-    def _extend_or_open(self, queue: PartitionQueue, end: int) -> None:
-        """One batch's worth of the lane up to *end*: extend the open batch, or open a new one."""
+    def _extend_or_open(self, queue: PartitionQueue, end: int) -> bool:
+        """One batch's worth of the lane up to *end*: extend the open batch, or open a new one. Was one opened?"""
         lane = queue.lane
-        room = self._batch_limit - BATCH_OVERHEAD_BYTES
         last = queue.batches[-1] if queue.batches and queue.batches[-1].open else None
         if last is not None:
-            hi = min(lane.room_until(last.lo, room, end), end)
+            hi = min(lane.room_until(last.lo, self.room, end), end)
             if hi > last.hi:
                 self._grow(last, hi)
             if hi < end:
                 last.open, last.full = False, True
-            return
+            return False
         lo = lane.taken
         batch = ProducerBatch(queue, lo, lo, BATCH_OVERHEAD_BYTES, lane.created_us(lo))
-        batch.memory_bytes = max(self._batch_limit, lane.size(lo, lo + 1) + RECORD_UPPER_BOUND_EXTRA_BYTES)
+        batch.memory_bytes = max(self._limit, upper_bound_bytes(lane.size(lo, lo + 1)))
         self.free_bytes -= batch.memory_bytes
-        if batch.created_us < self.next_created_us:
-            self.next_created_us = batch.created_us
         batch.leader_epoch = queue.leader_epoch
+        due_us = batch.created_us + self.settings.delivery_timeout_us
+        if due_us < self.expires_us:
+            self.expires_us = due_us
         queue.batches.append(batch)
-        self._grow(batch, lane.room_until(lo, room, end))
+        self._grow(batch, lane.room_until(lo, self.room, end))
+        return True
 
     def _grow(self, batch: ProducerBatch, hi: int) -> None:
         lane = batch.queue.lane
         batch.hi = lane.taken = hi
-        batch.size_bytes = BATCH_OVERHEAD_BYTES + lane.size(batch.lo, hi)
-        alone = hi == batch.lo + 1 and batch.size_bytes > self._batch_limit  # an oversized first record is not "full"
-        batch.full = batch.size_bytes >= self._batch_limit and not alone
+        raw = lane.size(batch.lo, hi)
+        batch.size_bytes = self.wire_bytes(raw)
+        alone = hi == batch.lo + 1 and raw > self.room  # the buffer was made larger for such a record: it is not full
+        batch.full = raw >= self.room and not alone
+
+    def wire_bytes(self, raw: int) -> int:
+        """Size on the wire of a batch whose records take *raw* bytes uncompressed."""
+        return BATCH_OVERHEAD_BYTES + (raw if self._ratio == 100 else raw * self._ratio // 100)
 
     def release(self, batch: ProducerBatch) -> None:
         self.free_bytes += batch.memory_bytes
         batch.memory_bytes = 0
 
-    # --- one by one ------------------------------------------------------------------------------------------------------
+    # --- one by one --------------------------------------------------------------------------------------------------
     def _one_by_one(self, now_us: int) -> None:
         self.take(now_us)
         sends = self.sends
         while self.next < sends.count:
-            called_us = max(sends.times[self.next], self.free_at_us)
-            if self.blocked is not None:
-                called_us = self._blocked_since_us
+            waits = self.blocked is not None
+            called_us = self._blocked_since_us if waits else max(sends.times[self.next], self._free_at_us)
             if called_us > now_us:
                 return
-            code = self._try(self.next, called_us if self.blocked is None else now_us)
+            limit_us = called_us + self.settings.max_block_us
+            code = self._try(self.next, now_us if waits else called_us)
             if code == 0:
-                if self.blocked is not None:
-                    self._unblock(now_us)
                 self.next += 1
+                if waits:
+                    self._unblock(now_us)
             elif code == ErrorCode.CLIENT_RECORD_TOO_LARGE:
-                self._refuse(called_us, code)
-            elif now_us >= called_us + self.settings.max_block_us:
-                self._unblock(called_us + self.settings.max_block_us)
-                self._refuse(self.free_at_us, code)
+                self._refuse(code, now_us)
+            elif now_us >= limit_us:
+                self._refuse(code, now_us)
+                self._unblock(limit_us)
             else:
                 self.blocked, self._blocked_since_us = code, called_us
                 return
 
     def _unblock(self, at_us: int) -> None:
+        """The waiting call returned at *at_us*; those behind it are made no earlier."""
         self.blocked = None
-        self.free_at_us = at_us
+        self._free_at_us = at_us
         self.floors.append((self.next, at_us))
         for queue in self.queues:
             lane = queue.lane
-            lane.floor_us, lane.floor_from = at_us, min(lane.taken, lane.before(self.next))
+            lane.floor_us, lane.floor_from = at_us, lane.taken
 
-    def _refuse(self, at_us: int, code: int) -> None:
+    def _refuse(self, code: int, now_us: int) -> None:
+        """A refused call has no place in its lane."""
         self.port.record(Kind.REFUSED, cause=-1, prod=self.prod, lo=self.next, hi=self.next + 1, code=code)
+        self._chosen = None
+        self._go_one_by_one(now_us)
         self.next += 1
-        for queue in self.queues:  # a refused record has no place in its lane
-            lane = queue.lane
-            if queue.static and lane.taken < lane.length and lane.sends[lane.taken] < self.next:
-                self._drop_refused(queue)
-
-    def _drop_refused(self, queue: PartitionQueue) -> None:
-        lane = queue.lane
-        taken = lane.taken
-        later = _Rest(lane.sends[taken + 1 :], lane.times[taken + 1 :], _from_zero(lane.cum[taken + 1 :]))
-        lane.settle(later)
 
     def _refuse_rest(self, now_us: int) -> None:
         end = bisect_right(self.sends.times, now_us, self.next, self.sends.count)
-        if end > self.next:
-            self.port.record(Kind.REFUSED, cause=-1, prod=self.prod, lo=self.next, hi=end, code=self.refuse_all)
-            self.next = end
+        self.port.record(Kind.REFUSED, cause=-1, prod=self.prod, lo=self.next, hi=end, code=self.refuse_all)
+        self.next = end
+
+    def shut(self, code: int, now_us: int) -> None:
+        """The producer is dead: what was accepted is in batches, the waiting call and all later ones fail."""
+        if not self.refuse_all:
+            self.take(now_us)
+            self.refuse_all, self.blocked = code, None
+
+    def _largest_allowed(self) -> int:
+        return min(self.settings.max_request_size_bytes, self.settings.buffer_memory_bytes)
 
     def _try(self, send: int, at_us: int) -> int:
         """One send() call: 0 taken, else why it blocks or fails."""
         sends = self.sends
         state = self.topics[sends.topics[send]]
         index = sends.indexes[send]
-        if not state.queues or index >= len(state.queues):
-            self._want_topic(state.number)
+        if self.metadata.forgotten or index >= len(state.queues) or not state.queues:
+            self.metadata.want_topic(state.number)
             return ErrorCode.CLIENT_METADATA_TIMEOUT
         size = sends.cum[send + 1] - sends.cum[send]
-        needed = size + RECORD_UPPER_BOUND_EXTRA_BYTES
-        if size + BATCH_OVERHEAD_BYTES > self.settings.max_request_size_bytes or needed > self.settings.buffer_memory_bytes:
+        if upper_bound_bytes(size) > self._largest_allowed():
             return ErrorCode.CLIENT_RECORD_TOO_LARGE
-        queue, by_choice = self._choose(state, send, size)
-        last = queue.batches[-1] if queue.batches and queue.batches[-1].open else None
-        fits = last is not None and last.size_bytes + size <= self._batch_limit
-        if not fits and self.free_bytes < max(self._batch_limit, needed):
+        if self._chosen is None:
+            self._chosen = state.choose(index, sends.keys[send], size)
+        queue, by_choice = self._chosen
+        if not self._has_memory(queue, size):
             return ErrorCode.CLIENT_BUFFER_EXHAUSTED
+        self._chosen = None
         lane = queue.lane
         if not queue.static:
             lane.lay(send, at_us, size)
         elif at_us > lane.times[lane.taken]:
             lane.floor_us, lane.floor_from = at_us, lane.taken
-        if last is not None and not fits:
-            last.open, last.full = False, True
-        before = 0 if last is None or not fits else last.size_bytes
-        self._extend_or_open(queue, lane.taken + 1)
-        if by_choice:
-            self._appended(state, queue, before)
+        self._put(state, queue, by_choice)
         return 0
 
-    def _choose(self, state: TopicState, send: int, size: int) -> tuple[PartitionQueue, bool]:
-        """Precedence: explicit partition, partitioner.class, key hash, sticky (producer 2.2)."""
-        sends, settings = self.sends, self.settings
-        if sends.indexes[send] >= 0:
-            return state.queues[sends.indexes[send]], False
-        if settings.partitioner == "round_robin":
-            return state.queues[state.round_robin.choose(state.available(), len(state.queues), self._has_room(state, size))], False
-        key = sends.keys[send]
-        if key >= 0 and not settings.partitioner_ignore_keys:
-            return state.queues[state.of_key[key]], False
-        index = state.sticky.current(state.available(), len(state.queues), lambda: self.port.draw("sticky"))
-        return state.queues[index], True
+    def _has_memory(self, queue: PartitionQueue, size: int) -> bool:
+        if queue.has_room(size, self.room):
+            return True
+        return self.free_bytes >= max(self._limit, upper_bound_bytes(size))
 
-    def _has_room(self, state: TopicState, size: int) -> Callable[[int], bool]:
-        def has_room(index: int) -> bool:
-            batches = state.queues[index].batches
-            return bool(batches) and batches[-1].open and batches[-1].size_bytes + size <= self._batch_limit
+    def _put(self, state: TopicState, queue: PartitionQueue, by_choice: bool) -> None:
+        """Put the lane's next record into a batch."""
+        last = queue.batches[-1] if queue.batches and queue.batches[-1].open else None
+        before = 0 if last is None else last.size_bytes
+        end = queue.lane.taken + 1
+        opened = self._extend_or_open(queue, end)
+        if queue.lane.taken < end:  # the open batch had no room
+            opened, before = self._extend_or_open(queue, end), 0
+        if by_choice:
+            newest = queue.batches[-1]
+            state.appended(newest.size_bytes - before, newest.full)
+        if opened:  # a new batch wakes the sender, whose readiness scan notes the load even where nothing can leave
+            state.note_load()
 
-        return has_room
+    # --- the application sends again ---------------------------------------------------------------------------------
+    def resend(self, batch: ProducerBatch, now_us: int) -> None:
+        """The callback of every record of a failed batch calls send() again, at most so many times a record."""
+        lane, count = batch.queue.lane, self.sends.count
+        for position in range(batch.lo, batch.hi):
+            send = lane.sends[position]
+            original = send if send < count else self.resends[send - count][0]
+            times = self._resent.get(original, 0)
+            if times < self._resend_limit and not self.refuse_all:
+                self._resent[original] = times + 1
+                self._go_one_by_one(now_us)
+                self._again(original, now_us)
 
-    def _appended(self, state: TopicState, queue: PartitionQueue, before_bytes: int) -> None:
-        last = queue.batches[-1]
-        state.sticky.appended(
-            last.size_bytes - before_bytes, last.full, state.available(), len(state.queues), lambda: self.port.draw("sticky")
-        )
-
-    def note_load(self) -> None:
-        """Readiness scan: queue lengths for the adaptive choice (only once every partition has had a batch)."""
-        if not self.settings.partitioner_adaptive:
+    def _again(self, original: int, now_us: int) -> None:
+        """The call is made on the sender's thread, where nobody could free memory or fetch metadata for it: a call
+        that would wait fails."""
+        sends, new = self.sends, self.sends.count + len(self.resends)
+        self.resends.append((original, now_us, self.next))
+        state = self.topics[sends.topics[original]]
+        size = sends.cum[original + 1] - sends.cum[original]
+        queue, by_choice = state.choose(sends.indexes[original], sends.keys[original], size)
+        code = ErrorCode.NONE
+        if self.metadata.forgotten:
+            code = ErrorCode.CLIENT_METADATA_TIMEOUT
+        elif not self._has_memory(queue, size):
+            code = ErrorCode.CLIENT_BUFFER_EXHAUSTED
+        if code:
+            self.port.record(Kind.REFUSED, prod=self.prod, lo=new, hi=new + 1, code=code)
             return
-        for state in self.topics.values():
-            if not self._by_rule[state.number] and state.queues:
-                if all(queue.lane.taken for queue in state.queues):
-                    led = state.available()
-                    state.sticky.set_load([len(state.queues[i].batches) for i in led], led, len(state.queues))
+        queue.lane.lay(new, now_us, size)
+        self._put(state, queue, by_choice)
 
-    # --- deadlines ---------------------------------------------------------------------------------------------------------
-    def next_us(self, now_us: int) -> int:
-        """When a call by itself may give the sender something to do (bulk calls are seen by their queue's deadline)."""
+    # --- deadlines ---------------------------------------------------------------------------------------------------
+    def next_us(self, can_leave: bool) -> int:
+        """When a call by itself may give the sender something to do. *can_leave*: some broker could take a request;
+        where none can, a call may wait to be taken until something else happens."""
         if self.blocked is not None:
             return self._blocked_since_us + self.settings.max_block_us
         sends = self.sends
         if self.next >= sends.count:
             return FOREVER
-        called_us = max(sends.times[self.next], self.free_at_us)
-        if self._bulk_allowed and all(state.queues for state in self.topics.values()):
-            return FOREVER
-        linger_us = self.settings.linger_us
-        if self.refuse_all or linger_us == 0 or not all(state.queues for state in self.topics.values()):
+        called_us = max(sends.times[self.next], self._free_at_us)
+        if self.refuse_all or not self._known:
             return called_us
-        fill = max((queue.batches[-1].size_bytes for queue in self.queues if queue.batches and queue.batches[-1].open), default=0)
-        full = bisect_left(sends.cum, sends.cum[self.next] + max(1, self._batch_limit - fill), self.next) - 1
-        at_full = sends.times[full] if full < sends.count else FOREVER
-        return max(called_us, min(called_us + linger_us, at_full))
+        if not self._is_safe(self.next + 1) and not self._look_ahead(self.next + 1, called_us):
+            return called_us  # memory may run out: every call is looked at as it is made
+        horizon_us = sends.times[self._safe_end] if self._safe_end < sends.count else FOREVER
+        if self._bulk or not can_leave:
+            return horizon_us  # a queue's next record is its own deadline
+        return min(horizon_us, self._sendable_us(called_us))
 
-
-class _Rest:
-    """The future of a lane behind a refused record."""
-
-    def __init__(self, sends: object, times: object, cum: object) -> None:
-        self.sends, self.times, self.cum = list(sends), list(times), cum  # type: ignore[call-overload]
-
-
-def _from_zero(cum: object) -> list[int]:
-    values = list(cum)  # type: ignore[call-overload]
-    return [value - values[0] for value in values]
+    def _sendable_us(self, called_us: int) -> int:
+        """No batch that a coming call opens or fills can leave before."""
+        linger_us, sends = self.settings.linger_us, self.sends
+        if linger_us == 0:
+            return called_us
+        open_bytes = [
+            queue.lane.size(queue.batches[-1].lo, queue.batches[-1].hi)
+            for queue in self.queues
+            if queue.batches and queue.batches[-1].open
+        ]
+        left = max(1, self.room - max(open_bytes, default=0))
+        full = bisect_left(sends.cum, sends.cum[self.next] + left, self.next) - 1
+        full_us = sends.times[full] if full < sends.count else FOREVER
+        return max(called_us, min(called_us + linger_us, full_us))

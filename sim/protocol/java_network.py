@@ -15,14 +15,16 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sim.protocol.client_network import Backoff, JavaReconnect, MetadataCache, Node
+from sim.protocol.client_network import Backoff, JavaReconnect, Node
 from sim.protocol.error_codes import ErrorCode
+from sim.protocol.java_metadata import JavaMetadata
 from sim.protocol.lanes import FOREVER
 from sim.protocol.messages import MetadataRequest, MetadataResponse
 from sim.protocol.port import Connection, Port
 from sim.protocol.rows import Kind
+from sim.protocol.settings import JavaProducerSettings, Rules
 
-__all__ = ["JavaNetwork", "JavaNode", "NetworkSettings"]
+__all__ = ["JavaNetwork", "JavaNode"]
 
 ONE_MS = 1_000  # Kafka's clock ticks in milliseconds; "more than the timeout" is one tick more
 
@@ -42,110 +44,78 @@ class JavaNode(Node):
 
     in_flight: deque[InFlight] = field(default_factory=deque)
     last_attempt_us: int = 0
+    active_us: int = 0  # last time something went or came
+    wanted_us: int = -1  # last time there was something to drain for it ...
+    drained_us: int = -1  # ... and it could be drained (partitioner.availability.timeout.ms)
 
     @property
     def connecting(self) -> bool:
         return self.conn is not None and not self.ready
 
-
-@dataclass(frozen=True, slots=True)
-class NetworkSettings:
-    max_in_flight: int
-    request_timeout_us: int
-    reconnect_backoff_us: int
-    reconnect_backoff_max_us: int
-    setup_timeout_us: int
-    setup_timeout_max_us: int
-    retry_backoff_us: int
-    retry_backoff_max_us: int
-    metadata_max_age_us: int
-    rebootstrap: bool
+    def note_wanted(self, now_us: int, can_drain: bool) -> None:
+        """``updateNodeLatencyStats``: there is something for it; can it be drained?"""
+        if can_drain or self.wanted_us < 0:
+            self.drained_us = now_us
+        self.wanted_us = now_us
 
 
 class JavaNetwork:
-    """``lost(requests, code)`` is called with what was in flight when a connection went (oldest first), ``code``
-    REQUEST_TIMED_OUT or NETWORK_EXCEPTION; ``learned(partitions)`` when leaders changed."""
+    """``lost(requests, code, row, now)`` is called with what was in flight when a connection went (oldest first),
+    ``code`` REQUEST_TIMED_OUT or NETWORK_EXCEPTION; ``learned(now)`` when leaders became known or were forgotten."""
 
     def __init__(
         self,
         port: Port,
-        settings: NetworkSettings,
+        settings: JavaProducerSettings,
+        rules: Rules,
         bootstrap: tuple[int, ...],
         lost: Callable[[list[object], int, int, int], None],
-        learned: Callable[[list[int], int], None],
+        learned: Callable[[int], None],
     ) -> None:
         self.port, self.settings = port, settings
-        self.metadata = MetadataCache()
+        self.metadata = JavaMetadata(port, settings, rules)
         self._lost, self._learned = lost, learned
-        self._bootstrap = bootstrap
+        self._bootstrap, self._rebootstraps = bootstrap, rules.rebootstrap
         self.nodes: dict[int, JavaNode] = {-1 - host: JavaNode(host) for host in bootstrap}
         self._candidates: list[int] = list(self.nodes)  # what metadata names now
         self._by_conn: dict[Connection, JavaNode] = {}
         self._reconnect = JavaReconnect(
             Backoff(settings.reconnect_backoff_us, settings.reconnect_backoff_max_us),
-            Backoff(settings.setup_timeout_us, settings.setup_timeout_max_us),
+            Backoff(settings.connection_setup_timeout_us, settings.connection_setup_timeout_max_us),
         )
-        self._refresh = Backoff(settings.retry_backoff_us, settings.retry_backoff_max_us)
-        self._topics: list[int] = []
-        self.refresh_due_us = 0  # earliest time of the next metadata request, FOREVER while one is in flight
-        self._last_refresh_us = -FOREVER
-        self._refresh_wanted = True
-        self._refresh_failures = 0
-        self._same_answers = 0
-        self._refresh_in_flight = False
-        self._answer_age_us = 0
+        self._check_us = FOREVER  # no request, connection attempt or idle connection expires before
+        self._backoff_us = FOREVER  # when a connection that somebody waits for may be tried again
 
     # --- metadata ----------------------------------------------------------------------------------------------------
-    def want_topic(self, topic: int) -> None:
-        """A topic met for the first time: refresh at once (``requestUpdateForNewTopics``)."""
-        if topic not in self._topics:
-            self._topics.append(topic)
-            self._same_answers = 0
-            self._last_refresh_us = -FOREVER
-            self._refresh_wanted = True
-            self._schedule_refresh()
+    def refresh(self, now_us: int) -> bool:
+        """Send the metadata request if one is due and a broker can take it (``DefaultMetadataUpdater.maybeUpdate``).
 
-    def want_refresh(self) -> None:
-        self._refresh_wanted = True
-        self._schedule_refresh()
-
-    def _schedule_refresh(self) -> None:
-        if self._refresh_in_flight:
-            self.refresh_due_us = FOREVER
-            return
-        wait = 0
-        if self._last_refresh_us > -FOREVER:
-            backoffs = [self._refresh.delay_us(self._refresh_failures, self.port.draw("metadata"))]
-            if self._same_answers:
-                backoffs.append(self._refresh.delay_us(self._same_answers, self.port.draw("metadata")))
-            wait = self._last_refresh_us + max(backoffs)
-        expiry = 0 if self._refresh_wanted else self._answer_age_us + self.settings.metadata_max_age_us
-        self.refresh_due_us = max(wait, expiry)
-
-    def refresh(self, now_us: int) -> None:
-        """Send the metadata request if one is due and a broker can take it (``DefaultMetadataUpdater.maybeUpdate``)."""
-        if now_us < self.refresh_due_us:
-            return
+        Returns whether one was sent."""
+        if now_us < self.metadata.due_us:
+            return False
         node = self.least_loaded(now_us)
-        if node is None and self.settings.rebootstrap and not any(self.nodes[n].conn for n in self._candidates):
-            self._rebootstrap()
+        if node is None and self._rebootstraps and not any(self.nodes[number].ready for number in self._candidates):
+            self._rebootstrap(now_us)
             node = self.least_loaded(now_us)
         if node is None:
-            return
+            return False
         if self.can_send(node):
-            self._refresh_in_flight, self._refresh_wanted = True, False
-            self.refresh_due_us = FOREVER
-            self.send(node, MetadataRequest(tuple(self._topics)), None, now_us)
-        elif not any(known.connecting for known in self.nodes.values()):
+            self.send(node, MetadataRequest(self.metadata.sent()), None, now_us)
+            return True
+        if not any(self.nodes[number].connecting for number in self._candidates):
             self.connect(node, now_us)
+        return False
 
-    def _rebootstrap(self) -> None:
+    def _rebootstrap(self, now_us: int) -> None:
+        """No broker can even be tried: begin again with the bootstrap addresses, leaders forgotten (KIP-899)."""
         for host in self._bootstrap:
             self.nodes.setdefault(-1 - host, JavaNode(host))
         self._candidates = [-1 - host for host in self._bootstrap]
+        self.metadata.forget()
+        self._learned(now_us)
 
     def least_loaded(self, now_us: int) -> JavaNode | None:
-        """``NetworkClient.leastLoadedNode``: idle and ready, else least in flight, else connecting, else connectable."""
+        """``leastLoadedNode``: idle and ready, else fewest in flight, else connecting, else connectable."""
         best = connecting = connectable = None
         fewest = FOREVER
         count = len(self._candidates)
@@ -162,20 +132,16 @@ class JavaNetwork:
             elif node.may_connect(now_us):
                 if connectable is None or connectable.last_attempt_us > node.last_attempt_us:
                     connectable = node
+            elif node.conn is None:
+                self._backoff_us = min(self._backoff_us, node.not_before_us)
         return best or connecting or connectable
 
     def _metadata_answer(self, response: MetadataResponse, now_us: int) -> None:
-        self._refresh_in_flight = False
-        changed = self.metadata.apply(response)
+        self._record_leaders(self.metadata.answered(response, now_us))
         self._candidates = list(response.brokers) or self._candidates
         for broker in response.brokers:
             self.nodes.setdefault(broker, JavaNode(broker))
-        self._last_refresh_us = self._answer_age_us = now_us
-        self._refresh_failures = 0
-        self._same_answers = 0 if changed else self._same_answers + 1
-        self._schedule_refresh()
-        self._record_leaders(changed)
-        self._learned(changed, now_us)
+        self._learned(now_us)
 
     def _record_leaders(self, partitions: list[int]) -> None:
         for partition in partitions:
@@ -189,33 +155,36 @@ class JavaNetwork:
         if self.metadata.hint(partition, leader, epoch):
             self.nodes.setdefault(leader, JavaNode(leader))
             self._record_leaders([partition])
-            self._learned([partition], now_us)
+            self._learned(now_us)
 
-    # --- connections ---------------------------------------------------------------------------------------------------
+    # --- connections -------------------------------------------------------------------------------------------------
     def can_send(self, node: JavaNode) -> bool:
         return node.ready and len(node.in_flight) < self.settings.max_in_flight
 
     def ready(self, node: JavaNode, now_us: int) -> bool:
-        """May a produce request go to *node* now? Opens a connection where there is none (``NetworkClient.ready``)."""
-        if now_us >= self.refresh_due_us:
-            return False
+        """May a request go to *node* now? Opens a connection where there is none (``NetworkClient.ready``)."""
         if node.ready:
-            return len(node.in_flight) < self.settings.max_in_flight
+            return now_us < self.metadata.due_us and len(node.in_flight) < self.settings.max_in_flight
         self.connect(node, now_us)
         return False
 
     def connect(self, node: JavaNode, now_us: int) -> None:
         if not node.may_connect(now_us):
+            if node.conn is None:
+                self._backoff_us = min(self._backoff_us, node.not_before_us)
             return
         conn = self.port.connect(node.server)
         node.last_attempt_us = now_us
         self._reconnect.attempt(node, conn, now_us, lambda: self.port.draw("setup-timeout"))
+        self._check_us = min(self._check_us, node.setup_until_us)
         self._by_conn[conn] = node
 
     def connected(self, conn: Connection, now_us: int) -> None:
         node = self._by_conn.get(conn)
         if node is not None:
             self._reconnect.opened(node)
+            node.active_us = now_us
+            self._check_us = min(self._check_us, self._expires_us(node))
             self.port.record(Kind.CONNECT, conn=conn.number, n=node.server)
 
     def disconnected(self, conn: Connection, now_us: int) -> None:
@@ -233,27 +202,25 @@ class JavaNetwork:
         requests = [request.about for request in node.in_flight]
         node.in_flight.clear()
         row = self.port.record(Kind.DISCONNECT, conn=conn.number, n=node.server, code=code)
-        if None in requests:
-            self._refresh_in_flight = False
-            self._refresh_failed(now_us)
-        elif now_us >= self.refresh_due_us:
-            self._refresh_failed(now_us)  # handleServerDisconnect: a due refresh counts as failed
-        self.want_refresh()
+        if None in requests or now_us >= self.metadata.due_us:
+            self.metadata.failed(now_us)  # handleServerDisconnect: a refresh that is due counts as failed
+        self.metadata.want()
         self._lost([about for about in requests if about is not None], code, row, now_us)
 
-    def _refresh_failed(self, now_us: int) -> None:
-        self._last_refresh_us = now_us
-        self._refresh_failures += 1
-
-    # --- requests --------------------------------------------------------------------------------------------------------
+    # --- requests ----------------------------------------------------------------------------------------------------
     def send(self, node: JavaNode, message: object, about: object, now_us: int, cause: int | None = None) -> None:
         assert node.conn is not None
         node.in_flight.append(InFlight(about, now_us))
+        node.active_us = now_us
+        expires_us = now_us + self.settings.request_timeout_us + ONE_MS
+        if expires_us < self._check_us:
+            self._check_us = expires_us
         self.port.send(node.conn, message, cause)
 
-    def send_unanswered(self, node: JavaNode, message: object, cause: int | None = None) -> None:
+    def send_unanswered(self, node: JavaNode, message: object, now_us: int, cause: int | None = None) -> None:
         """acks=0: no answer comes, so no slot is taken."""
         assert node.conn is not None
+        node.active_us = now_us
         self.port.send(node.conn, message, cause)
 
     def answered(self, conn: Connection, message: object, now_us: int) -> tuple[bool, object]:
@@ -261,6 +228,7 @@ class JavaNetwork:
         node = self._by_conn.get(conn)
         if node is None or not node.in_flight:
             return False, None
+        node.active_us = now_us
         about = node.in_flight.popleft().about
         if about is None:
             assert isinstance(message, MetadataResponse)
@@ -268,27 +236,32 @@ class JavaNetwork:
             return False, None
         return True, about
 
+    # --- deadlines ---------------------------------------------------------------------------------------------------
     def check_timeouts(self, now_us: int) -> None:
-        for node in list(self.nodes.values()):
-            if node.connecting and now_us >= node.setup_until_us:
-                self._time_out(node, ErrorCode.NETWORK_EXCEPTION, now_us)
-            elif node.in_flight and now_us > node.in_flight[0].sent_us + self.settings.request_timeout_us:
-                self._time_out(node, ErrorCode.REQUEST_TIMED_OUT, now_us)
+        """Expired requests, connection attempts that take too long, idle connections (producer 5.1)."""
+        if now_us < self._check_us:
+            return
+        for node in list(self._by_conn.values()):
+            if now_us < self._expires_us(node):
+                continue
+            assert node.conn is not None
+            self.port.close(node.conn)
+            self._drop(node, ErrorCode.REQUEST_TIMED_OUT if node.in_flight else ErrorCode.NETWORK_EXCEPTION, now_us)
+        self._check_us = min(map(self._expires_us, self._by_conn.values()), default=FOREVER)
 
-    def _time_out(self, node: JavaNode, code: int, now_us: int) -> None:
-        assert node.conn is not None
-        self.port.close(node.conn)
-        self._drop(node, code, now_us)
+    def _expires_us(self, node: JavaNode) -> int:
+        if node.in_flight:
+            return node.in_flight[0].sent_us + self.settings.request_timeout_us + ONE_MS
+        if not node.ready:
+            return node.setup_until_us
+        idle_us = self.settings.connections_max_idle_us
+        return node.active_us + idle_us if idle_us > 0 else FOREVER
+
+    def forget_waiting(self) -> None:
+        """A new pass begins: who waits for a back-off will say so again."""
+        self._backoff_us = FOREVER
 
     def next_deadline_us(self, now_us: int) -> int:
-        deadline = FOREVER
-        timeout = self.settings.request_timeout_us + ONE_MS
-        for node in self.nodes.values():
-            if node.in_flight:
-                deadline = min(deadline, node.in_flight[0].sent_us + timeout)
-            elif node.connecting:
-                deadline = min(deadline, node.setup_until_us)
-        if self.refresh_due_us > now_us:
-            return min(deadline, self.refresh_due_us)
-        backoffs = [node.not_before_us for node in self.nodes.values() if node.not_before_us > now_us]
-        return min(deadline, *backoffs) if backoffs else deadline
+        due_us = self.metadata.due_us
+        deadline = min(self._check_us, self._backoff_us)
+        return min(deadline, due_us) if due_us > now_us else deadline

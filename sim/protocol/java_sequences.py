@@ -7,8 +7,6 @@ unacknowledged.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from sim.protocol.error_codes import PRODUCE_ERRORS, ErrorCode
 from sim.protocol.java_batches import PartitionQueue, ProducerBatch
 from sim.protocol.messages import ProduceResult
@@ -53,7 +51,7 @@ class Sequences:
             self._unresolved.remove(queue)
             queue.unresolved = None
             if not queue.is_next(queue.next_seq):
-                self.request_bump(queue, -1)
+                self.request_bump(queue, queue.unresolved_row)
 
     def request_bump(self, queue: PartitionQueue, row: int) -> None:
         if not self._bump:
@@ -79,7 +77,7 @@ class Sequences:
         self._bump = False
 
     def holds_back(self, queue: PartitionQueue, first: ProducerBatch) -> bool:
-        """``shouldStopDrainBatchesForPartition``: such a partition ends the drain of its whole broker (producer 2.5)."""
+        """``shouldStopDrainBatchesForPartition``: such a partition ends the drain of its whole broker (2.5)."""
         if self.pid < 0:
             return True
         sequenced = queue.sequenced
@@ -95,14 +93,12 @@ class Sequences:
             queue.start_at_beginning(self.pid, self.epoch)
         queue.assign(batch, self.pid, self.epoch)
 
-    def completed(self, batch: ProducerBatch, offset: int) -> None:
+    def completed(self, batch: ProducerBatch) -> None:
         """A success; the batch's *present* sequence counts, renumbered or not (producer 3.4)."""
         queue = batch.queue
         last = batch.last_sequence
         if last > queue.last_acked_seq:
             queue.last_acked_seq = last
-        if offset >= 0:
-            queue.last_acked_offset = max(queue.last_acked_offset, offset + batch.hi - batch.lo - 1)
         queue.untrack(batch)
 
     def failed(self, batch: ProducerBatch, code: int, adjust: bool, row: int) -> None:
@@ -116,13 +112,22 @@ class Sequences:
         if code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER:
             self.request_bump(queue, row)
         elif code == ErrorCode.UNKNOWN_PRODUCER_ID:
-            queue.next_seq, queue.last_acked_seq, queue.pid, queue.pid_epoch = 0, -1, -1, -1
+            self._forget(queue)
         elif adjust:
             self.request_bump(queue, row)
 
-    def expired_in_retry(self, batch: ProducerBatch) -> None:
+    def _forget(self, queue: PartitionQueue) -> None:
+        """``resetSequenceForPartition``: as if nothing had ever been sent to it."""
+        queue.next_seq, queue.last_acked_seq, queue.pid, queue.pid_epoch = 0, -1, -1, -1
+        queue.sequenced.clear()
+        if queue in self._unresolved:
+            self._unresolved.remove(queue)
+        queue.unresolved = None
+
+    def expired_in_retry(self, batch: ProducerBatch, row: int) -> None:
         """``markSequenceUnresolved``: nothing new leaves the partition until what is in flight is decided."""
         queue = batch.queue
+        queue.unresolved_row = row
         marker = batch.last_sequence + 1
         queue.unresolved = marker if queue.unresolved is None else max(queue.unresolved, marker)
         if queue not in self._unresolved:
@@ -143,7 +148,3 @@ class Sequences:
             return True
         error = PRODUCE_ERRORS.get(code)
         return error is not None and error.java_idempotent == "retry"
-
-    def forget(self, queues: Iterable[PartitionQueue]) -> None:
-        for queue in queues:
-            queue.sequenced.clear()

@@ -93,7 +93,8 @@ class WorkloadSends:
 
     def split(self, topic: int, partition_of_key: Sequence[int], partitions: int, start: int) -> Mapping[int, Columns]:
         times, sizes, topics, keys, indexes = self.columns.rest(start)
-        of_key = np.asarray([*partition_of_key, -1], dtype=np.int16)  # keys are -1 where there is none
+        keyless = 0 if partitions == 1 else -1  # with a single partition there is nothing to choose
+        of_key = np.asarray([*partition_of_key, keyless], dtype=np.int16)  # keys are -1 where there is none
         chosen = np.where(indexes >= 0, indexes, of_key[keys])
         if len(self.topic_numbers()) > 1:
             chosen[topics != topic] = -1
