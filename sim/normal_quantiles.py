@@ -1,7 +1,8 @@
 """Quantiles of the standard normal distribution, in units of 10**-9, for delay tables that are equal on every machine.
 
-``UPPER[k]`` is the quantile of (512 + k) / 1024 for k below 512; ``UPPER[512]`` is that of 8191 / 8192, where every delay
-table ends. The lower half is its mirror image. ``tests/test_streams.py`` compares them with ``statistics.NormalDist``.
+``UPPER[k]`` is the quantile of (512 + k) / 1024 for k below 512; ``UPPER[512]`` is that of 8191 / 8192, where every
+delay table ends. The lower half is its mirror image. ``tests/test_streams.py`` compares them with
+``statistics.NormalDist``.
 """
 
 from __future__ import annotations

@@ -1,18 +1,24 @@
 """A scenario and a seed in, a trace out.
 
-``simulate`` is the whole of it. With ``check_laws`` the laws of the protocol are checked as the run goes on; a broken one
-is raised with the seed, the time and the command that replays it.
+``simulate`` is the whole of it. With ``check_laws`` the laws of the protocol are checked as the run goes on; a broken
+one is raised with the seed, the time and the command that replays it.
 """
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sim.errors import LawBroken
+from sim.laws import Laws, check_order_on_connections
 from sim.plan import Plan
+from sim.protocol.rows import Kind
 from sim.protocol.settings import JavaProducerSettings
 from sim.scenario import Scenario, compile_plan, load
 from sim.trace import FORMAT, Trace
@@ -33,20 +39,40 @@ def simulate(
     named = scenario if isinstance(scenario, Scenario) else load(scenario)
     plan = compile_plan(named)
     cluster = Cluster(plan, seed, tie_shuffle)
-    faults = Faults(cluster)
+    Faults(cluster)
+    laws = Laws() if check_laws else None
     try:
-        _run(cluster, faults, check_laws)
+        _run(cluster, laws)
+        trace = _trace(cluster, plan, seed)
+        if laws is not None:
+            _check_whole(laws, cluster, trace)
     except LawBroken as broken:
         again = f"korder run {_where(scenario)} --seed {seed} --check-laws"
-        context = f"seed {seed}, event {cluster.kernel.events}, {cluster.kernel.now_us / 1_000_000:.6f} s. Again: {again}"
+        seconds = f"{cluster.kernel.now_us / 1_000_000:.6f} s"
+        context = f"seed {seed}, event {cluster.kernel.events}, {seconds}. Again: {again}"
         raise LawBroken(broken.law, broken.what, context) from broken
-    return _trace(cluster, plan, seed)
+    return trace
 
 
-def _run(cluster: Cluster, faults: Faults, check_laws: bool) -> None:
-    plan = cluster.plan
+def _run(cluster: Cluster, laws: Laws | None) -> None:
+    after = None if laws is None else lambda: laws.check(cluster.brokers_up(), cluster.controller)
     cluster.start()
-    cluster.kernel.run_to(plan.run_us + plan.settle_us)
+    cluster.kernel.run_to(cluster.plan.run_us + cluster.plan.settle_us, after)
+
+
+def _check_whole(laws: Laws, cluster: Cluster, trace: Trace) -> None:
+    """What is looked at once, at the end: whole logs, every answer, the order on every connection."""
+    laws.finish(cluster.brokers_up(), cluster.controller, settled=trace.header["settled"])
+    replicated = [one.prod for one in cluster.instances if one.plan.settings.acks == -1]
+    events = trace.events
+    told = np.isin(events["prod"], replicated) & (events["kind"] == Kind.RESPONSE) & (events["code"] == 0)
+    laws.acknowledged(_tuples(trace, told, "partition", "prod", "lo", "hi", "offset"))
+    moved = np.isin(events["kind"], (Kind.ATTEMPT, Kind.APPEND, Kind.DUPLICATE, Kind.REJECT))
+    check_order_on_connections(_tuples(trace, moved, "kind", "conn", "partition", "prod", "lo", "hi"))
+
+
+def _tuples(trace: Trace, rows: NDArray[np.bool_], *names: str) -> Iterator[Any]:
+    return zip(*(trace.events[name][rows].tolist() for name in names), strict=True)
 
 
 def _where(scenario: Scenario | str | Path) -> str:
@@ -121,7 +147,8 @@ def _assigned(cluster: Cluster, plan: Plan, host: int) -> list[int]:
     reader = next(reader for reader in plan.readers if reader.host == host)
     if reader.partitions is not None:
         return list(reader.partitions)
-    return [number for topic in reader.topics for number in next(t for t in plan.topics if t.number == topic).partitions]
+    first = {topic.number: topic.partitions for topic in plan.topics}
+    return [number for topic in reader.topics for number in first[topic]]
 
 
 def _fault_texts(plan: Plan) -> list[str]:

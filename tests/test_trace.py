@@ -22,7 +22,8 @@ def row(t_us: int, kind: Kind = Kind.APPEND, **columns: int) -> tuple[int, ...]:
 
 def trace_of(*rows: tuple[int, ...], **header: Any) -> Trace:
     recorder = Recorder()
-    recorder.rows.extend(rows)
+    for one in rows:
+        recorder.append(one)
     sends = {name: np.arange(3).astype(kind) for name, kind in SEND_COLUMNS.items()}
     return Trace(recorder.columns(), sends, {"format": 1, "seed": 4, "scenario": {"run_us": 5}, **header})
 
@@ -30,9 +31,7 @@ def trace_of(*rows: tuple[int, ...], **header: Any) -> Trace:
 def test_rows_come_back_in_order_over_several_blocks() -> None:
     recorder = Recorder()
     for number in range(2 * BLOCK + 10):
-        recorder.rows.append(row(number * 1000, offset=number, code=-(number % 3)))
-        if len(recorder.rows) == BLOCK:
-            assert recorder.pack() == number + 1
+        assert recorder.append(row(number * 1000, offset=number, code=-(number % 3))) == number
     columns = recorder.columns()
     assert columns["t_us"].tolist() == [number * 1000 for number in range(2 * BLOCK + 10)]
     assert columns["offset"].tolist() == list(range(2 * BLOCK + 10))
@@ -42,10 +41,8 @@ def test_rows_come_back_in_order_over_several_blocks() -> None:
 
 def test_a_row_costs_at_most_eighty_bytes() -> None:
     recorder = Recorder()
-    recorder.rows.extend(
-        row(10**9 + number, conn=300, partition=100, prod=1, lo=number, hi=number + 1, offset=10**6 + number, pid=1_000_001)
-        for number in range(BLOCK)
-    )
+    for number in range(BLOCK):
+        recorder.append(row(10**9 + number, conn=300, partition=100, lo=number, hi=number + 1, pid=1_000_001))
     columns = recorder.columns()
     assert sum(column.nbytes for column in columns.values()) / BLOCK <= 80
 
@@ -108,7 +105,9 @@ def test_saving_and_loading_gives_the_same_trace(tmp_path: Path) -> None:
     assert sorted(path.name for path in folder.iterdir()) == ["events.parquet", "sends.parquet"]
 
 
-def test_an_interrupted_save_leaves_no_file_under_the_final_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_save_leaves_no_file_under_the_final_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
@@ -166,5 +165,6 @@ def test_rows_can_be_chosen_by_kind() -> None:
 
 
 def test_jupyter_shows_a_table_with_the_title_escaped() -> None:
-    shown = trace_of(row(1), title="a < b", run_us=1_500_000, settle_us=0, settled=False, unsettled=["x is down"])._repr_html_()
+    trace = trace_of(row(1), title="a < b", run_us=1_500_000, settle_us=0, settled=False, unsettled=["x is down"])
+    shown = trace._repr_html_()
     assert "a &lt; b" in shown and "1.5 s" in shown and "no: x is down" in shown

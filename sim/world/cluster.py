@@ -41,7 +41,9 @@ class Cluster:
         self.broker_numbers = range(1, plan.brokers + 1)
         self.topics: dict[int, tuple[int, ...]] = {topic.number: topic.partitions for topic in plan.topics}
         self.replicas = {
-            number: replicas for topic in plan.topics for number, replicas in zip(topic.partitions, topic.replicas, strict=True)
+            number: replicas
+            for topic in plan.topics
+            for number, replicas in zip(topic.partitions, topic.replicas, strict=True)
         }
         self.instances: list[Instance] = []  # by ``prod``
         self.durable: dict[int, Durable] = {}  # of brokers that are down
@@ -50,7 +52,7 @@ class Cluster:
         self._ranks = _ranks(1 + plan.brokers + len(plan.producers) + len(plan.readers), tie_shuffle)
         self._make_hosts()
 
-    # --- making --------------------------------------------------------------------------------------------------------
+    # --- making -------------------------------------------------------------------------------------------------------
     def _make_hosts(self) -> None:
         plan = self.plan
         self._host(CONTROLLER, "controller")
@@ -87,7 +89,7 @@ class Cluster:
             return self.plan.links["client-broker"]
         return self.plan.links["broker-controller" if low == CONTROLLER else "broker-broker"]
 
-    # --- roles ---------------------------------------------------------------------------------------------------------
+    # --- roles --------------------------------------------------------------------------------------------------------
     def start(self) -> None:
         """Everybody begins; readers at their own time."""
         plan = self.plan
@@ -125,7 +127,8 @@ class Cluster:
         host = self.network.hosts[producer.host]
         role: Any = JavaProducer if isinstance(producer.settings, JavaProducerSettings) else LibrdkafkaProducer
         instance.role = cast(ProducerRole, role(
-            host, producer.settings, self.plan.rules, instance.prod, sends, tuple(self.broker_numbers), dict(self.topics)
+            host, producer.settings, self.plan.rules, instance.prod, sends, tuple(self.broker_numbers),
+            dict(self.topics),
         ))  # fmt: skip
         self.instances.append(instance)
         host.start(instance.role, cause)
@@ -145,7 +148,7 @@ class Cluster:
 
         self.kernel.call_at(reader.start_us, begin)
 
-    # --- lives ---------------------------------------------------------------------------------------------------------
+    # --- lives --------------------------------------------------------------------------------------------------------
     def host(self, number: int) -> Host:
         return self.network.hosts[number]
 
@@ -194,7 +197,7 @@ class Cluster:
     def _values(self, prod: int, partition: int, lo: int, hi: int) -> list[str]:
         return self.instances[prod].values(partition, lo, hi)
 
-    # --- changes from outside ------------------------------------------------------------------------------------------
+    # --- changes from outside -----------------------------------------------------------------------------------------
     def add_partitions(self, topic: int, count: int, cause: int) -> None:
         """Raise the number of a topic's partitions to *count*, placed round the brokers like the first ones."""
         present = self.topics[topic]
@@ -208,9 +211,15 @@ class Cluster:
             self.replicas[number] = tuple((start + index + copy) % self.plan.brokers + 1 for copy in range(factor))
         self.topics[topic] = (*present, *numbers)
         self.host(CONTROLLER).cause = cause
-        self.controller.add_partitions(self.kernel.now_us, topic, numbers, [self.replicas[number] for number in numbers])
+        replicas = [self.replicas[number] for number in numbers]
+        self.controller.add_partitions(self.kernel.now_us, topic, numbers, replicas)
 
-    # --- the end -------------------------------------------------------------------------------------------------------
+    def brokers_up(self) -> dict[int, Broker]:
+        """The roles of brokers that are alive."""
+        hosts = self.network.hosts
+        return {number: cast(Broker, hosts[number].role) for number in self.broker_numbers if hosts[number].is_up}
+
+    # --- the end ------------------------------------------------------------------------------------------------------
     def unsettled(self) -> list[str]:
         """Why the run has not come to rest; empty if it has."""
         reasons = [f"broker {number} is down" for number in self.broker_numbers if not self.host(number).is_up]
@@ -233,12 +242,19 @@ class Cluster:
     def _unequal_replicas(self) -> list[str]:
         found = []
         for number, state in self.controller.partitions.items():
+            name = self.partition_name(number)
             if state.leader < 0:
-                found.append(f"partition {self.partition_name(number)} has no leader")
+                found.append(f"partition {name} has no leader")
                 continue
-            ends = {broker: self._log_end(broker, number) for broker in state.replicas}
-            late = [broker for broker in state.replicas if ends[broker] != ends[state.leader]]
-            found += [f"broker {broker} has not caught up with {self.partition_name(number)}" for broker in late]
+            end = self._log_end(state.leader, number)
+            found += [
+                f"broker {broker} has not caught up with {name}"
+                for broker in state.replicas
+                if broker not in state.isr or self._log_end(broker, number) != end
+            ]
+        for broker, role in self.brokers_up().items():
+            if role.state.applied != self.controller.offset:
+                found.append(f"broker {broker} has not applied all metadata")
         return found
 
     def _log_end(self, broker: int, partition: int) -> int:

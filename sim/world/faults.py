@@ -71,7 +71,7 @@ class Faults:
         if self._kernel.now_us + delay_us < self._run_us:
             self._at(self._kernel.now_us + delay_us, act)
 
-    # --- striking ------------------------------------------------------------------------------------------------------
+    # --- striking -----------------------------------------------------------------------------------------------------
     def _strike(self, action: Action) -> None:
         verb: Callable[[Action, list[int]], None] = getattr(self, f"_do_{action.do}")
         verb(action, self._resolve(action.target))
@@ -93,7 +93,7 @@ class Faults:
         several = {"host": [target.number], "controller": [CONTROLLER], "brokers": brokers, "clients": clients}
         return several[target.kind] if target.kind in several else [CONTROLLER, *brokers, *clients]
 
-    # --- hosts ---------------------------------------------------------------------------------------------------------
+    # --- hosts --------------------------------------------------------------------------------------------------------
     def _do_kill(self, action: Action, hosts: list[int], lossy: bool = False) -> None:
         after = action.parameters.get("restart_after_us")
         for host in hosts:
@@ -180,7 +180,7 @@ class Faults:
 
             self._last(action, row, undo)
 
-    # --- links ---------------------------------------------------------------------------------------------------------
+    # --- links --------------------------------------------------------------------------------------------------------
     def _pairs(self, action: Action, hosts: list[int]) -> list[tuple[int, int]]:
         """Ordered pairs of hosts between the two targets, both ways unless the fault is one-way."""
         others = self._resolve(action.parameters["to"])
@@ -219,15 +219,15 @@ class Faults:
     def _do_reset(self, action: Action, hosts: list[int]) -> None:
         """Every open connection between the two targets breaks."""
         network = self._cluster.network
-        pairs = set(self._pairs(action, hosts))
-        numbers = sorted({number for a, _ in pairs for number in self._cluster.host(a).connections})
-        struck = [conn for conn in (network.connections[n] for n in numbers) if (conn.client, conn.server) in pairs]
+        between = self._pairs(action, hosts)
+        numbers = sorted({number for a, _ in between for number in self._cluster.host(a).connections})
+        struck = [conn for conn in (network.connections[n] for n in numbers) if (conn.client, conn.server) in between]
         if not struck:
             self._row(action, hosts[0] if hosts else -1)
         for conn in struck:
             network.reset(conn, self._row(action, conn.server, conn.number))
 
-    # --- the controller ------------------------------------------------------------------------------------------------
+    # --- the controller -----------------------------------------------------------------------------------------------
     def _ask_controller(self, action: Action, partition: int, act: Callable[[int, int], object]) -> None:
         """An operator's request, by way of the controller's host."""
         row = self._row(action, CONTROLLER, partition=partition)
@@ -249,8 +249,10 @@ class Faults:
         outage = action.parameters["outage_us"]
         self._ask_controller(action, -1, lambda now, _: self._cluster.controller.fail_over(now, outage))
 
-    # --- lifting -------------------------------------------------------------------------------------------------------
-    def _last(self, action: Action, cause: int, undo: Callable[[int], None], among: list[Lasting] | None = None) -> None:
+    # --- lifting ------------------------------------------------------------------------------------------------------
+    def _last(
+        self, action: Action, cause: int, undo: Callable[[int], None], among: list[Lasting] | None = None
+    ) -> None:
         """Keep a fault until its time is over."""
         lasting = Lasting(action, cause, undo)
         self._lasting.append(lasting)

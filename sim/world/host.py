@@ -1,11 +1,11 @@
 """One role in time: its port, its one alarm, its incarnations.
 
-The role's deadline costs few kernel events. An alarm already in the heap that is earlier than a new deadline is kept and
-armed anew when it rings; only a deadline before every armed alarm adds one.
+The role's deadline costs few kernel events. An alarm already in the heap that is earlier than a new deadline is kept,
+and armed anew when it rings; only a deadline before every armed alarm adds one.
 
-A crash is a new incarnation (``life``): alarms and arrivals of an earlier life are dropped. A pause keeps arrivals and
-alarm waiting: at the resume the arrivals come first, in order, then the alarm (as a Java client reads before it looks at
-timeouts).
+A crash is a new incarnation (``life``): alarms and arrivals of an earlier life are dropped. A pause keeps arrivals
+and alarm waiting: at the resume the arrivals come first, in order, then the alarm (as a Java client reads before it
+looks at timeouts).
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from simpy.events import Event, EventPriority
 from sim.protocol.messages import FetchResponse, ProduceRequest
 from sim.protocol.port import Role
 from sim.streams import stream
-from sim.trace import BLOCK, Recorder
+from sim.trace import BLOCK, ROW, Recorder
 from sim.world.kernel import ALARM, Kernel, host_priority
 from sim.world.network import Conn, Delivery, Network, Way, deliver
 
 __all__ = ["Host"]
 
 NEVER = 1 << 62
+IN_BLOCK = BLOCK - 1
+ROW_BYTES = ROW.size
+pack_row = ROW.pack_into
 UP, DOWN, OFF = 0, 1, 2
 
 
@@ -44,14 +47,16 @@ class Host:
     """The port of one role (``sim.protocol.port.Port``)."""
 
     __slots__ = (
-        "_append", "_armed", "_backlog", "_deadline_us", "_disk_us", "_draws", "_held", "_paused", "_rows",
-        "alarm_priority", "cause", "connections", "detour", "kernel", "life", "limbo", "name", "network", "number", "on_stopped",
-        "priority", "recorder", "role", "seed", "state",
+        "_armed", "_backlog", "_deadline_us", "_disk_us", "_draws", "_held", "_paused",
+        "alarm_priority", "cause", "connections", "detour", "kernel", "life", "limbo", "name", "network", "number",
+        "on_stopped", "priority", "recorder", "role", "seed", "state",
     )  # fmt: skip
 
     role: Role
 
-    def __init__(self, kernel: Kernel, network: Network, recorder: Recorder, seed: int, number: int, name: str, rank: int) -> None:
+    def __init__(
+        self, kernel: Kernel, network: Network, recorder: Recorder, seed: int, number: int, name: str, rank: int
+    ) -> None:
         self.kernel, self.network, self.recorder, self.seed = kernel, network, recorder, seed
         self.number, self.name = number, name
         self.priority = host_priority(rank)
@@ -63,8 +68,6 @@ class Host:
         self.connections: dict[int, Conn] = {}
         self.limbo: list[Way] = []  # ways on which something came while the machine was off
         self.on_stopped: Callable[[int], None] = self.stop
-        self._rows = recorder.rows
-        self._append = recorder.rows.append
         self._deadline_us = NEVER
         self._armed: list[int] = []  # times of the alarms in the heap, earliest last
         self._paused = False
@@ -74,7 +77,7 @@ class Host:
         self._draws: dict[str, Random] = {}
         network.hosts[number] = self
 
-    # --- port --------------------------------------------------------------------------------------------------------
+    # --- port ---------------------------------------------------------------------------------------------------------
     def record(
         self,
         kind: int,
@@ -94,12 +97,17 @@ class Host:
         n: int = -1,
         code: int = 0,
     ) -> int:
-        self._append((
+        recorder = self.recorder
+        row = recorder.count
+        pack_row(
+            recorder.buffer, (row & IN_BLOCK) * ROW_BYTES,
             self.kernel._now, kind, self.cause if cause is None else cause, self.number if host is None else host,
             conn, partition, prod, lo, hi, offset, lep, pid, epoch, seq, n, code,
-        ))  # fmt: skip
-        rows = len(self._rows)
-        return self.recorder.base + rows - 1 if rows < BLOCK else self.recorder.pack() - 1
+        )  # fmt: skip
+        recorder.count = row + 1
+        if row & IN_BLOCK == IN_BLOCK:
+            recorder.flush()
+        return row
 
     def wake_at(self, time_us: int) -> None:
         self._deadline_us = time_us
@@ -165,7 +173,7 @@ class Host:
         if outbound.open:
             self.network.finish(outbound, self.cause)
 
-    # --- alarm -------------------------------------------------------------------------------------------------------
+    # --- alarm --------------------------------------------------------------------------------------------------------
     def _ring(self, alarm: Alarm) -> None:
         if alarm.life != self.life:
             return
@@ -185,7 +193,7 @@ class Host:
         elif deadline < NEVER:
             self.wake_at(deadline)
 
-    # --- life --------------------------------------------------------------------------------------------------------
+    # --- life ---------------------------------------------------------------------------------------------------------
     @property
     def is_up(self) -> bool:
         return self.state == UP
@@ -231,7 +239,7 @@ class Host:
             elif outbound.open:
                 self.network.finish(outbound, cause)
 
-    # --- pause and slow disk -----------------------------------------------------------------------------------------
+    # --- pause and slow disk ------------------------------------------------------------------------------------------
     def pause(self) -> None:
         self._paused = self.detour = True
 

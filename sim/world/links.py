@@ -67,7 +67,7 @@ class Link:
             lost += 1
         return FIRST_RETRANSMISSION_US * ((1 << lost) - 1)
 
-    # --- what faults do to it ----------------------------------------------------------------------------------------
+    # --- what faults do to it -----------------------------------------------------------------------------------------
     def slow_by(self, by_us: int) -> None:
         """A negative number takes an earlier one back."""
         self.slow_us += by_us

@@ -94,7 +94,7 @@ class Delivery(Event):
         self.callbacks = callbacks
 
 
-# --- arrivals --------------------------------------------------------------------------------------------------------
+# --- arrivals ---------------------------------------------------------------------------------------------------------
 def deliver(event: Delivery) -> None:
     """A message has reached the receiver."""
     way = event.way
@@ -171,7 +171,7 @@ class Network:
             known = self._links[source, target] = Link(self.seed, name, self._plan_of(source, target))
         return known
 
-    # --- opening -----------------------------------------------------------------------------------------------------
+    # --- opening ------------------------------------------------------------------------------------------------------
     def connect(self, client: Host, server: int, cause: int) -> Conn:
         conn = Conn(len(self.connections), client.number, server)
         self.connections.append(conn)
@@ -215,7 +215,7 @@ class Network:
             if conn.down.open:
                 self._open(conn, cause)
 
-    # --- carrying ----------------------------------------------------------------------------------------------------
+    # --- carrying -----------------------------------------------------------------------------------------------------
     def transmit(self, way: Way, message: object, cause: int, arrive: Callable[[Delivery], None] | None = None) -> None:
         """Put something on a way; ``Host.send`` does the same for plain messages in fewer steps."""
         callbacks = way.callbacks if arrive is None else (arrive,)
@@ -243,7 +243,7 @@ class Network:
         for _, go_on, *arguments in sorted(waiting, key=lambda entry: entry[0]):
             go_on(*arguments)
 
-    # --- ending ------------------------------------------------------------------------------------------------------
+    # --- ending -------------------------------------------------------------------------------------------------------
     def finish(self, way: Way, cause: int) -> None:
         """The sender of *way* is done: its peer learns behind everything sent before."""
         if way.tap is None or way is way.conn.up:

@@ -6,8 +6,8 @@ does what the vocabulary says (a request is seen, and counted, when the client s
 - requests go on to the broker one behind the other; answers leave in the order of their requests, so that one that is
   late or never comes makes all behind it wait;
 - what waits in front of a held request waits with it, the client's end of the connection included;
-- a reset by the script reaches the client behind the answers that are on their way. What the broker had taken runs on and
-  its answers are lost; what had not arrived is lost. The broker learns of an end, the client's own or the script's,
+- a reset by the script reaches the client behind the answers that are on their way. What the broker had taken runs on
+  and its answers are lost; what had not arrived is lost. The broker learns of an end, the client's own or the script's,
   when it has answered everything it took.
 
 Only connections of producers with message faults have one (``Network.tap_of``).
@@ -89,7 +89,7 @@ class Script:
                     met = fault
         return Frame(message, cause, numbers, met)
 
-    # --- answers -----------------------------------------------------------------------------------------------------
+    # --- answers ------------------------------------------------------------------------------------------------------
     def answered(self, frame: Frame) -> None:
         """The broker has answered this request (or it asked for no answer)."""
         if not frame.numbers:
@@ -112,7 +112,7 @@ class Script:
         else:
             self._drops.append((wire, slot, fault))
 
-    # --- holding -----------------------------------------------------------------------------------------------------
+    # --- holding ------------------------------------------------------------------------------------------------------
     def hold(self, wire: Wire, fault: MessageFault) -> None:
         self._held.append((wire, fault))
         self._release()
@@ -147,7 +147,7 @@ class Wire:
         self._broken = False  # reset by the script, or ended by the server
         self._end: Delivery | None = None  # the client's end, to be handed on behind the last answer
 
-    # --- towards the broker ------------------------------------------------------------------------------------------
+    # --- towards the broker -------------------------------------------------------------------------------------------
     def client_sends(self, message: object, cause: int) -> object:
         return self._script.see(message, cause)
 
@@ -228,7 +228,7 @@ class Wire:
             event, self._end = self._end, None
             self._kernel.schedule(Delivery(self._conn.up, None, event.cause, (end,)), self._conn.up.priority, 0)
 
-    # --- towards the client ------------------------------------------------------------------------------------------
+    # --- towards the client -------------------------------------------------------------------------------------------
     def server_sends(self, message: object, cause: int) -> None:
         slot = self._handed.popleft()
         if not self._broken:
@@ -270,13 +270,13 @@ class Wire:
         """Everything that is due, up to the first that is not."""
         if self._dropping is not None and self._dropping[0].earlier == "appended":
             return
-        slots = self._slots
-        while slots and slots[0].answer is not None and not slots[0].withheld and slots[0].due_us <= self._kernel.now_us:
+        slots, now = self._slots, self._kernel.now_us
+        while slots and slots[0].answer is not None and not slots[0].withheld and slots[0].due_us <= now:
             slot = slots.popleft()
             self._network.transmit(self._conn.down, slot.answer, slot.cause)
         self._look_at_drop()
 
-    # --- breaks ------------------------------------------------------------------------------------------------------
+    # --- breaks -------------------------------------------------------------------------------------------------------
     def _look_at_drop(self) -> None:
         """A dropped request resets the connection once those before it have come as far as its fault says."""
         if self._dropping is None or self._broken:

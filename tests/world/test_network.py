@@ -13,7 +13,6 @@ from sim.protocol.messages import ProduceRequest
 from sim.world.host import Host
 from tests.world.fakes import MS, Dialler, Echo, Scribe, World, pair
 
-
 TROUBLES = ["cut", "lossy", "slow", "pause", "disk"]
 
 
@@ -117,7 +116,7 @@ def test_losing_packets_leaves_the_latencies_as_they_were() -> None:
     assert [link.latency_us(now) for now in every] == plain
 
 
-# --- ends ------------------------------------------------------------------------------------------------------------
+# --- ends -------------------------------------------------------------------------------------------------------------
 def test_what_was_sent_before_a_close_still_arrives_and_then_the_peer_learns() -> None:
     world, client, _ = pair()
 
@@ -242,7 +241,7 @@ def test_a_reset_is_seen_by_both_sides_and_loses_what_is_in_flight() -> None:
     assert world.met("server") == [(55 * MS, "disconnected")]
 
 
-# --- cut, slow -------------------------------------------------------------------------------------------------------
+# --- cut, slow --------------------------------------------------------------------------------------------------------
 def test_what_is_sent_into_a_cut_link_flows_in_order_when_it_heals_ends_included() -> None:
     world, client, _ = pair()
     link = world.network.link(0, 1)

@@ -1,7 +1,8 @@
 """Scripted message faults, verb by verb, between a client that sends a burst and a broker that takes one at a time.
 
-Links take 20 ms each way; the broker answers a request 1 ms after it began, and begins the next one then. The connection
-is ready at 80 ms; requests are sent at 100 ms, reach the broker at 120 ms, and answers come back from 141 ms on.
+Links take 20 ms each way; the broker answers a request 1 ms after it began, and begins the next one then. The
+connection is ready at 80 ms; requests are sent at 100 ms, reach the broker at 120 ms, and answers come back from 141 ms
+on.
 """
 
 from __future__ import annotations
@@ -12,7 +13,14 @@ from typing import Any
 import pytest
 
 from sim.plan import MessageFault
-from sim.protocol.messages import MetadataRequest, MetadataResponse, ProduceRequest, ProduceResponse, ProduceResult, RecordBatch
+from sim.protocol.messages import (
+    MetadataRequest,
+    MetadataResponse,
+    ProduceRequest,
+    ProduceResponse,
+    ProduceResult,
+    RecordBatch,
+)
 from sim.protocol.rows import Kind
 from sim.world.host import Host
 from sim.world.scripted import Script, ScriptedHost
@@ -45,7 +53,8 @@ class OneAtATime(Scribe):
         if isinstance(message, MetadataRequest):
             self.port.send(conn, MetadataResponse((), {}))
         elif message.acks:
-            self.port.send(conn, ProduceResponse([ProduceResult(batch.partition, 0, batch.lo) for batch in message.batches]))
+            results = [ProduceResult(batch.partition, 0, batch.lo) for batch in message.batches]
+            self.port.send(conn, ProduceResponse(results))
         self.go_on(now_us)
 
 
@@ -74,7 +83,8 @@ class Stage:
         self.broker = world.host("broker", OneAtATime)
         self.client = ScriptedHost(world.kernel, world.network, world.recorder, 1, 1, "client", 1)
         planned = [MessageFault(index, producer=1, partition=0, **fault) for index, fault in enumerate(faults)]
-        self.script = self.client.script = Script(planned, world.kernel, world.network, self.values, counting=not warm_up)
+        script = Script(planned, world.kernel, world.network, self.values, counting=not warm_up)
+        self.script = self.client.script = script
         world.network.tap_of = lambda conn: self.script.wire(conn) if conn.client == 1 else None
         self.client.start(Sender(self.client, world.log))
 
@@ -161,7 +171,7 @@ def test_a_delayed_answer_delays_those_behind_it() -> None:
     assert stage.met == [(141, 1), (442, 2), (442, 3)]
 
 
-# --- drop_response ---------------------------------------------------------------------------------------------------
+# --- drop_response ----------------------------------------------------------------------------------------------------
 def test_drop_response_throws_away_its_answer_and_resets_when_the_first_m_are_answered() -> None:
     stage = Stage({"do": "drop_response", "nth": (1,), "after_answered": 5}).burst().run()
     assert stage.taken == [1, 2, 3, 4, 5]
@@ -196,7 +206,7 @@ def test_answers_counted_for_drop_response_may_come_over_another_connection() ->
     assert stage.met == [(191, "reset"), (191, 2)]  # equal times go by connection
 
 
-# --- drop_request ----------------------------------------------------------------------------------------------------
+# --- drop_request -----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("earlier", "met", "taken"),
     [
@@ -223,7 +233,7 @@ def test_a_whole_burst_is_seen_before_the_reset_of_its_first_request() -> None:
     assert stage.met == [(140, "reset"), (340, -RETRY)]  # the sixth request seen, on the second connection
 
 
-# --- hold_request ----------------------------------------------------------------------------------------------------
+# --- hold_request -----------------------------------------------------------------------------------------------------
 def held(callbacks: int = 2) -> Stage:
     fault = {"do": "hold_request", "nth": (2,), "release_callbacks": callbacks, "release_after_us": 200 * MS}
     return Stage(fault).burst(3)
@@ -261,7 +271,7 @@ def test_what_a_client_that_gave_up_had_sent_runs_before_the_broker_learns_of_th
     assert stage.broker_saw_end == [142]
 
 
-# --- addressing ------------------------------------------------------------------------------------------------------
+# --- addressing -------------------------------------------------------------------------------------------------------
 def test_only_produce_requests_to_the_partition_are_counted_and_others_keep_their_place() -> None:
     stage = Stage({"do": "answer_error", "nth": (2,), "error": RETRY})
     stage.send(100, request(1), MetadataRequest(()), request(7, partition=1), request(2)).run()
@@ -301,7 +311,7 @@ def test_nothing_is_counted_before_the_warm_up_is_acknowledged() -> None:
     assert stage.met == [(141, 0), (240, -RETRY)]
 
 
-# --- others ----------------------------------------------------------------------------------------------------------
+# --- others -----------------------------------------------------------------------------------------------------------
 def test_requests_that_want_no_answer_leave_no_gap_in_the_order_of_answers() -> None:
     stage = Stage({"do": "swallow", "nth": (2,)})
     stage.send(100, *[request(number, acks=0) for number in (1, 2, 3)], MetadataRequest(())).run()

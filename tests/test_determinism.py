@@ -1,0 +1,127 @@
+"""Same scenario, same seed, same bytes: in another process, under another hash seed, on another machine.
+
+The digests at the top are those of every machine; a change that moves one changes results, and says so in CHANGELOG.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sim.run import simulate
+from sim.scenario import Scenario, from_dict
+from sim.trace import Trace, first_divergence
+
+ROOT = Path(__file__).resolve().parent.parent
+DIGESTS = ROOT / "tests" / "digests.json"
+
+
+def scenario(client: str = "java", **config: Any) -> Scenario:
+    """Everything that draws: jitter, sticky partitions, random keys and sizes, random faults, message faults."""
+    return from_dict({
+        "title": "determinism",
+        "run": "12s",
+        "settle": "20s",
+        "brokers": {"count": 3, "config": {"broker.session.timeout.ms": 3000, "broker.heartbeat.interval.ms": 500}},
+        "topics": {"t": {"partitions": 3, "replication.factor": 3, "config": {"min.insync.replicas": 2}}},
+        "producers": {
+            "app": {
+                "client": client,
+                "config": {"acks": "all", "request.timeout.ms": 1500, **config},
+                "workload": [
+                    {
+                        "topic": "t", "rate": "60/s", "arrivals": "poisson", "keys": {"count": 20, "skew": "zipf"},
+                        "value.bytes": [10, 400],
+                    },
+                    {"topic": "t", "rate": "20/s"},
+                ],
+            },
+        },
+        "consumers": {"reader": {"topics": ["t"], "config": {"auto.offset.reset": "earliest"}}},
+        "faults": [
+            {"rate": "10/min", "kill": "leader of t-0", "restart_after": "2s"},
+            {"rate": "20/min", "pause": "follower of t-1", "for": "800ms"},
+            {"rate": "30/min", "reset": ["app", "brokers"]},
+            {"rate": "20/min", "lossy": ["everybody", "brokers"], "for": "1s", "percent": "10%"},
+            {"do": "drop_response", "producer": "app", "partition": "t-1", "nth": [3, 20]},
+            {"do": "answer_error", "producer": "app", "partition": "t-2", "nth": 5, "error": "NOT_ENOUGH_REPLICAS"},
+        ],
+    })  # fmt: skip
+
+
+CASES = {
+    "java-idempotent": {"client": "java"},
+    "java-plain": {"client": "java", "enable.idempotence": "false"},
+    "librdkafka-idempotent": {"client": "librdkafka", "enable.idempotence": "true"},
+    "librdkafka-plain": {"client": "librdkafka"},
+}
+
+
+def run(case: str, seed: int, **options: Any) -> Trace:
+    return simulate(scenario(**CASES[case]), seed, **options)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_runs_of_one_seed_are_equal_and_two_seeds_are_not(case: str) -> None:
+    one, two = run(case, 1), run(case, 1)
+    assert first_divergence(one, two) is None
+    assert one.digest() == two.digest() == one.header["digest"]
+    assert run(case, 2).digest() != one.digest()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_digests_are_those_of_every_machine(case: str) -> None:
+    known = json.loads(DIGESTS.read_text(encoding="utf-8"))
+    assert [run(case, seed).digest() for seed in range(2)] == known[case]
+
+
+@pytest.mark.parametrize("hash_seed", ["0", "1", "4242"])
+def test_another_process_with_another_hash_seed_gives_the_same_digest(hash_seed: str) -> None:
+    asked = "from tests.test_determinism import CASES, run; print(*(run(case, 5).digest() for case in CASES))"
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
+    found = subprocess.run(
+        [sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=ROOT, env=environment
+    )
+    assert found.stdout.split() == [run(case, 5).digest() for case in CASES]
+
+
+def test_a_saved_trace_keeps_its_digest(tmp_path: Path) -> None:
+    trace = run("java-plain", 3)
+    assert Trace.load(trace.save(tmp_path)).digest() == trace.header["digest"]
+
+
+def test_shuffled_ties_are_reproducible_too() -> None:
+    assert run("java-plain", 1, tie_shuffle=9).digest() == run("java-plain", 1, tie_shuffle=9).digest()
+
+
+def test_with_and_without_idempotence_meet_the_same_sends_and_faults() -> None:
+    """Principle 4: comparisons are paired."""
+    one, two = run("java-idempotent", 7), run("java-plain", 7)
+    assert calls(one) == calls(two)
+    assert strikes(one) == strikes(two) and len(strikes(one)) > 5
+
+
+def calls(trace: Trace) -> list[tuple[int, int]]:
+    return list(zip(trace.sends["key"].tolist(), trace.sends["size"].tolist(), strict=True))
+
+
+def strikes(trace: Trace) -> list[tuple[int, int]]:
+    """When which random fault struck."""
+    kinds, times, numbers = (trace.events[name].tolist() for name in ("kind", "t_us", "n"))
+    return sorted({(t, n) for kind, t, n in zip(kinds, times, numbers, strict=True) if kind == 50 and n <= 3})
+
+
+def main() -> None:
+    """Write the digests anew: only where results were meant to change."""
+    found = {case: [run(case, seed).digest() for seed in range(2)] for case in CASES}
+    DIGESTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
