@@ -10,7 +10,8 @@ queue's limit.
 
 Time is looked at when the producer is: between two looks messages only arrive (reports happen at looks), so who found
 the queue full follows from the order of calls alone. Where partitions follow from keys, a look costs a bisection or two
-a lane; with the first refusal, and where a partition depends on the moment, messages are laid into lanes one by one.
+a lane; with the first refusal or re-send, and where a partition depends on the moment, messages are laid into lanes one
+by one.
 Simplified: messages with an explicit partition wait for metadata like all others.
 """
 
@@ -43,16 +44,27 @@ class _Topic:
         self.toppars: list[Toppar] = []
         self.bad = 0  # error code that produce() returns (TOPIC_AUTHORIZATION_FAILED)
 
+    def available(self) -> list[bool]:
+        """By partition index: whether it has a leader."""
+        return [toppar.leader >= 0 for toppar in self.toppars]
+
 
 class Intake:
-    """``next``: the send index that comes next; ``lanes``: all, in the order in which they became known."""
+    """``next``: the send index that comes next; ``lanes``: all, in the order in which they became known; ``stirred``:
+    messages came that no lane's future told of (whoever reads it clears it)."""
 
-    def __init__(self, port: Port, settings: LibrdkafkaProducerSettings, prod: int, sends: Sends) -> None:
+    def __init__(
+        self, port: Port, settings: LibrdkafkaProducerSettings, prod: int, sends: Sends, resend_limit: int = 0
+    ) -> None:
         self._port, self._settings, self._prod, self.sends = port, settings, prod, sends
         self.topics = {number: _Topic(number, sends, settings) for number in sends.topic_numbers()}
         self.lanes: list[Lane] = []
         self.next = 0
         self.fatal = False
+        self.stirred = False
+        self.resends: list[tuple[int, int, int]] = []
+        self._resend_limit = resend_limit
+        self._resent: dict[int, int] = {}  # times, by original send index
         self._waiting = 0  # accepted and not yet reported
         self._waiting_bytes = 0
         self._homeless = 0  # messages below this one have a partition or are gone
@@ -85,17 +97,17 @@ class Intake:
             toppar.lane.settle(lanes.get(index))
 
     # --- looking -----------------------------------------------------------------------------------------------------
-    def advance(self, now_us: int) -> bool:
-        """Take the calls made by now. Whether messages came that no lane's future told of."""
+    def advance(self, now_us: int) -> None:
+        """Take the calls made by now."""
         sends = self.sends
         if self.next >= sends.count or sends.times[self.next] > now_us:
-            return False
+            return
         end = bisect_right(sends.times, now_us, self.next, sends.count)
         if self._all_fit(end):
             self._accept(self.next, end)
         else:
             self._one_by_one(end)
-        return not all(state.settled for state in self.topics.values())
+        self.stirred = self.stirred or not all(state.settled for state in self.topics.values())
 
     @property
     def done(self) -> bool:
@@ -152,18 +164,21 @@ class Intake:
 
     def _lay(self, state: _Topic, start: int, end: int) -> None:
         """Choose partitions one by one; the time of a call is the moment of its choice."""
-        sends, toppars = self.sends, state.toppars
-        available = [toppar.leader >= 0 for toppar in toppars]
+        sends, available = self.sends, state.available()
         for send in range(start, end):
-            if sends.topics[send] != state.number or send in self._gone:
-                continue
-            index = sends.indexes[send]
-            if index < 0:
-                key = state.keys[sends.keys[send]] if sends.keys[send] >= 0 else None
-                index = state.partitioner.partition(key, len(toppars), available, sends.times[send], self._draw)
-            lane = toppars[index].lane
-            lane.lay(send, sends.times[send], sends.cum[send + 1] - sends.cum[send])
-            lane.taken = lane.length
+            if sends.topics[send] == state.number and send not in self._gone:
+                lane = self._lane_of(state, send, sends.times[send], available)
+                lane.lay(send, sends.times[send], sends.cum[send + 1] - sends.cum[send])
+                lane.taken = lane.length
+
+    def _lane_of(self, state: _Topic, send: int, time_us: int, available: Sequence[bool]) -> Lane:
+        """The partition of a call made at *time_us*."""
+        sends, toppars = self.sends, state.toppars
+        index = sends.indexes[send]
+        if index < 0:
+            key = state.keys[sends.keys[send]] if sends.keys[send] >= 0 else None
+            index = state.partitioner.partition(key, len(toppars), available, time_us, self._draw)
+        return toppars[index].lane
 
     def _draw(self) -> int:
         return self._port.draw("partition")
@@ -211,6 +226,35 @@ class Intake:
     def _record(self, start: int, end: int, code: int) -> None:
         self._port.record(Kind.REFUSED, cause=-1, prod=self._prod, lo=start, hi=end, code=code)
         self._gone.update(range(start, end))
+
+    def resend(self, lane: Lane, lo: int, hi: int, now_us: int) -> None:
+        """The application hands over again what was reported failed or unknown, at most so many times a record."""
+        if self._resend_limit == 0 or self.fatal:
+            return
+        for send in list(lane.sends[lo:hi]):
+            original = send if send < self.sends.count else self.resends[send - self.sends.count][0]
+            times = self._resent.get(original, 0)
+            if times < self._resend_limit:
+                self._resent[original] = times + 1
+                self._again(original, now_us)
+
+    def _again(self, original: int, now_us: int) -> None:
+        sends, new = self.sends, self.sends.count + len(self.resends)
+        for state in self.topics.values():
+            self._unsettle(state)
+        self.resends.append((original, now_us, self.next))
+        code = self._refusal(original)
+        if code:
+            self._port.record(Kind.REFUSED, prod=self._prod, lo=new, hi=new + 1, code=code)
+            return
+        size = sends.cum[original + 1] - sends.cum[original]
+        state = self.topics[sends.topics[original]]
+        lane = self._lane_of(state, original, now_us, state.available())
+        lane.lay(new, now_us, size)
+        lane.taken = lane.length
+        self._waiting += 1
+        self._waiting_bytes += size
+        self.stirred = True
 
     def expire_homeless(self, now_us: int, timeout_us: int) -> None:
         """Messages that found no metadata within message.timeout.ms (they never had a place in a lane)."""

@@ -44,6 +44,9 @@ _NO_PRODUCER_ID_EVER = (
 
 
 class LibrdkafkaProducer:
+    """*resend_after_failure*: so many times the application hands a record over again, at once, that was reported
+    failed or unknown."""
+
     def __init__(
         self,
         port: Port,
@@ -53,11 +56,12 @@ class LibrdkafkaProducer:
         sends: Sends,
         bootstrap: tuple[int, ...],
         topics: dict[int, tuple[int, ...]],
+        resend_after_failure: int = 0,
     ) -> None:
         self._port, self._settings, self._rules, self._prod = port, settings, rules, prod
         self._limits = Limits.of(settings)
         self._network = LibrdkafkaNetwork(port, settings, bootstrap, sends.topic_numbers())
-        self._intake = Intake(port, settings, prod, sends)
+        self._intake = Intake(port, settings, prod, sends, resend_after_failure)
         self._reports = Reports(port, settings, prod, self._intake)
         self._identity = Identity(port, prod) if settings.idempotence else None
         self._threads = Threads(port, settings, prod, self._network, self._identity, self)
@@ -71,20 +75,20 @@ class LibrdkafkaProducer:
         return self._intake.done
 
     def sent(self) -> Sent:
-        return Sent(self._intake.next, self._intake.lanes, [], [])
+        return Sent(self._intake.next, self._intake.lanes, [], self._intake.resends)
 
     def abandon(self, now_us: int) -> None:
         """The process dies: the application never learns what became of what it handed over."""
         self._intake.advance(now_us)
+        self._dead = self._intake.fatal = True
         wires = [one for peer in self._network.peers.values() for _, one in peer.waiting if isinstance(one, Request)]
         for toppar in self._toppars.values():
             parts = [part for request in wires if request.toppar is toppar for part in request.parts]
             parts += self._unsent(toppar)
             for part in sorted(parts, key=lambda part: part.lo):
                 part.stained = part.sent > 0
-                self._reports.failed(toppar, (part,), ErrorCode.CLIENT_CLOSED, self._port.cause)
+                self._reports.failed(toppar, (part,), ErrorCode.CLIENT_CLOSED, now_us, self._port.cause)
             toppar.on_wire = 0
-        self._dead = True
         self._network.peers.clear()
 
     # --- stimuli -----------------------------------------------------------------------------------------------------
@@ -93,8 +97,8 @@ class LibrdkafkaProducer:
 
     def on_alarm(self, now_us: int) -> None:
         """Look, and name the next time to look."""
-        if self._intake.advance(now_us):
-            self._everyone(now_us)
+        self._intake.advance(now_us)
+        self._pass_on(now_us)
         self._threads.look(now_us)
         asks_us = min(self._network.serve(now_us), self._ask_identity(now_us))
         self._deadline_us = min(asks_us, self._threads.look(now_us), self._intake.next_us())
@@ -111,14 +115,14 @@ class LibrdkafkaProducer:
         if peer is not None:
             self._intake.advance(now_us)
             self.lose(peer, ErrorCode.NETWORK_EXCEPTION, now_us)
+            self._pass_on(now_us)
             self._look_by(now_us)
 
     def on_message(self, conn: Connection, message: object, now_us: int) -> None:
         peer = self._network.of(conn)
         if peer is None or not peer.waiting:
             return
-        if self._intake.advance(now_us):
-            self._everyone(now_us)
+        self._intake.advance(now_us)
         _, asked = peer.waiting.popleft()
         match asked, message:
             case Request(), ProduceResponse():
@@ -129,9 +133,16 @@ class LibrdkafkaProducer:
                 self._identified(message, now_us)
             case _:
                 raise TypeError(f"librdkafka asked {asked!r} and cannot use the answer {message!r}")
+        self._pass_on(now_us)
         if not peer.nothing_queued():
             peer.look_us = now_us
         self._look_by(max(now_us, min(self._threads.next_look_us(), self._network.next_query_us())))
+
+    def _pass_on(self, now_us: int) -> None:
+        """Wake the threads if messages came that they could not foresee."""
+        if self._intake.stirred:
+            self._intake.stirred = False
+            self._everyone(now_us)
 
     def _look_by(self, time_us: int) -> None:
         """Look no later than then."""
@@ -198,11 +209,11 @@ class LibrdkafkaProducer:
         if verdict.do == "retry" and not self._dead and not bad:
             toppar.draining = toppar.draining or verdict.drain
             spent = self._reports.retry(request, verdict.counted, self._identity is not None, now_us, row)
-            self._reports.failed(toppar, spent, told, row)
+            self._reports.failed(toppar, spent, told, now_us, row)
             return
         if verdict.do == "retry":
             told = bad or ErrorCode.CLIENT_PURGED
-        self._reports.failed(toppar, request.parts, told, row)
+        self._reports.failed(toppar, request.parts, told, now_us, row)
 
     def lose(self, peer: Peer, code: int, now_us: int) -> None:
         """The connection is gone: its window comes back in order, sent or not (producer:8.3, S54)."""
@@ -256,7 +267,7 @@ class LibrdkafkaProducer:
         """Fatal error: nothing is sent any more, what is not on the wire is purged (producer:8.4)."""
         self._dead = self._intake.fatal = True
         for toppar in self._toppars.values():
-            self._reports.failed(toppar, self._unsent(toppar), ErrorCode.CLIENT_PURGED, row)
+            self._reports.failed(toppar, self._unsent(toppar), ErrorCode.CLIENT_PURGED, now_us, row)
             self._quiet(toppar, now_us)
         self._look_by(now_us)
 
@@ -265,7 +276,7 @@ class LibrdkafkaProducer:
         state = self._intake.topics[topic]
         state.bad = code
         for toppar in state.toppars:
-            self._reports.failed(toppar, self._unsent(toppar), code, row)
+            self._reports.failed(toppar, self._unsent(toppar), code, now_us, row)
             self._quiet(toppar, now_us)
 
     @property
@@ -279,11 +290,12 @@ class LibrdkafkaProducer:
         for toppar in peer.toppars:
             if toppar.expires_at_us() <= now_us:
                 parts = toppar.take_expired(now_us)
-                self._reports.expired(toppar, parts)
+                self._reports.expired(toppar, parts, now_us)
                 expired = expired or bool(parts)
         if peer.node.server == NOBODY:
             self._intake.expire_homeless(now_us, self._limits.timeout_us)
         identity = self._identity
+        self._pass_on(now_us)
         if expired and identity is not None and identity.pid >= 0 and not self._dead and identity.bump():
             self._everyone(now_us)  # a gap in the sequence
 

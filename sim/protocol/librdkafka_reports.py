@@ -40,20 +40,21 @@ class Reports:
         )
         self._intake.reported(hi - lo, toppar.lane.size(lo, hi))
 
-    def failed(self, toppar: Toppar, parts: Iterable[Part], code: int, row: int) -> None:
+    def failed(self, toppar: Toppar, parts: Iterable[Part], code: int, now_us: int, row: int) -> None:
         for part in parts:
             self._port.record(
                 Kind.UNKNOWN if part.stained else Kind.FAIL, cause=row, partition=toppar.partition, prod=self._prod,
                 lo=part.lo, hi=part.hi, code=int(code),
             )  # fmt: skip
             self._intake.reported(part.hi - part.lo, toppar.lane.size(part.lo, part.hi))
+            self._intake.resend(toppar.lane, part.lo, part.hi, now_us)
 
-    def expired(self, toppar: Toppar, parts: Iterable[Part]) -> None:
+    def expired(self, toppar: Toppar, parts: Iterable[Part], now_us: int) -> None:
         for part in parts:
             row = self._port.record(
                 Kind.EXPIRE, cause=part.row, partition=toppar.partition, prod=self._prod, lo=part.lo, hi=part.hi
             )
-            self.failed(toppar, (part,), ErrorCode.CLIENT_DELIVERY_TIMEOUT, row)
+            self.failed(toppar, (part,), ErrorCode.CLIENT_DELIVERY_TIMEOUT, now_us, row)
 
     def stain(self, request: Request, code: int) -> None:
         """After this answer (or none), may the transmission be in the log?"""

@@ -42,8 +42,10 @@ def prepare(
     cluster.down.update(down)
     own = calls if calls is not None else burst(count, at=BEGIN_US)
     sends = ListedSends([*burst(1 if warm else 0), *own])
+    resends = changes.pop("resend_after_failure", 0)
     options = settings(idempotent, window, **changes)
-    role = LibrdkafkaProducer(cluster.port, options, Rules(), 0, sends, (1, 2, 3), {0: tuple(sorted(cluster.leaders))})
+    topics = {0: tuple(sorted(cluster.leaders))}
+    role = LibrdkafkaProducer(cluster.port, options, Rules(), 0, sends, (1, 2, 3), topics, resends)
     return cluster.start(role)
 
 

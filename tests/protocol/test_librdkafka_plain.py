@@ -394,3 +394,24 @@ def test_an_explicit_partition_that_does_not_exist_is_refused() -> None:
     cluster = play(calls=[(BEGIN_US, 0, None), (BEGIN_US, 7, None)], queue_max_messages=1)
     assert [row.code for row in cluster.port.of(Kind.REFUSED)][-1] == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     assert isinstance(cluster.role._intake.sends, ListedSends)
+
+
+def test_the_application_sends_a_failed_record_again_behind_everything_it_has_sent() -> None:
+    cluster = play(refused(2, INVALID), count=4, resend_after_failure=1)
+    assert cluster.log() == [0, 1, 3, 4, 5]
+    sent = cluster.role.sent()
+    assert [lane.sends[5] for lane in sent.lanes] == [5]
+    assert [(original, made_before) for original, _, made_before in sent.resends] == [(2, 5)]
+
+
+def test_the_application_gives_a_record_up_after_so_many_times() -> None:
+    cluster = play(refused("all", INVALID, attempt=1), window=1, count=2, resend_after_failure=2)
+    assert [original for original, _, _ in cluster.role.sent().resends] == [0, 0, 1, 2, 1, 2]
+    assert cluster.log() == []
+
+
+def test_a_record_sent_again_into_a_full_queue_is_refused() -> None:
+    cluster = play(refused(1, INVALID), count=2, resend_after_failure=1, calls=[
+        *burst(1, at=BEGIN_US), *burst(4, at=BEGIN_US + MS)
+    ], queue_max_messages=1)  # fmt: skip
+    assert cluster.role.idle()
