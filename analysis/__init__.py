@@ -13,19 +13,15 @@ if TYPE_CHECKING:
     from analysis.history import History
     from analysis.measures import reordering
     from analysis.plots import log_diagram, timeline
-    from analysis.read_jsonl import read_jsonl
     from analysis.verdict import Verdict, judge
-    from analysis.write_jsonl import write_jsonl
 
 __all__ = [
-    "History", "SeedResult", "Verdict", "judge", "judge_seeds", "log_diagram", "read_jsonl", "reordering", "timeline",
-    "write_jsonl",
+    "History", "SeedResult", "Verdict", "judge", "judge_seeds", "log_diagram", "reordering", "timeline",
 ]  # fmt: skip
 
 _HOMES = {
     "History": "history", "SeedResult": "expectations", "Verdict": "verdict", "judge": "verdict",
-    "judge_seeds": "expectations", "log_diagram": "plots", "read_jsonl": "read_jsonl", "reordering": "measures",
-    "timeline": "plots", "write_jsonl": "write_jsonl",
+    "judge_seeds": "expectations", "log_diagram": "plots", "reordering": "measures", "timeline": "plots",
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ dozen bytes an event and the names; no event is kept as an object.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 import analysis.history as h
-from analysis.history import Consumers, History, Records, Table
+from analysis.history import Column, Consumers, History, Records, Table
+from analysis.jsonl_common import COMMON, RESULTS, Codes
+from analysis.jsonl_fast import Block, Irregular
 from analysis.jsonl_lines import chunks_of_lines
 from analysis.jsonl_rules import check_event, check_header, parse_strictly
 from sim.errors import InputError
@@ -32,56 +34,37 @@ _TABLES: dict[str, type[Table]] = {
     "transactions": h.Transactions, "txn_offsets": h.TxnOffsets, "wire": h.Wire, "notes": h.Notes,
 }  # fmt: skip
 _KINDS = {None: h.DATA, "commit": h.COMMIT, "abort": h.ABORT}
-_RESULTS = {"ack": h.ACK, "unknown": h.UNKNOWN, "fail": h.FAIL}
 _STATES = {"begin": 0, "commit": 1, "abort": 2, "unknown": 3}
-
-
-class Codes(dict[Any, int]):
-    """Names to codes, in the order in which they are first met."""
-
-    def __missing__(self, name: Any) -> int:
-        code = self[name] = len(self)
-        return code
 
 
 def read_jsonl(path: str | Path) -> History:
     """The history in *path* (``.gz`` and ``.zst`` are unpacked); :class:`InputError` where it is not one."""
     path = Path(path)
     reader = _Reader(str(path))
-    for line, event in _events(path, reader):
-        reader.take(line, event)
+    for first, lines in chunks_of_lines(path):
+        if first == 1:
+            header = parse_strictly(f"{path}:1", lines[0])
+            check_header(f"{path}:1", header)
+            reader.open(header)
+            first, lines = 2, lines[1:]
+        if lines:
+            reader.read(first, lines)
+    if not reader.header:
+        raise InputError(str(path), "the file is empty", "the first line is the header")
     return reader.history()
 
 
-def _events(path: Path, reader: _Reader) -> Iterator[tuple[int, Event]]:
-    last_t: int | None = None
-    number = 0
-    for first, lines in chunks_of_lines(path):
-        for number, line in enumerate(lines, first):
-            place = f"{path}:{number}"
-            parsed = parse_strictly(place, line)
-            if number == 1:
-                check_header(place, parsed)
-                reader.open(parsed)
-                continue
-            check_event(place, parsed, last_t)
-            last_t = parsed["t"]
-            yield number, parsed
-    if number == 0:
-        raise InputError(str(path), "the file is empty", "the first line is the header")
-
-
 class _Reader:
-    """Names, and a growing column block per table."""
+    """Names, and a growing block of columns per table."""
 
     def __init__(self, source: str) -> None:
         self.source = source
         self.header: Event = {}
+        self.last_t: int | None = None
         self.rows: dict[str, array[int]] = {name: array("q") for name in _TABLES}
-        self.put: dict[str, Callable[[tuple[int, ...]], None]] = {k: v.extend for k, v in self.rows.items()}
+        self.put: dict[str, Callable[[Iterable[int]], None]] = {k: v.extend for k, v in self.rows.items()}
         self.producers, self.partitions, self.keys, self.values = Codes(), Codes(), Codes(), Codes()
         self.words, self.txns, self.consumers, self.groups = Codes(), Codes(), Codes(), Codes()
-        self.sent: dict[int, int] = {}  # value -> line of its send
         self.ids: dict[int, Any] = {}
         self.seen_ids: dict[Any, int] = {}
         self.assigned: dict[int, set[int]] = {}
@@ -92,7 +75,7 @@ class _Reader:
                 "expire",
             )
         }  # fmt: skip
-        self.handlers |= dict.fromkeys(_RESULTS, self._outcome)
+        self.handlers |= dict.fromkeys(RESULTS, self._outcome)
         self.handlers |= dict.fromkeys(("proc_start", "proc_end"), self._processing)
 
     def open(self, header: Event) -> None:
@@ -100,10 +83,41 @@ class _Reader:
         for name in header.get("consumers") or {}:
             self.consumers[name]
 
-    def take(self, line: int, event: Event) -> None:
-        if "id" in event:
-            self._identify(line, event["id"])
-        self.handlers[event["e"]](line, event["t"], event)
+    def read(self, first: int, lines: list[bytes]) -> None:
+        """A block of lines: by columns where all is plain, else line by line."""
+        try:
+            block = Block(first, lines, self.last_t)
+            columns = {name: COMMON[name](self, kind) for name, kind in block.kinds.items() if name in COMMON}
+        except Irregular:
+            self._read_strictly(first, lines)
+            return
+        for line, name in block.ids:
+            self._identify(line, name)
+        for make in columns.values():
+            table, made = make()
+            self.put[table](np.stack(made, axis=1).ravel().tolist())
+        self._take_the_rest(block)
+        self.last_t = block.last_t
+
+    def _take_the_rest(self, block: Block) -> None:
+        """Rare events, one by one, in order."""
+        rest = [
+            (int(row), event) for name, kind in block.kinds.items() if name not in COMMON
+            for row, event in zip(kind.row, kind.events, strict=True)
+        ]  # fmt: skip
+        for row, event in sorted(rest, key=lambda one: one[0]):
+            check_event(f"{self.source}:{row}", event, None)
+            self.handlers[event["e"]](row, event["t"], event)
+
+    def _read_strictly(self, first: int, lines: list[bytes]) -> None:
+        for line, text in enumerate(lines, first):
+            place = f"{self.source}:{line}"
+            event = parse_strictly(place, text)
+            check_event(place, event, self.last_t)
+            self.last_t = event["t"]
+            if "id" in event:
+                self._identify(line, event["id"])
+            self.handlers[event["e"]](line, event["t"], event)
 
     def _identify(self, line: int, name: Any) -> None:
         if name is None:
@@ -116,14 +130,7 @@ class _Reader:
 
     # --- what clients did ---------------------------------------------------------------------------------------------
     def _send(self, line: int, t: int, e: Event) -> None:
-        value = self.values[e["v"]]
-        if value in self.sent:
-            raise InputError(
-                f"{self.source}:{line}: v", f"{e['v']!r} was already sent in line {self.sent[value]}",
-                'every send call has its own "v"; give both the same "uid" where they mean the same thing',
-            )  # fmt: skip
-        self.sent[value] = line
-        uid = e.get("uid")
+        value, uid = self.values[e["v"]], e.get("uid")
         self.put["records"]((
             value, self.producers[e["prod"]], e["i"], self._maybe(self.partitions, e.get("p")),
             self._maybe(self.keys, e.get("k")), value if uid is None else self.values[uid], line, t,
@@ -132,7 +139,7 @@ class _Reader:
 
     def _outcome(self, line: int, t: int, e: Event) -> None:
         self.put["outcomes"]((
-            line, t, _RESULTS[e["e"]], self.producers[e["prod"]], self._maybe(self.partitions, e.get("p")),
+            line, t, RESULTS[e["e"]], self.producers[e["prod"]], self._maybe(self.partitions, e.get("p")),
             self.values[e["v"]], 1, _or(e.get("o")), self._maybe(self.words, e.get("error")),
         ))  # fmt: skip
 
@@ -274,11 +281,25 @@ class _Reader:
     def _records(self) -> Records:
         size = len(self.values)
         rows = np.frombuffer(self.rows["records"], np.int64).reshape(-1, 10)
+        self._check_sent_once(rows[:, 0], rows[:, 6])
         columns = [np.full(size, -1, np.int64) for _ in range(10)]
         columns[4] = np.arange(size)  # a value that nobody sent is its own identity
         for k in range(9):
             columns[k][rows[:, 0]] = rows[:, k + 1]
         return Records(*columns)
+
+    def _check_sent_once(self, value: Column, row: Column) -> None:
+        if np.bincount(value, minlength=1).max() < 2:
+            return
+        order = np.lexsort((row, value))
+        again = order[1:][value[order[1:]] == value[order[:-1]]]
+        second = again[np.argmin(row[again])]
+        first = int(row[value == value[second]].min())
+        name = list(self.values)[int(value[second])]
+        raise InputError(
+            f"{self.source}:{int(row[second])}: v", f"{name!r} was already sent in line {first}",
+            'every send call has its own "v"; give both the same "uid" where they mean the same thing',
+        )  # fmt: skip
 
     def _consumers(self) -> Consumers:
         named = self.header.get("consumers") or {}
@@ -312,6 +333,9 @@ def _or(x: Any, default: int = -1) -> int:
 
 
 def _table(kind: type[T], rows: array[int]) -> T:
+    """Columns out of rows; those of one table may have come kind by kind."""
     width = len(fields(kind))
     block = np.frombuffer(rows, np.int64).reshape(-1, width)
+    if (block[1:, 0] < block[:-1, 0]).any():
+        block = block[np.argsort(block[:, 0], kind="stable")]
     return kind(*(np.ascontiguousarray(block[:, k]) for k in range(width)))

@@ -205,21 +205,14 @@ def _compactions(w: _Writer) -> Iterator[Row]:
 
 
 def _polls(w: _Writer) -> Iterator[Row]:
-    """Runs of one poll group that follow each other are one poll."""
-    pending: tuple[int, int, Event] | None = None
-    group = -1
+    """A run each; runs of one poll group share an op."""
     for t, row, one in w.rows(w.history.polls):
         records = [[w.partition(one["partition"]), one["offset"] + k, value] for k, value in w.records(one)]
-        if pending is not None and one["group"] == group and one["t"] == pending[0]:
-            pending[2]["recs"].extend(records)
-            continue
-        if pending is not None:
-            yield pending
-        consumer = w.history.consumers.names[one["consumer"]]
-        event: Event = {"e": "poll", "con": consumer, "recs": records, "txn": w.name(w.history.txns, one["txn"])}
-        pending, group = (t, row, event | {"op": None if one["txn"] >= 0 else f"poll {one['group']}"}), one["group"]
-    if pending is not None:
-        yield pending
+        txn = w.name(w.history.txns, one["txn"])
+        yield t, row, {
+            "e": "poll", "con": w.history.consumers.names[one["consumer"]], "recs": records, "txn": txn,
+            "op": None if txn is not None else f"poll {one['group']}",
+        }  # fmt: skip
 
 
 def _positions(w: _Writer) -> Iterator[Row]:
