@@ -38,8 +38,10 @@ def history_at(path: Path) -> Any:
     if not path.exists():
         raise InputError(str(path), "there is no such file", "name a history (.jsonl) or the folder of a trace")
     if path.is_dir() or path.suffix == ".parquet":
-        from sim.trace import Trace
+        from sim.trace import EVENTS_FILE, SENDS_FILE, Trace
 
+        if path.is_file() and path.name not in (EVENTS_FILE, SENDS_FILE):
+            raise InputError(str(path), "is not part of a trace that korder kept", f"name its folder or {EVENTS_FILE}")
         return Trace.load(path)
     from analysis.read_jsonl import read_jsonl
 

@@ -82,6 +82,7 @@ def counted(what: str, total: int) -> Iterator[Any]:
     """Progress of *total* equal parts: yields ``advance(n)``. A bar on a terminal, else one line every tenth."""
     console = _console(sys.stderr)
     if not console.is_terminal:
+        console.print(f"{what}: {total} runs", soft_wrap=True)
         yield _Tenths(console, what, total).advance
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -14,15 +14,20 @@ __all__ = ["draw", "partitions_to_draw"]
 MOST = 4
 
 
-def draw(folder: Path, trace: Trace, verdict: Verdict) -> None:
+def draw(folder: Path, trace: Trace, verdict: Verdict) -> list[bytes]:
+    """PNG files in *folder*; their contents too, in the same order."""
     import matplotlib
 
     matplotlib.use("Agg")
     from analysis.plots import timeline
 
+    drawn = []
     for partition in partitions_to_draw(verdict):
         figure: Any = timeline(trace, partition)
-        figure.savefig(folder / f"timeline-{partition}.png", dpi=130)
+        path = folder / f"timeline-{partition}.png"
+        figure.savefig(path, dpi=130)
+        drawn.append(path.read_bytes())
+    return drawn
 
 
 def partitions_to_draw(verdict: Verdict) -> list[str]:

@@ -48,7 +48,7 @@ def status_of(arguments: list[str]) -> int:
     except (InputError, TyperException, OSError) as error:
         return _complain(_line_of(error), WRONG_INPUT)
     except LawBroken as error:
-        return _complain(f"{error}\n  again: korder {shlex.join(arguments)}", WRONG_KORDER)
+        return _complain(str(error), WRONG_KORDER)
     except Exception as error:
         return _own_fault(error, arguments)
 
@@ -85,7 +85,8 @@ def _own_fault(error: Exception, arguments: list[str]) -> int:
     if os.environ.get("KORDER_DEBUG"):
         raise error
     what = f"internal error, korder's own fault: {type(error).__name__}: {error}"
-    return _complain(f"{what}\n  where: KORDER_DEBUG=1 korder {shlex.join(arguments)}", WRONG_KORDER)
+    where = [f"  {note}" for note in getattr(error, "__notes__", [])]
+    return _complain("\n".join([what, *where, f"  where: KORDER_DEBUG=1 korder {shlex.join(arguments)}"]), WRONG_KORDER)
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

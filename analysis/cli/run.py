@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from analysis.cli.arguments import seed_of
 from analysis.cli.console import paragraph, print_json, results, steps
 from analysis.cli.files import must_be_writable, staged
+from analysis.cli.replay import law_broken_in
 from analysis.cli.verdicts import status_of_verdict
+from sim.errors import LawBroken
 from sim.scenario import load, with_overrides
 
 if TYPE_CHECKING:
@@ -38,7 +40,10 @@ def run_scenario(
         from sim.run import simulate
 
         step.begin(f"simulating seed {chosen}")
-        trace = simulate(scenario, chosen, check_laws=check_laws)
+        try:
+            trace = simulate(scenario, chosen, check_laws=check_laws)
+        except LawBroken as broken:
+            raise law_broken_in(broken, file, chosen, overrides) from broken
         step.begin(f"judging {trace.send_count:,} records")
         verdict = judge(trace, scenario.expect)
         told = _as_json(file, scenario, chosen, trace, verdict)
@@ -63,8 +68,10 @@ def _keep(out: Path, told: dict[str, Any], trace: Trace, verdict: Verdict, begin
         (folder / "verdict.json").write_text(json.dumps(told, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         begin("drawing figures")
         from analysis.cli.figures import draw
+        from analysis.report import write_page
 
-        draw(folder, trace, verdict)
+        figures = draw(folder, trace, verdict)
+        write_page(verdict, folder / "report.html", told["title"] or told["scenario"], figures)
         return sorted(str(out / path.name) for path in folder.iterdir())
 
 

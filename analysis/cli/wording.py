@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["expectation_words", "seconds", "witness_words"]
+__all__ = ["seconds", "witness_words"]
 
 Witness = Mapping[str, Any]
 OTHERS = ("partition", "records", "offsets", "events", "uid")  # said by the records, or only for programs
@@ -14,19 +14,6 @@ OTHERS = ("partition", "records", "offsets", "events", "uid")  # said by the rec
 def seconds(us: int) -> str:
     """``12.5 s``, with as many digits as it has."""
     return f"{us // 1_000_000}.{us % 1_000_000:06d}".rstrip("0").rstrip(".") + " s"
-
-
-def expectation_words(expected: Any) -> str:
-    """``never``, ``at most 3 a seed``, ``< 1 % of records``."""
-    if isinstance(expected, str):
-        return expected
-    most, rate = (_bound(expected, key) for key in ("max", "rate"))
-    return f"at most {most} a seed" if most is not None else f"{rate} of records"
-
-
-def _bound(expected: Any, key: str) -> Any:
-    found = expected.get(key) if isinstance(expected, Mapping) else getattr(expected, key, None)
-    return f"< {found} %" if key == "rate" and found is not None and not isinstance(found, str) else found
 
 
 def witness_words(name: str, witness: Witness) -> str:

@@ -65,7 +65,7 @@ def test_out_keeps_trace_verdict_and_figures_and_nothing_else(korder: Korder, du
     said = korder("run", duplicated, "--out", tmp_path / "kept" / "here", "--json")
 
     kept = sorted(path.name for path in (tmp_path / "kept" / "here").iterdir())
-    assert kept == ["events.parquet", "sends.parquet", "timeline-orders-0.png", "verdict.json"]
+    assert kept == ["events.parquet", "report.html", "sends.parquet", "timeline-orders-0.png", "verdict.json"]
     assert json.loads((tmp_path / "kept" / "here" / "verdict.json").read_text()) == json.loads(said.out)
     assert Trace.load(tmp_path / "kept" / "here").digest() == json.loads(said.out)["digest"]
 

@@ -1,0 +1,174 @@
+"""``korder check``: the expectations of scenarios over all their seeds; for continuous integration.
+
+A task is a few seeds of one scenario, the same tasks whatever the number of processes; results come back in the order
+of files and seeds, so that what is printed never depends on ``--jobs``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from analysis.cli.arguments import scenario_files, seeds_of
+from analysis.cli.console import counted, paragraph, print_json, results
+from analysis.cli.pool import default_jobs, spread
+from analysis.cli.replay import command_of, law_broken_in
+from analysis.cli.report import verdict_text
+from analysis.cli.verdicts import status_of_verdict, worst
+from analysis.cli.wording import witness_words
+from analysis.expectations import Judged, SeedResult, judge_seeds, overall
+from sim.errors import LawBroken
+from sim.scenario import load, with_overrides
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sim.scenario import Scenario
+
+__all__ = ["Wish", "check_scenarios"]
+
+SEEDS_A_TASK = 4
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the command line asks of every scenario alike."""
+
+    seeds: str | None = None
+    overrides: tuple[str, ...] = ()
+    check_laws: bool = False
+
+
+@dataclass(frozen=True)
+class Task:
+    file: str
+    seeds: tuple[int, ...]
+    wish: Wish
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One run: the counts, and the first witness of each expected name in words."""
+
+    result: SeedResult
+    words: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One scenario, judged over its seeds."""
+
+    file: str
+    scenario: Scenario
+    seen: list[Seen]
+    judged: dict[str, Judged]
+    wish: Wish
+
+    @property
+    def verdict(self) -> str:
+        return overall(self.judged)
+
+    def failures(self) -> Iterator[tuple[Judged, str, str]]:
+        """Every expectation that does not hold, with the first seed's witness in words and the line that replays it."""
+        for one in self.judged.values():
+            if one.verdict != "holds":
+                seed = one.seeds[0] if one.seeds else None
+                words = next((run.words.get(one.name, "") for run in self.seen if run.result.seed == seed), "")
+                yield one, words, command_of(self.file, seed, self.wish.overrides)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "scenario": self.file, "title": self.scenario.title, "runs": len(self.seen), "verdict": self.verdict,
+            "expectations": {name: one.to_json() for name, one in self.judged.items()},
+            "failures": [
+                {"name": one.name, "witness": words or None, "again": again} for one, words, again in self.failures()
+            ],
+        }  # fmt: skip
+
+
+def check_scenarios(paths: list[str], wish: Wish, *, jobs: int | None, allow_undecided: bool, as_json: bool) -> int:
+    files = scenario_files(paths)
+    asked = None if wish.seeds is None else seeds_of(wish.seeds)
+    scenarios = {file: _scenario(file, wish.overrides) for file in files}  # every file, before the first run
+    seeds = {file: list(asked if asked is not None else one.seeds) for file, one in scenarios.items()}
+    console, words = results(), []
+    told: list[dict[str, Any]] = []
+    for outcome in _outcomes(scenarios, seeds, wish, jobs or default_jobs()):
+        words.append(outcome.verdict)
+        told.append(outcome.to_json())
+        if not as_json:
+            _tell(console, outcome)
+    verdict = worst(words)
+    if as_json:
+        print_json({"verdict": verdict, "scenarios": told})
+    else:
+        _tell_sum(console, words, sum(len(some) for some in seeds.values()))
+    return status_of_verdict(verdict, allow_undecided)
+
+
+def _outcomes(
+    scenarios: dict[str, Scenario], seeds: dict[str, list[int]], wish: Wish, jobs: int
+) -> Iterator[Outcome]:  # fmt: skip
+    tasks = [
+        Task(file, tuple(some[start : start + SEEDS_A_TASK]), wish)
+        for file, some in seeds.items()
+        for start in range(0, len(some), SEEDS_A_TASK)
+    ]
+    runs = sum(len(some) for some in seeds.values())
+    with counted("checking", runs) as advance:
+        done = spread(run_task, tasks, jobs, lambda task: advance(len(task.seeds)))
+        for file, scenario in scenarios.items():
+            parts = islice(done, -(-len(seeds[file]) // SEEDS_A_TASK))
+            seen = [one for part in parts for one in part]
+            judged = judge_seeds([one.result for one in seen], scenario.expect)
+            yield Outcome(file, scenario, seen, judged, wish)
+
+
+@lru_cache(maxsize=8)
+def _scenario(file: str, overrides: tuple[str, ...]) -> Scenario:
+    return with_overrides(load(file), overrides)
+
+
+def run_task(task: Task) -> list[Seen]:
+    """In whatever process: simulate and judge the task's seeds."""
+    from analysis.verdict import judge
+    from sim.run import simulate
+
+    scenario = _scenario(task.file, task.wish.overrides)
+    seen = []
+    for seed in task.seeds:
+        try:
+            verdict = judge(simulate(scenario, seed, check_laws=task.wish.check_laws), scenario.expect)
+        except LawBroken as broken:
+            raise law_broken_in(broken, task.file, seed, task.wish.overrides) from broken
+        except Exception as error:
+            error.add_note(f"in {command_of(task.file, seed, task.wish.overrides)}")
+            raise
+        found = {name: verdict.findings[name].witnesses for name in scenario.expect}
+        words = {name: witness_words(name, some[0]) for name, some in found.items() if some}
+        seen.append(Seen(verdict.seed_result(seed), words))
+    return seen
+
+
+def _tell(console: Console, outcome: Outcome) -> None:
+    """One line where all holds; else each reason with its first witness and the line that replays it."""
+    line = verdict_text(outcome.verdict)
+    line.pad_right(11 - len(line))
+    line.append(f"{outcome.file}  {len(outcome.seen):,} seeds", style="default")
+    if not outcome.judged:
+        line.append(", nothing is expected", style="default")
+    console.print(line, soft_wrap=True)
+    for one, words, again in outcome.failures():
+        paragraph(console, f"{one.name} is expected {one.expected}: {one.why}", indent=2, hang=2)
+        if words:
+            paragraph(console, words, indent=4, hang=2)
+        console.print(f"    again: {again}", soft_wrap=True)
+
+
+def _tell_sum(console: Console, words: list[str], runs: int) -> None:
+    counts = ", ".join(f"{words.count(word)} {word}" for word in ("holds", "broken", "undecided") if word in words)
+    scenarios = "1 scenario" if len(words) == 1 else f"{len(words)} scenarios"
+    console.print(f"\n{scenarios}, {runs:,} runs: {counts}", soft_wrap=True)
