@@ -11,7 +11,7 @@ from sim.laws import Laws
 from sim.protocol.broker import Broker, Durable
 from sim.protocol.messages import ProduceRequest
 from sim.protocol.settings import BrokerSettings, Rules, TopicSettings
-from tests.protocol.harness import CLIENT, MS, S, Batches, Client, Cluster, Session
+from tests.protocol.harness import CLIENT, MS, Batches, Client, Cluster, S, Session
 
 __all__ = ["Interleaving"]
 
@@ -38,23 +38,29 @@ class Interleaving:
             port.draws = lambda purpose: choose(256) << 24
         self.laws = Laws()
         self.down: dict[int, Durable] = {}
-        self.producers = [Batches(prod=p, partition=partition, pid=p) for partition in (0, 1) for p in (1 + partition,)]
+        self.producers = [
+            Batches(prod=1, partition=0, pid=1), Batches(prod=2, partition=0),
+            Batches(prod=3, partition=1, pid=3), Batches(prod=4, partition=1),
+        ]  # fmt: skip
         self.sessions: list[Session] = []
         self.acked: list[tuple[int, int, int, int, int]] = []
         self.asked: dict[int, list[ProduceRequest]] = {}
         self.log: list[str] = []
 
-    # --- what may happen ------------------------------------------------------------------------------------------------
+    # --- what may happen ----------------------------------------------------------------------------------------------
     def step(self) -> None:
-        kind = self.choose(40)
-        if kind < 22:
+        kind = self.choose(70)
+        if kind < 30:
             self._deliver()
-        elif kind < 28:
+        elif kind < 50:
             self._produce()
-        elif kind < 34:
+        elif kind < 62:
             self._pass_time()
         else:
-            (self._crash, self._restart, self._cut, self._heal, self._elect, self._stop)[kind - 34]()
+            rare = (
+                self._crash, self._restart, self._restart, self._cut, self._heal, self._heal, self._elect, self._stop,
+            )  # fmt: skip
+            rare[kind - 62]()
         self.check()
 
     def check(self) -> None:
@@ -68,7 +74,7 @@ class Interleaving:
         return {number: role for number, role in self.cluster.roles.items() if isinstance(role, Broker)}
 
     def _deliver(self) -> None:
-        for _ in range(1 + self.choose(4)):
+        for _ in range(1 + self.choose(12)):
             if self.cluster.opening and self.choose(2) == 0:
                 self.cluster._open_one()
                 continue
@@ -144,7 +150,7 @@ class Interleaving:
         if up:
             self.cluster.broker(up[self.choose(len(up))]).shut_down(self.cluster.now_us)
 
-    # --- the end --------------------------------------------------------------------------------------------------------
+    # --- the end ------------------------------------------------------------------------------------------------------
     def finish(self) -> None:
         """Everybody is back, nothing is cut: the cluster comes to rest, and whole logs are compared."""
         self.cluster.heal()

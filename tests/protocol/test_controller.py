@@ -15,6 +15,7 @@ from sim.protocol.messages import (
     BrokerRegistrationResponse,
     PartitionMetadata,
 )
+from sim.protocol.partitioner import java_key_partition, murmur2, to_positive
 from sim.protocol.rows import Kind
 from sim.protocol.settings import BrokerSettings, Rules, TopicSettings
 from tests.protocol.harness import MS, Batches, Cluster, S, Session
@@ -489,3 +490,18 @@ def test_a_short_session_is_honoured() -> None:
     cluster.run_until(14 * S)
 
     assert cluster.leader() == 2
+
+
+def test_a_key_changes_its_partition_when_partitions_are_added() -> None:
+    """broker:SC-64, broker:TOP-2: old records of the key stay where they are, and nothing orders them with the new."""
+    key = next(f"k{i}".encode() for i in range(1000) if to_positive(murmur2(f"k{i}".encode())) % 6 == 4)
+    before, after = java_key_partition(key, 3), java_key_partition(key, 6)
+    assert (before, after) == (1, 4)
+    cluster = Cluster(((1,), (1,), (1,)), brokers=1)
+    client = cluster.client(1)
+    client.produce(Batches(partition=before).next())
+    cluster.controller.add_partitions(cluster.now_us, 0, [3, 4, 5], [(1,)] * 3)
+    cluster.settle()
+    client.produce(Batches(partition=after).next())
+
+    assert [cluster.log(1, partition).end for partition in range(6)] == [0, 1, 0, 0, 1, 0]

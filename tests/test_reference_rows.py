@@ -1,0 +1,30 @@
+"""Every row of the reference's scenario tables has a test that cites it, or a reason why its subject is not modelled."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.not_modelled import NOT_MODELLED
+
+TABLES = {"broker:SC-": 65, "broker:SUB-": 30}  # prefix of a table's rows, and how many it has
+OTHERS = ("broker:REP-37", "broker:REP-38", "broker:REP-39")
+ROWS = [f"{table}{number}" for table, count in TABLES.items() for number in range(1, count + 1)] + list(OTHERS)
+
+
+def cited() -> set[str]:
+    found: set[str] = set()
+    for path in sorted(Path(__file__).parent.rglob("test_*.py")):
+        if path != Path(__file__):
+            found.update(re.findall(r"\bbroker:[A-Z]+-\d+", path.read_text(encoding="utf-8")))
+    return found
+
+
+CITED = cited()
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_row_is_tested_or_not_modelled_with_a_reason(row: str) -> None:
+    assert (row in CITED) != bool(NOT_MODELLED.get(row))
