@@ -228,10 +228,11 @@ class Play:
         """Letters of a slice of a lane; a record that the application sent again has a prime."""
         sent = self.role.sent()
         lane = next(lane for lane in sent.lanes if lane.partition == partition)
-        letters, count = self.calls.letters, self.calls.count
-        return "".join(
-            letters[send] if send < count else letters[sent.resends[send - count][0]] + "'" for send in lane.sends[lo:hi]
-        )
+        return "".join(self._letter(send) for send in lane.sends[lo:hi])
+
+    def _letter(self, send: int) -> str:
+        again = send - self.calls.count
+        return self.calls.letters[send] if again < 0 else self.calls.letters[self.role.sent().resends[again][0]] + "'"
 
     # --- the clock ---------------------------------------------------------------------------------------------------
     def at(self, ms: float) -> Play:
