@@ -6,6 +6,8 @@ import re
 from pathlib import Path
 
 from sim.errors import InputError
+from sim.scenario.finding_names import FINDING_NAMES
+from sim.wording import did_you_mean, listed, shown
 
 __all__ = ["expectations_of", "scenario_files", "seed_of", "seeds_of"]
 
@@ -61,6 +63,9 @@ def expectations_of(texts: list[str]) -> dict[str, str]:
         name, equals, wanted = (part.strip() for part in text.partition("="))
         if not (name and equals and wanted):
             raise InputError("--expect", f"{text!r} is not NAME=EXPECTATION", "for example --expect lost-acked=never")
+        if name not in FINDING_NAMES:
+            guess = did_you_mean(name, FINDING_NAMES) or f"known: {listed(FINDING_NAMES, 60)}"
+            raise InputError("--expect", f"{shown(name)} is not the name of a finding", guess)
         if name in expected:
             raise InputError("--expect", f"{name} is given twice", "give it once")
         expected[name] = wanted

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 __all__ = ["STYLES", "Steps", "counted", "indented", "paragraph", "print_json", "results", "steps"]
 
-PLAIN_WIDTH = 110
+PLAIN_WIDTH = 120
 
 STYLES = {"holds": "bold green", "broken": "bold red", "undecided": "bold yellow"}
 

@@ -6,17 +6,17 @@ could not be checked, what was silently changed, how much, and the answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from analysis.cli.console import STYLES, indented, paragraph
+from analysis.cli.tables import print_table
 from analysis.cli.wording import witness_words
 
-__all__ = ["plain_table", "tell_answer", "tell_findings", "tell_measures", "tell_notes", "tell_verdict", "verdict_text"]
+__all__ = ["tell_answer", "tell_findings", "tell_measures", "tell_notes", "tell_verdict", "verdict_text"]
 
 Told = Mapping[str, Any]
 
@@ -29,15 +29,13 @@ def tell_verdict(console: Console, told: Told) -> None:
             (name, str(one["expected"]), verdict_text(one["verdict"]), one.get("why") or "")
             for name, one in expectations.items()
         ]
-        console.print(plain_table(("expectation", "expected", "verdict", ""), rows))
+        print_table(console, ("expectation", "expected", "verdict", ""), rows)
         console.print()
     line = Text.assemble("verdict: ", verdict_text(told["verdict"]))
     reasons = told.get("reasons") or []
     if reasons and not expectations:
         line.append(f" ({'; '.join(str(reason) for reason in reasons)})")
     console.print(line, soft_wrap=True)
-    if expectations and told["verdict"] == "undecided":
-        indented(console, (str(reason) for reason in reasons))
 
 
 def tell_findings(console: Console, findings: Told) -> None:
@@ -47,7 +45,7 @@ def tell_findings(console: Console, findings: Told) -> None:
         console.print("findings: none")
     else:
         rows = [(name, one["class"], f"{one['count']:,}", _allowed(one)) for name, one in seen.items()]
-        console.print(plain_table(("finding", "class", "count", "under this configuration"), rows, right=(2,)))
+        print_table(console, ("finding", "class", "count", "under this configuration"), rows, right=(2,))
         console.print()
         for name, one in seen.items():
             if one["witnesses"]:
@@ -56,7 +54,7 @@ def tell_findings(console: Console, findings: Told) -> None:
     if absent:
         console.print()
         console.print("looked for and not there:")
-        indented(console, [", ".join(absent)])
+        paragraph(console, ", ".join(absent), indent=2)
     _tell_unchecked(console, findings)
 
 
@@ -93,7 +91,7 @@ def tell_measures(console: Console, measures: Told, most: int = 8) -> None:
     ]  # fmt: skip
     header = ("stream", "records", "later copies", "late", "of records", "farthest behind")
     console.print()
-    console.print(plain_table(header, rows, right=(1, 2, 3, 4, 5)))
+    print_table(console, header, rows, right=(1, 2, 3, 4, 5))
     if len(late) > most:
         console.print(f"  and {len(late) - most} more streams")
 
@@ -116,15 +114,3 @@ def tell_answer(console: Console, answer: str) -> None:
 
 def verdict_text(word: str) -> Text:
     return Text(word, style=STYLES.get(word, ""))
-
-
-def plain_table(header: Sequence[str], rows: Iterable[Sequence[Any]], right: tuple[int, ...] = ()) -> Table:
-    """Aligned columns without lines, indented as everything below a heading is."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim", show_header=True)
-    for number, name in enumerate(header):
-        table.add_column(name, justify="right" if number in right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(str(cell)) for cell in row))
-    return table
-
-

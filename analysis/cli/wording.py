@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 __all__ = ["seconds", "witness_words"]
@@ -20,21 +20,35 @@ def witness_words(name: str, witness: Witness) -> str:
     """One case of the finding *name*, for a person who knows Kafka and not this program."""
     records = witness.get("records") or []
     tell = _TOLD.get(name)
-    if tell is not None and records:
-        return tell(witness, records)
-    return _plainly(witness, records)
+    if tell is None or len(records) < (2 if tell in _OF_TWO else 1):
+        return _plainly(witness, records)
+    return tell(witness, records)
 
 
 def _reordered(witness: Witness, records: list[Witness]) -> str:
     late, first = _by_role(records, "late"), _by_role(records, "overtaker")
-    return f"{_record(late)} stands behind {_record(first)}, which was sent after it"
+    key = f" (key {_short(witness['key'])})" if "key" in witness else ""
+    return f"{_record(late)} stands behind {_record(first)}, which was sent after it{key}"
+
+
+def _overtaken_on_the_way(witness: Witness, records: list[Witness]) -> str:
+    late, first = _by_role(records, "late"), _by_role(records, "overtaker")
+    reader = witness.get("group", "the reader")
+    return f"{_record(late)} reached {reader} after {_record(first)}, which was sent after it"
+
+
+def _sent_and_stored_otherwise(_witness: Witness, records: list[Witness]) -> str:
+    return f"{_record(records[0])} was sent just before {_record(records[1])} and stands behind it"
 
 
 def _doubled(witness: Witness, records: list[Witness]) -> str:
-    places = " and ".join(_place(record) for record in records[:4])
+    places = [_place(record) for record in records[:4]]
+    one_partition = len({record.get("p") for record in records}) == 1
+    if one_partition:
+        places[1:] = [f"at {record.get('o')}" for record in records[1:4]]
     more = f" and {len(records) - 4} more" if len(records) > 4 else ""
-    why = f": {witness['mechanism']}" if witness.get("mechanism") else ""
-    return f"{_value(records[0])} stands at {places}{more}{why}"
+    why = f" ({witness['mechanism']})" if witness.get("mechanism") else ""
+    return f"{_value(records[0])} stands at {' and '.join(places)}{more}{why}"
 
 
 def _lost(witness: Witness, records: list[Witness]) -> str:
@@ -42,21 +56,61 @@ def _lost(witness: Witness, records: list[Witness]) -> str:
     return f"{_record(records[0])} was acknowledged and is gone{fate}"
 
 
+def _cut_off(witness: Witness, records: list[Witness]) -> str:
+    leaders = [witness[name] for name in ("old_leader", "new_leader") if name in witness]
+    moved = f", the leader was {leaders[0]} and is {leaders[1]}" if len(leaders) == 2 else ""
+    return f"{_record(records[0])} was below the high watermark and is gone{moved}"
+
+
+def _two_at_one_offset(_witness: Witness, records: list[Witness]) -> str:
+    values = " and ".join(_value(record) for record in records[:4])
+    return f"{values} were both said to be {_place(records[0])}"
+
+
+def _delivered_again(witness: Witness, records: list[Witness]) -> str:
+    excused = ", as at-least-once permits" if witness.get("excused") else ""
+    return f"{_record(records[0])} was delivered {len(records)} times to {witness.get('group', 'its reader')}{excused}"
+
+
+def _split(witness: Witness, records: list[Witness]) -> str:
+    return f"key {_short(witness.get('key'))}: {' and '.join(_record(record) for record in records[:4])}"
+
+
+def _inverted(_witness: Witness, records: list[Witness]) -> str:
+    return f"{_record(records[0])} was sent after {_record(records[1])} was acknowledged, and stands before it"
+
+
+def _unread(_witness: Witness, records: list[Witness]) -> str:
+    return f"{_record(records[0])} was acknowledged, and no reader got it"
+
+
 def _plainly(witness: Witness, records: list[Witness]) -> str:
-    said = [_record(record) for record in records[:3]]
+    said = [f"{record['role']}: {_record(record)}" if "role" in record else _record(record) for record in records[:3]]
     said += [f"{key.replace('_', ' ')} {_short(value)}" for key, value in witness.items() if key not in OTHERS]
     if not records and "partition" in witness:
         said.insert(0, str(witness["partition"]))
     return ", ".join(said)
 
 
-_TOLD = {
+_TOLD: dict[str, Callable[[Witness, list[Witness]], str]] = {
     "append-reorder": _reordered,
     "key-reorder": _reordered,
-    "e2e-key-reorder": _reordered,
+    "e2e-key-reorder": _overtaken_on_the_way,
+    "cross-partition-inversion": _overtaken_on_the_way,
+    "nonmonotonic-send": _sent_and_stored_otherwise,
     "duplicate-append": _doubled,
     "lost-acked": _lost,
+    "committed-truncation": _cut_off,
+    "inconsistent-offsets": _two_at_one_offset,
+    "duplicate-delivery": _delivered_again,
+    "key-partition-split": _split,
+    "realtime-inversion": _inverted,
+    "unseen": _unread,
+    "lost-write": _unread,
 }
+
+
+_OF_TWO = (_reordered, _overtaken_on_the_way, _sent_and_stored_otherwise, _doubled, _two_at_one_offset, _inverted)
 
 
 def _by_role(records: list[Witness], role: str) -> Witness:

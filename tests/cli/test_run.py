@@ -35,7 +35,7 @@ def test_a_broken_expectation_is_status_1_and_shows_its_witness(korder: Korder, 
 
     assert said.status == 1
     assert "verdict: broken" in said.out
-    assert "duplicate-append: shop/2 stands at orders-0 at 2 and orders-0 at " in said.out
+    assert "duplicate-append: shop/2 stands at orders-0 at 2 and at " in said.out
 
 
 def test_an_override_changes_the_answer(korder: Korder, duplicated: Path) -> None:

@@ -1,0 +1,68 @@
+"""Witnesses as sentences, and tables without blanks at the ends of lines."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from analysis.cli.tables import print_table
+from analysis.cli.wording import seconds, witness_words
+from analysis.finding import CLASSES
+
+
+def _record(value: str, offset: int | None = None, **more: Any) -> dict[str, Any]:
+    return {"v": value, "p": "orders-0", **({} if offset is None else {"o": offset}), **more}
+
+
+LATE = [_record("a", 5, role="late"), _record("b", 3, role="overtaker")]
+
+
+@pytest.mark.parametrize(
+    ("name", "witness", "words"),
+    [
+        ("append-reorder", {"records": LATE},
+         "a (orders-0 at 5) stands behind b (orders-0 at 3), which was sent after it"),
+        ("duplicate-append", {"records": [_record("a", 1), _record("a", 4)]}, "a stands at orders-0 at 1 and at 4"),
+        ("lost-acked", {"records": [_record("a", 1)], "fate": "never appended"},
+         "a (orders-0 at 1) was acknowledged and is gone: never appended"),
+        ("realtime-inversion", {"records": [_record("x", 1), _record("y", 2)]},
+         "x (orders-0 at 1) was sent after y (orders-0 at 2) was acknowledged, and stands before it"),
+        ("unseen", {"records": [_record("a")]}, "a (orders-0) was acknowledged, and no reader got it"),
+        ("offset-gap", {"partition": "orders-0", "records": [], "events": [3], "offsets": [7], "missing": 2},
+         "orders-0, missing 2"),
+    ],
+)  # fmt: skip
+def test_a_witness_is_a_sentence(name: str, witness: dict[str, Any], words: str) -> None:
+    assert witness_words(name, witness) == words
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_a_witness_with_less_than_usual_is_still_told(name: str) -> None:
+    assert "a (orders-0 at 1)" in witness_words(name, {"records": [_record("a", 1)]})
+    assert witness_words(name, {}) == ""
+
+
+def test_a_long_value_is_cut() -> None:
+    assert len(witness_words("unseen", {"records": [_record("x" * 500)]})) < 150
+
+
+@pytest.mark.parametrize(("us", "words"), [(0, "0 s"), (12_500_000, "12.5 s"), (1, "0.000001 s"), (30_000_000, "30 s")])
+def test_times_have_as_many_digits_as_they_need(us: int, words: str) -> None:
+    assert seconds(us) == words
+
+
+def test_a_long_last_cell_goes_on_below_itself() -> None:
+    printed = io.StringIO()
+
+    rows = [("a", "10", "word " * 12), ("bcd", "9", "")]
+    print_table(Console(file=printed, width=50), ("name", "n", "why"), rows, right=(1,))
+
+    assert printed.getvalue() == (
+        "name   n  why\n"
+        "a     10  word word word word word word word word\n"
+        "          word word word word\n"
+        "bcd    9\n"
+    )  # fmt: skip
