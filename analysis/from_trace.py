@@ -172,7 +172,7 @@ class _Expansion:
         rows = self.rows(Kind.APPEND, Kind.REPLICATE)
         value, count = self.run(rows)
         told = {"partition": "partition", "offset": "offset", "broker": "host"}
-        asked = {"t": "t_us", "lep": "lep", "pid": "pid", "epoch": "epoch", "seq": "seq"}
+        asked = {"t": "t_us", "lep": "lep", "pid": "pid", "epoch": "epoch", "seq": "seq", "conn": "conn"}
         return h.Appends.later(
             row=rows, value=value, count=count, **{ours: self.get(theirs, rows) for ours, theirs in told.items()},
             **{ours: partial(self.get, theirs, rows) for ours, theirs in asked.items()},

@@ -109,6 +109,7 @@ class Appends(Table):
     seq: Column  # of the first record of the run
     txn: Column
     kind: Column
+    conn: Column  # the connection that brought it; the exchange format does not say
 
 
 @dataclass

@@ -77,7 +77,7 @@ def _appends(r: Names, k: Kind) -> Callable[[], Columns]:
         kind = commit * h.COMMIT + abort * h.ABORT
         return "appends", [
             k.row, k.t, _coded(r.partitions, p), o, _coded(r.values, v), np.ones_like(o), np.where(b < 0, 1, b),
-            follower, lep, pid, epoch, seq, _coded(r.txns, txn), kind,
+            follower, lep, pid, epoch, seq, _coded(r.txns, txn), kind, np.full_like(o, -1),
         ]  # fmt: skip
 
     return make

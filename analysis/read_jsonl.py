@@ -168,7 +168,7 @@ class _Reader:
         self.put["appends"]((
             line, t, self.partitions[e["p"]], e["o"], -1 if v is None else self.values[v], 1, _or(e.get("b"), 1),
             e.get("role") == "follower", _or(e.get("lep")), _or(e.get("pid")), _or(e.get("epoch")), _or(e.get("seq")),
-            self._maybe(self.txns, e.get("txn")), _KINDS[e.get("kind")],
+            self._maybe(self.txns, e.get("txn")), _KINDS[e.get("kind")], -1,
         ))  # fmt: skip
 
     def _reject(self, line: int, t: int, e: Event) -> None:
