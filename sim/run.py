@@ -47,7 +47,7 @@ def simulate(
         if laws is not None:
             _check_whole(laws, cluster, trace)
     except LawBroken as broken:
-        again = f"korder run {_where(scenario)} --seed {seed} --check-laws"
+        again = f"korder run {named._origin.name} --seed {seed} --check-laws"
         seconds = f"{cluster.kernel.now_us / 1_000_000:.6f} s"
         context = f"seed {seed}, event {cluster.kernel.events}, {seconds}. Again: {again}"
         raise LawBroken(broken.law, broken.what, context) from broken
@@ -73,10 +73,6 @@ def _check_whole(laws: Laws, cluster: Cluster, trace: Trace) -> None:
 
 def _tuples(trace: Trace, rows: NDArray[np.bool_], *names: str) -> Iterator[Any]:
     return zip(*(trace.events[name][rows].tolist() for name in names), strict=True)
-
-
-def _where(scenario: Scenario | str | Path) -> str:
-    return "FILE" if isinstance(scenario, Scenario) else str(scenario)
 
 
 def _trace(cluster: Cluster, plan: Plan, seed: int) -> Trace:
