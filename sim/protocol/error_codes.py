@@ -74,7 +74,8 @@ class ErrorCode(IntEnum):
     CLIENT_RECORD_TOO_LARGE = 1004
     CLIENT_PURGED = 1005  # librdkafka _PURGE_QUEUE (fatal error, close)
     CLIENT_FATAL = 1006  # send() after a fatal error
-    CLIENT_CLOSED = 1007  # the process died with it
+    CLIENT_CLOSED = 1007  # the process died with it; librdkafka also for what a topic marked bad cannot retry
+    CLIENT_TRANSPORT = 1008  # librdkafka's lost connection (Java makes it NETWORK_EXCEPTION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,10 @@ def _rows() -> dict[int, ProduceError]:
         rows[code] = ProduceError("retry", "retry", "retry", "retry", False, False)
     for code in (e.REQUEST_TIMED_OUT, e.NOT_ENOUGH_REPLICAS_AFTER_APPEND):
         rows[code] = ProduceError("retry", "retry", "retry", "retry", False, True)
-    rows[e.NETWORK_EXCEPTION] = ProduceError("retry", "retry", "retry", "retry", True, True)
+    # From a broker librdkafka takes 13 for one of the many codes it has no rule for.
+    rows[e.NETWORK_EXCEPTION] = ProduceError("retry", "retry", "fail", "fail_bump", True, True)
+    rows[e.CLIENT_TRANSPORT] = ProduceError("fail", "fail", "retry", "retry", True, True)
+    rows[e.UNKNOWN_TOPIC_ID] = ProduceError("retry", "retry", "fail", "fail_bump", True, False)
     rows[e.KAFKA_STORAGE_ERROR] = ProduceError("retry", "retry", "retry", "retry", True, True)
     for code in (e.UNKNOWN_TOPIC_OR_PARTITION, e.NOT_LEADER_OR_FOLLOWER):
         rows[code] = ProduceError("retry", "retry", "retry_free", "retry_free", True, True)
@@ -111,6 +115,7 @@ def _rows() -> dict[int, ProduceError]:
     for code in (
         e.RECORD_LIST_TOO_LARGE, e.INVALID_REQUIRED_ACKS, e.INVALID_TIMESTAMP, e.UNSUPPORTED_FOR_MESSAGE_FORMAT,
         e.POLICY_VIOLATION, e.UNSUPPORTED_COMPRESSION_TYPE, e.INVALID_RECORD, e.INVALID_PRODUCER_ID_MAPPING,
+        e.INVALID_TXN_STATE, e.TRANSACTION_ABORTABLE,
     ):  # fmt: skip
         rows[code] = ProduceError("fail", "fail_bump", "fail", "fail_bump", False, False)
     rows[e.UNKNOWN_SERVER_ERROR] = ProduceError("fail", "fail_bump", "fail", "fail_bump", False, True)
@@ -147,6 +152,7 @@ _JAVA_IRREGULAR = {
     ErrorCode.CLIENT_RECORD_TOO_LARGE: "RecordTooLargeException",
     ErrorCode.CLIENT_FATAL: "KafkaException",
     ErrorCode.CLIENT_CLOSED: "KafkaException",
+    ErrorCode.CLIENT_TRANSPORT: "NetworkException",
 }
 
 
@@ -165,7 +171,7 @@ _LIBRDKAFKA_IRREGULAR = {
     ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: "UNKNOWN_TOPIC_OR_PART",
     ErrorCode.NOT_LEADER_OR_FOLLOWER: "NOT_LEADER_FOR_PARTITION",
     ErrorCode.MESSAGE_TOO_LARGE: "MSG_SIZE_TOO_LARGE",
-    ErrorCode.NETWORK_EXCEPTION: "_TRANSPORT",
+    ErrorCode.CLIENT_TRANSPORT: "_TRANSPORT",
     ErrorCode.CLIENT_DELIVERY_TIMEOUT: "_MSG_TIMED_OUT",
     ErrorCode.CLIENT_METADATA_TIMEOUT: "_MSG_TIMED_OUT",
     ErrorCode.CLIENT_BUFFER_EXHAUSTED: "_QUEUE_FULL",

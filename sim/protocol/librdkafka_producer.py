@@ -134,9 +134,15 @@ class LibrdkafkaProducer:
             case _:
                 raise TypeError(f"librdkafka asked {asked!r} and cannot use the answer {message!r}")
         self._pass_on(now_us)
-        if not peer.nothing_queued():
+        if peer.built or peer.control or self._may_go_on(asked):
             peer.look_us = now_us
         self._look_by(max(now_us, min(self._threads.next_look_us(), self._network.next_query_us())))
+
+    def _may_go_on(self, asked: Request | Control) -> bool:
+        """Whether an answer lets its partition build: messages came back, or the limit or a drain was in the way."""
+        if not isinstance(asked, Request):
+            return False
+        return bool(asked.toppar.parts) or (self._identity is not None and asked.toppar.queued > 0)
 
     def _pass_on(self, now_us: int) -> None:
         """Wake the threads if messages came that they could not foresee."""
@@ -212,16 +218,18 @@ class LibrdkafkaProducer:
             self._reports.failed(toppar, spent, told, now_us, row)
             return
         if verdict.do == "retry":
-            told = bad or ErrorCode.CLIENT_PURGED
+            # Measured: what a topic marked bad would have to retry ends as _DESTROY (29 is the other side of a race).
+            told = ErrorCode.CLIENT_CLOSED if bad else ErrorCode.CLIENT_PURGED
         self._reports.failed(toppar, request.parts, told, now_us, row)
 
     def lose(self, peer: Peer, code: int, now_us: int) -> None:
         """The connection is gone: its window comes back in order, sent or not (producer:8.3, S54)."""
         requests, others, row = self._network.lost(peer, code, now_us)
         timed_out = code == ErrorCode.REQUEST_TIMED_OUT
-        told = ErrorCode.CLIENT_DELIVERY_TIMEOUT if timed_out else ErrorCode.NETWORK_EXCEPTION
+        made = code if timed_out else ErrorCode.CLIENT_TRANSPORT
+        told = ErrorCode.CLIENT_DELIVERY_TIMEOUT if timed_out else made
         for request in requests:
-            self.fail(request, code, told, now_us, row)
+            self.fail(request, made, told, now_us, row)
         self._unanswered(others, now_us)
 
     def _unanswered(self, others: Iterable[Control], now_us: int) -> None:
@@ -235,7 +243,7 @@ class LibrdkafkaProducer:
         """Take back what is built and not sent; it waits its back-off like a failed one, uncounted."""
         for request in self._recalled(toppar):
             if self._identity is not None:
-                judge_idempotent(request, ErrorCode.NETWORK_EXCEPTION, False)  # an error is what comes next
+                judge_idempotent(request, ErrorCode.CLIENT_TRANSPORT, False)  # an error is what comes next
                 toppar.draining = True
             self._reports.retry(request, False, self._identity is not None, now_us, request.parts[0].row)
         self._quiet(toppar, now_us)

