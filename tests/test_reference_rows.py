@@ -1,4 +1,4 @@
-"""Every row of the reference's scenario tables has a test that cites it, or a reason why its subject is not modelled."""
+"""Each row of the reference's scenario tables has a test that cites it, or a reason why it is not modelled."""
 
 from __future__ import annotations
 

@@ -14,6 +14,9 @@ cluster (``listening``, ``broker:NET-17``); the host refuses connections until t
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, cast
+
 from sim.protocol.broker_channels import Channel
 from sim.protocol.broker_fetch import FetchService
 from sim.protocol.broker_link import ControllerLink
@@ -51,8 +54,8 @@ class Broker:
     """The role of one broker process, from its start to its end."""
 
     __slots__ = (
-        "_fetchers", "_fetches", "_handlers", "_kept", "_marks", "_offered", "_port", "_produces", "_producer_ids",
-        "_settled", "_stopped", "link", "listening", "state",
+        "_channels", "_fetchers", "_fetches", "_handlers", "_kept", "_marks", "_me", "_port", "_produces",
+        "_producer_ids", "_settled", "_stopped", "link", "listening", "state",
     )  # fmt: skip
 
     def __init__(
@@ -74,7 +77,8 @@ class Broker:
         self._settled: MetadataUpdate | None = None
         self._stopped = False
         self.listening = False
-        self._handlers = {
+        self._me, self._channels = broker_id, self.state.channels
+        self._handlers: dict[type, Callable[[Channel, Any, int], None]] = {
             ProduceRequest: self._produces.handle,
             FetchRequest: self._fetches.handle,
             ListOffsetsRequest: self._fetches.list_offsets,
@@ -140,16 +144,18 @@ class Broker:
 
     # --- stimuli ------------------------------------------------------------------------------------------------------
     def on_message(self, conn: Connection, message: object, now_us: int) -> None:
-        state = self.state
-        if conn.client == state.me:
-            self._on_answer(conn, message, now_us)
+        channels = self._channels
+        if conn.client == self._me:
+            fetcher = self._fetchers.get(conn.server)
+            if fetcher is not None and conn is fetcher.conn:
+                fetcher.answered(cast(FetchResponse, message), now_us)
+            elif conn is self.link.conn:
+                self._on_controller(message, now_us)
         else:
-            channel = state.channels.arrived(conn, message, now_us)
+            channel = channels.arrived(conn, message, now_us)
             if channel is not None:
-                if channel.watched_us < 0:
-                    self._watch(channel, now_us)
-                self._handlers[type(message)](channel, message, now_us)  # type: ignore[operator]
-        if state.channels.ready:
+                self._handlers[type(message)](channel, message, now_us)
+        if channels.ready:
             self._go_on(now_us)
 
     def _go_on(self, now_us: int) -> None:
@@ -159,15 +165,7 @@ class Broker:
             channel = channels.ready.popleft()
             message = channels.next_request(channel, now_us)
             if message is not None:
-                self._handlers[type(message)](channel, message, now_us)  # type: ignore[operator]
-
-    def _on_answer(self, conn: Connection, message: object, now_us: int) -> None:
-        fetcher = self._fetchers.get(conn.server)
-        if fetcher is not None and conn is fetcher.conn:
-            assert isinstance(message, FetchResponse)
-            fetcher.answered(message, now_us)
-        elif conn is self.link.conn:
-            self._on_controller(message, now_us)
+                self._handlers[type(message)](channel, message, now_us)
 
     def _on_controller(self, message: object, now_us: int) -> None:
         match message:
@@ -349,18 +347,3 @@ class Broker:
             if part.leading and part.log.raise_start(part.log.retention_start(now_us)):
                 self._port.record(Kind.LOG_START, partition=part.number, offset=part.log.start)
         self.state.deadlines.at(now_us + self.state.settings.retention_check_us, self._retain)
-
-    # --- idle connections ---------------------------------------------------------------------------------------------
-    def _watch(self, channel: Channel, now_us: int) -> None:
-        channel.watched_us = now_us
-        self.state.deadlines.at(now_us + self.state.settings.connections_max_idle_us, lambda t: self._idle(channel, t))
-
-    def _idle(self, channel: Channel, now_us: int) -> None:
-        """A connection on which no bytes moved is closed, even while its request runs (broker:NET-14)."""
-        if channel.gone:
-            return
-        due_us = channel.active_us + self.state.settings.connections_max_idle_us
-        if due_us <= now_us:
-            self.state.channels.close(channel)
-        else:
-            self.state.deadlines.at(due_us, lambda t: self._idle(channel, t))

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from sim.protocol.deadlines import Deadlines
 from sim.protocol.messages import ProduceRequest
 from sim.protocol.port import Connection, Port
 
@@ -21,7 +22,7 @@ __all__ = ["Channel", "Channels"]
 class Channel:
     """One accepted connection."""
 
-    __slots__ = ("active_us", "allowed", "buffer", "busy", "conn", "gone", "watched_us")
+    __slots__ = ("active_us", "allowed", "buffer", "busy", "conn", "gone")
 
     def __init__(self, conn: Connection) -> None:
         self.conn = conn
@@ -30,7 +31,6 @@ class Channel:
         self.gone = False  # the other side has closed
         self.allowed = 0  # then: how many more requests that want a response are run
         self.active_us = 0  # last time that bytes moved
-        self.watched_us = -1  # since when its idleness is watched
 
 
 def _wants_response(message: object) -> bool:
@@ -40,10 +40,10 @@ def _wants_response(message: object) -> bool:
 class Channels:
     """All accepted connections of one broker."""
 
-    __slots__ = ("_port", "by_number", "ready")
+    __slots__ = ("_deadlines", "_max_idle_us", "_port", "by_number", "ready")
 
-    def __init__(self, port: Port) -> None:
-        self._port = port
+    def __init__(self, port: Port, deadlines: Deadlines, max_idle_us: int) -> None:
+        self._port, self._deadlines, self._max_idle_us = port, deadlines, max_idle_us
         self.by_number: dict[int, Channel] = {}
         self.ready: deque[Channel] = deque()  # free to go on with what they have buffered; first come, first served
 
@@ -52,12 +52,26 @@ class Channels:
         channel = self.by_number.get(conn.number)
         if channel is None:
             channel = self.by_number[conn.number] = Channel(conn)
+            self.accepted(channel, now_us)
         if channel.busy or channel.buffer:
             channel.buffer.append((message, self._port.cause))
             return None
         channel.busy = True
         channel.active_us = now_us
         return channel
+
+    def accepted(self, channel: Channel, now_us: int) -> None:
+        """A connection is watched from its first request on: idle, it is closed, even while a request runs (NET-14)."""
+        self._deadlines.at(now_us + self._max_idle_us, lambda then_us: self._idle(channel, then_us))
+
+    def _idle(self, channel: Channel, now_us: int) -> None:
+        if channel.gone:
+            return
+        due_us = channel.active_us + self._max_idle_us
+        if due_us <= now_us:
+            self.close(channel)
+        else:
+            self._deadlines.at(due_us, lambda then_us: self._idle(channel, then_us))
 
     def free(self, channel: Channel, now_us: int) -> None:
         """The response was handed over (or none is due): the next request may be read."""

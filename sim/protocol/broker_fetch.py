@@ -28,6 +28,7 @@ from sim.protocol.replication import Follower, Partition
 __all__ = ["FetchService"]
 
 _LATEST, _EARLIEST = -1, -2
+_UNREGISTERED = (-1, True, False)
 
 
 def _no_commit(part: Partition, now_us: int) -> None:
@@ -52,49 +53,56 @@ class FetchService:
 
     # --- followers ----------------------------------------------------------------------------------------------------
     def _from_follower(self, channel: Channel, request: FetchRequest, now_us: int) -> None:
-        answers: list[FetchedPartition] = []
-        found, room, number = 0, request.max_bytes, channel.conn.number
-        urgent = False
-        for want in request.partitions:
-            part = self._state.partitions.get(want.partition)
-            refusal = self._refuse_follower(part, want, request)
-            if part is None or refusal is not None:
-                answers.append(refusal or self._error(want, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
-                urgent = True
-                continue
-            view = part.followers[request.replica]
-            if view.session != number:
-                view.session, view.told_hw = number, -1
-            answer = self._view(part, want, view, room)
-            if answer is not None:
-                answers.append(answer)
-                if answer.error or answer.diverging_epoch >= 0:
-                    urgent = True
-                    continue
-                for batch in answer.batches:
-                    found += batch.size_bytes
-                room = request.max_bytes - found
-            self._count_fetch(part, view, want, request.broker_epoch, now_us)
-        if urgent or found >= request.min_bytes or request.max_wait_us <= 0:
+        answers, room, urgent = self._look(request, channel.conn.number, now_us)
+        if urgent or request.max_bytes - room >= request.min_bytes or request.max_wait_us <= 0:
             self._state.finish(channel, FetchResponse(answers), None, now_us)
             return
         for answer in answers:  # not told after all: it is read again when the wait ends
             self._state.partitions[answer.partition].followers[request.replica].told_hw = -1
         self._park(channel, request, now_us)
 
-    def _refuse_follower(
-        self, part: Partition | None, want: FetchPartition, request: FetchRequest
-    ) -> FetchedPartition | None:
-        """Only the leader of just that epoch answers followers (broker:REP-5, REP-20)."""
-        if part is not None and part.leading and want.leader_epoch == part.leader_epoch:
-            view = part.followers.get(request.replica)
-            if view is None:
-                return self._error(want, ErrorCode.UNKNOWN_LEADER_EPOCH)
-            epoch = self._state.registry.get(request.replica, (-1, True, False))[0]
-            if request.broker_epoch >= 0 and request.broker_epoch < epoch:
-                return self._error(want, ErrorCode.NOT_LEADER_OR_FOLLOWER)
-            return None
-        return self._error(want, self._epoch_error(part, want) or self._state.not_here(want.partition))
+    def _look(
+        self, request: FetchRequest, session: int, now_us: int, counts: bool = True
+    ) -> tuple[list[FetchedPartition], int, bool]:
+        """What there is to tell, how much room it leaves, and whether it must be told at once.
+
+        *counts*: this is the fetch itself, which shows what the follower has, and not the end of its wait.
+        """
+        answers: list[FetchedPartition] = []
+        partitions, replica, room, urgent = self._state.partitions, request.replica, request.max_bytes, False
+        stale = 0 <= request.broker_epoch < self._state.registry.get(replica, _UNREGISTERED)[0]
+        for want in request.partitions:
+            part = partitions.get(want.partition)
+            view = None if part is None or stale else part.followers.get(replica)
+            if part is None or view is None or want.leader_epoch != part.leader_epoch:
+                answers.append(self._refusal(part, want, stale))
+                urgent = True
+                continue
+            if view.session != session:
+                view.session, view.told_hw = session, -1
+            log = part.log
+            if want.offset != log.end or want.last_epoch != log.last_epoch:
+                answer = self._read(part, want, room)
+                answers.append(answer)
+                if answer.error or answer.diverging_epoch >= 0:
+                    urgent = True
+                    continue  # it counts for nothing
+                view.told_hw = log.high_watermark
+                for batch in answer.batches:
+                    room -= batch.size_bytes
+            elif view.told_hw != log.high_watermark:
+                view.told_hw = log.high_watermark
+                answers.append(FetchedPartition(want.partition, 0, log.high_watermark, log.start, [], [], []))
+            if counts:
+                self._count_fetch(part, view, want.offset, request.broker_epoch, now_us)
+        return answers, room, urgent
+
+    def _refusal(self, part: Partition | None, want: FetchPartition, stale: bool) -> FetchedPartition:
+        """Only the leader of just that epoch answers followers, and only its own (broker:REP-5, REP-20)."""
+        error = self._epoch_error(part, want)
+        if not error and part is not None and part.leading:
+            error = ErrorCode.NOT_LEADER_OR_FOLLOWER if stale else ErrorCode.UNKNOWN_LEADER_EPOCH
+        return self._error(want, error or self._state.not_here(want.partition))
 
     @staticmethod
     def _epoch_error(part: Partition | None, want: FetchPartition) -> int:
@@ -104,23 +112,17 @@ class FetchService:
             return ErrorCode.FENCED_LEADER_EPOCH
         return ErrorCode.UNKNOWN_LEADER_EPOCH
 
-    def _view(self, part: Partition, want: FetchPartition, view: Follower, room: int) -> FetchedPartition | None:
-        """What the follower may have: data, a diverging epoch, an error, a new high watermark; or nothing new."""
+    def _read(self, part: Partition, want: FetchPartition, room: int) -> FetchedPartition:
+        """Data, a diverging epoch, or an error for a follower that is not at the log's end."""
         log, offset = part.log, want.offset
         if want.last_epoch != log.last_epoch or offset > log.end or offset < log.start:
             problem = self._misfit(part, want)
             if problem is not None:
                 return problem
-        if offset < log.end and room > 0:
-            i, j = log.read(offset, log.end, min(want.max_bytes, room))
-            view.told_hw = log.high_watermark
-            return FetchedPartition(
-                want.partition, 0, log.high_watermark, log.start, log.bases[i:j], log.batches[i:j], log.epochs[i:j]
-            )
-        if view.told_hw == log.high_watermark:
-            return None
-        view.told_hw = log.high_watermark
-        return FetchedPartition(want.partition, 0, log.high_watermark, log.start)
+        i, j = log.read(offset, log.end, min(want.max_bytes, room)) if room > 0 else (0, 0)
+        return FetchedPartition(
+            want.partition, 0, log.high_watermark, log.start, log.bases[i:j], log.batches[i:j], log.epochs[i:j]
+        )
 
     @staticmethod
     def _misfit(part: Partition, want: FetchPartition) -> FetchedPartition | None:
@@ -142,11 +144,11 @@ class FetchService:
         error = ErrorCode.OFFSET_OUT_OF_RANGE
         return FetchedPartition(want.partition, error, log.high_watermark, log.start, diverging_end=log.end)
 
-    def _count_fetch(self, part: Partition, view: Follower, want: FetchPartition, epoch: int, now_us: int) -> None:
-        """The follower has everything below *want.offset*: in-sync set and high watermark may move (broker:REP-8)."""
-        moved = view.end != want.offset
+    def _count_fetch(self, part: Partition, view: Follower, offset: int, epoch: int, now_us: int) -> None:
+        """The follower has everything below *offset*: in-sync set and high watermark may move (broker:REP-8)."""
+        moved = view.end != offset
         view.broker_epoch = epoch
-        view.fetched(want.offset, part.log.end, now_us)
+        view.fetched(offset, part.log.end, now_us)
         if not view.in_maximal and part.may_join(view):
             part.propose_with(view)
             self.join(part, view)
@@ -155,14 +157,18 @@ class FetchService:
 
     def appended(self, part: Partition, now_us: int) -> None:
         """New data at the log's end: followers that wait for it are answered."""
+        part.parked = False
         for view in part.views:
             parked = view.parked
-            if parked is not None:
-                if parked.done:
-                    view.parked = None
-                elif parked.request.min_bytes <= 1 or self._available(parked) >= parked.request.min_bytes:
-                    view.parked = None
-                    self._answer_parked(parked, now_us, part.appended_row)
+            if parked is None:
+                continue
+            if parked.done:
+                view.parked = None
+            elif parked.request.min_bytes <= 1 or self._available(parked) >= parked.request.min_bytes:
+                view.parked = None
+                self._answer_parked(parked, now_us, part.appended_row)
+            else:
+                part.parked = True
 
     # --- consumers ----------------------------------------------------------------------------------------------------
     def _from_consumer(self, channel: Channel, request: FetchRequest, now_us: int) -> None:
@@ -216,6 +222,7 @@ class FetchService:
             part = self._state.partitions[want.partition]
             if request.replica >= 0:
                 part.followers[request.replica].parked = parked
+                part.parked = True
             else:
                 part.readers[channel.conn.number] = parked
         self._state.deadlines.wait(parked, now_us, request.max_wait_us)
@@ -235,26 +242,12 @@ class FetchService:
     def _answer_parked(self, parked: ParkedFetch, now_us: int, cause: int) -> None:
         """Read again, with everything as it is now; the follower's state does not change a second time."""
         parked.done = True
-        request = parked.request
+        request, channel = parked.request, parked.channel
         if request.replica >= 0:
-            answers = self._reread(request)
+            answers = self._look(request, channel.conn.number, now_us, counts=False)[0]
         else:
-            answers, _, _ = self._read_committed(request)
-        self._state.finish(parked.channel, FetchResponse(answers), cause, now_us)
-
-    def _reread(self, request: FetchRequest) -> list[FetchedPartition]:
-        answers: list[FetchedPartition] = []
-        room = request.max_bytes
-        for want in request.partitions:
-            part = self._state.partitions.get(want.partition)
-            answer = self._refuse_follower(part, want, request)
-            if part is not None and answer is None:
-                answer = self._view(part, want, part.followers[request.replica], room)
-            if answer is not None:
-                answers.append(answer)
-                for batch in answer.batches:
-                    room -= batch.size_bytes
-        return answers
+            answers = self._read_committed(request)[0]
+        self._state.finish(channel, FetchResponse(answers), cause, now_us)
 
     @staticmethod
     def waiting(part: Partition) -> list[ParkedFetch]:

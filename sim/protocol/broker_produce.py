@@ -12,7 +12,7 @@ from sim.protocol.broker_fetch import FetchService
 from sim.protocol.broker_state import BrokerState
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.messages import ProduceRequest, ProduceResponse, ProduceResult, RecordBatch
-from sim.protocol.producer_state import ACCEPT, DUPLICATE
+from sim.protocol.producer_state import ACCEPT
 from sim.protocol.purgatory import DelayedProduce
 from sim.protocol.replication import Partition
 from sim.protocol.rows import Kind
@@ -22,6 +22,7 @@ __all__ = ["ProduceService"]
 _HINTED = ErrorCode.NOT_LEADER_OR_FOLLOWER
 _APPEND, _REJECT, _DUPLICATE = int(Kind.APPEND), int(Kind.REJECT), int(Kind.DUPLICATE)
 _HIGH_WATERMARK = int(Kind.HIGH_WATERMARK)
+_ACKS = (-1, 0, 1)
 
 
 class ProduceService:
@@ -31,69 +32,68 @@ class ProduceService:
 
     def __init__(self, state: BrokerState, fetches: FetchService) -> None:
         self._state, self._fetches, self._port = state, fetches, state.port
-        self._last_row = -1
+        self._last_row = -1  # of the newest refusal
         fetches.on_commit = self.committed
 
     def handle(self, channel: Channel, request: ProduceRequest, now_us: int) -> None:
         """Append every batch, then answer or wait, then let waiting fetches see what is new (broker:NET-20)."""
-        state, acks = self._state, request.acks
+        acks, partitions = request.acks, self._state.partitions
         results: list[ProduceResult] = []
         written: list[Partition] = []
         delayed: DelayedProduce | None = None
-        failed = False
-        for index, batch in enumerate(request.batches):
-            part = state.partitions.get(batch.partition)
-            error, offset = self._verdict(part, batch, acks)
-            if part is None or (error != ACCEPT and error != DUPLICATE):
-                results.append(self._refuse(batch, error, channel))
-                failed = True
+        row, failed = -1, False
+        for batch in request.batches:
+            part = partitions.get(batch.partition)
+            verdict = self._verdict(part, batch, acks)
+            if part is None or verdict > 0:
+                results.append(self._refuse(batch, verdict, channel))
+                row, failed = -1, True
                 continue
-            if error == ACCEPT:
-                offset = self._append(part, batch, channel, now_us)
+            log = part.log
+            if verdict == ACCEPT:
+                offset = log.append(batch, part.leader_epoch, now_us)
+                row = part.appended_row = self._row(_APPEND, batch, offset, part.leader_epoch, channel)
                 written.append(part)
+                if part.alone and part.advance(now_us):
+                    self.committed(part, now_us)
             else:
-                self._last_row = self._row(_DUPLICATE, batch, offset, part.leader_epoch, channel)
-            results.append(ProduceResult(batch.partition, 0, offset, part.log.start))
-            if acks == -1 and part.log.high_watermark < (required := offset + batch.hi - batch.lo):
+                offset = log.producers.original(batch) or 0
+                row = self._row(_DUPLICATE, batch, offset, part.leader_epoch, channel)
+            if acks == -1 and log.high_watermark < (required := offset + batch.hi - batch.lo):
                 if delayed is None:
-                    delayed = DelayedProduce(channel, results, state.finish)
-                delayed.open.append(index)
-                self._await(part, required, index, delayed)
+                    delayed = DelayedProduce(channel, results, self._state.finish)
+                self._await(part, required, len(results), delayed)
+            results.append(ProduceResult(batch.partition, 0, offset, log.start))
         if delayed is not None:
-            state.deadlines.wait(delayed, now_us, request.timeout_us)
-        elif acks == 0:
-            self._answer_nothing(channel, failed, now_us)
+            self._state.deadlines.wait(delayed, now_us, request.timeout_us)
         else:
-            state.finish(channel, ProduceResponse(results), self._last_row, now_us)
+            self._answer(channel, acks, results, failed, row, now_us)
         for part in written:
-            self._fetches.appended(part, now_us)
+            if part.parked:
+                self._fetches.appended(part, now_us)
 
-    def _verdict(self, part: Partition | None, batch: RecordBatch, acks: int) -> tuple[int, int]:
-        """The first check that fails, in Kafka's order; with a duplicate, where the original is."""
-        if acks not in (-1, 0, 1):
-            return ErrorCode.INVALID_REQUIRED_ACKS, -1  # broker:APP-2
+    def _answer(
+        self, channel: Channel, acks: int, results: list[ProduceResult], failed: bool, row: int, now_us: int
+    ) -> None:
+        """Nothing to wait for. acks=0 has no answer; an error closes the connection instead (broker:NET-15)."""
+        if acks != 0:
+            self._state.finish(channel, ProduceResponse(results), self._last_row if row < 0 else row, now_us)
+            return
+        if failed:
+            self._state.channels.close(channel)
+        self._state.channels.free(channel, now_us)
+
+    def _verdict(self, part: Partition | None, batch: RecordBatch, acks: int) -> int:
+        """The first check that fails, in Kafka's order; else whether the batch is new."""
+        if acks not in _ACKS:
+            return ErrorCode.INVALID_REQUIRED_ACKS  # broker:APP-2
         if part is None or not part.leading:
-            return self._state.not_here(batch.partition), -1  # broker:APP-3, APP-4
-        if acks == -1 and part.gated:
-            return ErrorCode.NOT_ENOUGH_REPLICAS, -1  # broker:APP-5, before any look at duplicates (APP-20)
-        if batch.size_bytes > part.settings.max_message_bytes:
-            return ErrorCode.MESSAGE_TOO_LARGE, -1  # broker:APP-6
-        if batch.pid < 0:
-            return ACCEPT, -1
-        producers = part.log.producers
-        verdict = producers.judge(batch)
-        if verdict != DUPLICATE:
-            return verdict, -1
-        original = producers.original(batch)
-        assert original is not None
-        return DUPLICATE, original
-
-    def _append(self, part: Partition, batch: RecordBatch, channel: Channel, now_us: int) -> int:
-        offset = part.log.append(batch, part.leader_epoch, now_us)
-        self._last_row = part.appended_row = self._row(_APPEND, batch, offset, part.leader_epoch, channel)
-        if part.commits_alone and part.advance(now_us):
-            self.committed(part, now_us)
-        return offset
+            return self._state.not_here(batch.partition)  # broker:APP-3, APP-4
+        if part.gated and acks == -1:
+            return ErrorCode.NOT_ENOUGH_REPLICAS  # broker:APP-5, before any look at duplicates (APP-20)
+        if batch.size_bytes > part.max_message_bytes:
+            return ErrorCode.MESSAGE_TOO_LARGE  # broker:APP-6
+        return ACCEPT if batch.pid < 0 else part.log.producers.judge(batch)
 
     def _refuse(self, batch: RecordBatch, error: int, channel: Channel) -> ProduceResult:
         self._last_row = self._port.record(
@@ -111,15 +111,10 @@ class ProduceService:
             offset=offset, lep=leader_epoch, pid=batch.pid, epoch=batch.epoch, seq=batch.seq,
         )  # fmt: skip
 
-    def _answer_nothing(self, channel: Channel, failed: bool, now_us: int) -> None:
-        """acks=0 has no answer; an error closes the connection with all that is buffered on it (broker:NET-15)."""
-        if failed:
-            self._state.channels.close(channel)
-        self._state.channels.free(channel, now_us)
-
     @staticmethod
     def _await(part: Partition, required: int, index: int, delayed: DelayedProduce) -> None:
         """Queue for *required*; only a duplicate can ask for less than the one before it."""
+        delayed.open.append(index)
         waiting = part.waiting
         waiting.append((required, index, delayed))
         place = len(waiting) - 1

@@ -48,13 +48,16 @@ class BrokerState:
         self.metadata: dict[int, PartitionState] = {}
         self.topic_partitions: dict[int, tuple[int, ...]] = {}
         self.topic_of: dict[int, int] = {}
-        self.channels = Channels(port)
         self.deadlines = Deadlines(port)
+        self.channels = Channels(port, self.deadlines, settings.connections_max_idle_us)
 
     def finish(self, channel: Channel, response: object, cause: int | None, now_us: int) -> None:
         """Hand a response to the network; the channel may go on with its next request afterwards."""
         self.port.send(channel.conn, response, cause)
-        self.channels.free(channel, now_us)
+        channel.busy = False
+        channel.active_us = now_us
+        if channel.buffer or channel.gone:
+            self.channels.free(channel, now_us)
 
     def not_here(self, partition: int) -> int:
         """Why a partition that is not led here is refused (broker:APP-1, APP-3)."""

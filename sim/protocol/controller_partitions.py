@@ -20,7 +20,9 @@ __all__ = ["PartitionBook"]
 class PartitionBook:
     """All partitions as last decided. ``offset`` is that of the newest metadata record."""
 
-    __slots__ = ("_brokers", "_last_known", "_port", "_rules", "history", "offset", "row_of", "settings_of", "states", "unclean")
+    __slots__ = (
+        "_brokers", "_last_known", "_port", "_rules", "history", "offset", "row_of", "settings_of", "states", "unclean",
+    )  # fmt: skip
 
     def __init__(self, port: Port, rules: Rules, brokers: BrokerRegister) -> None:
         self._port, self._rules, self._brokers = port, rules, brokers

@@ -38,12 +38,13 @@ class Fetcher:
     """The fetch loop towards one source broker. ``partitions`` are in the order in which they were added."""
 
     __slots__ = (
-        "_busy_since_us", "_cause", "_readable", "_ready_at_us", "_state", "_watching", "conn", "connected",
-        "in_flight", "partitions", "source",
+        "_busy_since_us", "_cause", "_readable", "_ready_at_us", "_settings", "_state", "_watching", "conn",
+        "connected", "in_flight", "partitions", "source",
     )  # fmt: skip
 
     def __init__(self, state: BrokerState, source: int, readable: Callable[[Partition, int, int], None]) -> None:
         self._state, self.source, self._readable = state, source, readable
+        self._settings = state.settings
         self.partitions: dict[int, _Followed] = {}
         self.conn: Connection | None = None
         self.connected = False
@@ -77,25 +78,22 @@ class Fetcher:
             if followed.delayed_until_us <= now_us:
                 followed.sent = followed.want
                 wants.append(followed.want)
+        conn = self.conn
         if not wants:
             self._sleep()
-        elif self.connected:
-            self._send(wants, now_us)
-        elif self.conn is None:
+        elif conn is None:
             self._busy_since_us = now_us
             self.conn = self._state.port.connect(self.source)
             self._watch(now_us)
-
-    def _send(self, wants: list[FetchPartition], now_us: int) -> None:
-        state, settings = self._state, self._state.settings
-        self.in_flight, self._busy_since_us = True, now_us
-        request = FetchRequest(
-            state.me, wants, settings.replica_fetch_wait_max_us, settings.replica_fetch_min_bytes,
-            settings.replica_fetch_response_max_bytes, state.epoch,
-        )  # fmt: skip
-        assert self.conn is not None
-        state.port.send(self.conn, request, self._cause)
-        self._cause = -1
+        elif self.connected:
+            state, settings = self._state, self._settings
+            self.in_flight, self._busy_since_us = True, now_us
+            request = FetchRequest(
+                state.me, wants, settings.replica_fetch_wait_max_us, settings.replica_fetch_min_bytes,
+                settings.replica_fetch_response_max_bytes, state.epoch,
+            )  # fmt: skip
+            state.port.send(conn, request, self._cause)
+            self._cause = -1
 
     def _sleep(self) -> None:
         """Everything is delayed: look again when the first delay ends."""
@@ -112,14 +110,14 @@ class Fetcher:
     def _watch(self, now_us: int) -> None:
         if not self._watching:
             self._watching = True
-            self._state.deadlines.at(now_us + self._state.settings.replica_socket_timeout_us, self._look)
+            self._state.deadlines.at(now_us + self._settings.replica_socket_timeout_us, self._look)
 
     def _look(self, now_us: int) -> None:
         """A silent leader is given up after the socket's timeout."""
         self._watching = False
         if self.conn is None:
             return
-        due_us = self._busy_since_us + self._state.settings.replica_socket_timeout_us
+        due_us = self._busy_since_us + self._settings.replica_socket_timeout_us
         if (self.in_flight or not self.connected) and due_us <= now_us:
             self.close()
             self.lost(now_us)
@@ -135,7 +133,7 @@ class Fetcher:
     def lost(self, now_us: int) -> None:
         """The connection broke or was refused: every partition waits (broker:REP-22)."""
         self.conn, self.connected, self.in_flight = None, False, False
-        until_us = now_us + self._state.settings.replica_fetch_backoff_us
+        until_us = now_us + self._settings.replica_fetch_backoff_us
         for followed in self.partitions.values():
             followed.delayed_until_us, followed.sent = until_us, None
         self.pump(now_us)
@@ -158,17 +156,29 @@ class Fetcher:
             elif answer.diverging_epoch >= 0:
                 self._diverged(followed, answer)
             else:
-                self._take(followed, answer, now_us)
+                if answer.batches:
+                    self._append(followed, answer, now_us)
+                self._follow_marks(followed.part, answer, now_us)
         self.pump(now_us)
 
-    def _take(self, followed: _Followed, answer: FetchedPartition, now_us: int) -> None:
-        """Append, then the high watermark, then the log's start (broker:REP-19)."""
-        part = followed.part
-        log = part.log
-        if answer.batches:
-            self._append(part, answer, now_us)
-            followed.want = self._position(part)
-        mark = min(answer.high_watermark, log.end)
+    def _append(self, followed: _Followed, answer: FetchedPartition, now_us: int) -> None:
+        """First of a good answer come its records (broker:REP-19)."""
+        number, log, record = answer.partition, followed.part.log, self._state.port.record
+        for base, batch, epoch in zip(answer.base_offsets, answer.batches, answer.leader_epochs, strict=True):
+            if base != log.end:
+                raise LawBroken("dense offsets", f"partition {number}: offset {base} came where {log.end} is next")
+            log.append(batch, epoch, now_us)
+            self._cause = record(
+                _REPLICATE, partition=number, prod=batch.prod, lo=batch.lo, hi=batch.hi, offset=base, lep=epoch,
+                pid=batch.pid, epoch=batch.epoch, seq=batch.seq,
+            )  # fmt: skip
+        followed.want = FetchPartition(number, log.end, followed.want.leader_epoch, log.last_epoch)
+
+    def _follow_marks(self, part: Partition, answer: FetchedPartition, now_us: int) -> None:
+        """Then the high watermark, then the log's start (broker:REP-19)."""
+        log, mark = part.log, answer.high_watermark
+        if mark > log.end:
+            mark = log.end
         if mark != log.high_watermark and mark >= log.start:  # it may also fall (broker:REP-14)
             log.high_watermark = mark
             row = self._state.port.record(
@@ -178,17 +188,6 @@ class Fetcher:
                 self._readable(part, row, now_us)
         if answer.log_start > log.start and log.raise_start(answer.log_start):
             self._state.port.record(Kind.LOG_START, partition=part.number, offset=log.start)
-
-    def _append(self, part: Partition, answer: FetchedPartition, now_us: int) -> None:
-        log, record = part.log, self._state.port.record
-        for base, batch, epoch in zip(answer.base_offsets, answer.batches, answer.leader_epochs, strict=True):
-            if base != log.end:
-                raise LawBroken("dense offsets", f"partition {part.number}: offset {base} came where {log.end} is next")
-            log.append(batch, epoch, now_us)
-            self._cause = record(
-                _REPLICATE, partition=part.number, prod=batch.prod, lo=batch.lo, hi=batch.hi, offset=base, lep=epoch,
-                pid=batch.pid, epoch=batch.epoch, seq=batch.seq,
-            )  # fmt: skip
 
     def _diverged(self, followed: _Followed, answer: FetchedPartition) -> None:
         """The leader's end of the epoch against one's own; cut at the lower (broker:REP-34)."""
@@ -216,7 +215,7 @@ class Fetcher:
         elif answer.error == ErrorCode.OFFSET_OUT_OF_RANGE:
             self._out_of_range(followed, answer)
         else:
-            followed.delayed_until_us = now_us + self._state.settings.replica_fetch_backoff_us
+            followed.delayed_until_us = now_us + self._settings.replica_fetch_backoff_us
             followed.sent = None
 
     def _out_of_range(self, followed: _Followed, answer: FetchedPartition) -> None:

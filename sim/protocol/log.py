@@ -29,13 +29,6 @@ _NEVER = 1 << 61
 
 
 @dataclass(slots=True)
-class _Segment:
-    base: int
-    size_bytes: int = 0
-    max_timestamp_us: int = 0
-
-
-@dataclass(slots=True)
 class DurableLog:
     """What of a replica's log is on its disk after a crash or a clean stop."""
 
@@ -53,8 +46,8 @@ class Log:
     """The log of one partition on one broker."""
 
     __slots__ = (
-        "_flushes", "_last_flush_us", "_segment", "_segments", "_snapshots", "bases", "batches", "end", "epochs",
-        "flushed", "high_watermark", "last_epoch", "leader_epochs", "partition", "producers", "settings", "start",
+        "_flushes", "_last_flush_us", "_room", "_segments", "_snapshots", "_stamps", "bases", "batches", "end",
+        "epochs", "flushed", "high_watermark", "last_epoch", "leader_epochs", "partition", "producers", "settings", "start",
     )  # fmt: skip
 
     def __init__(self, partition: int, settings: TopicSettings) -> None:
@@ -67,8 +60,9 @@ class Log:
         self.last_epoch = -1  # leader_epochs.latest, kept at hand
         self.producers = ProducerStates()
         self._snapshots: list[tuple[int, Snapshot]] = []
-        self._segment = _Segment(0)
-        self._segments = [self._segment]
+        self._segments = [0]  # base offsets
+        self._room = settings.segment_bytes  # left in the newest segment
+        self._stamps = settings.log_append_time
         self._flushes = settings.flush_messages < _NEVER or settings.flush_us < _NEVER
         self._last_flush_us = 0
 
@@ -82,19 +76,13 @@ class Log:
         if leader_epoch != self.last_epoch:
             self.assign_epoch(leader_epoch)
         if self._flushes:
-            self._flush_by_time(now_us)
+            self._flush_before(batch, now_us)
         self.end = base + batch.hi - batch.lo
-        timestamp_us = now_us if self.settings.log_append_time else batch.max_timestamp_us
         if batch.pid >= 0:
-            self.producers.store(batch, base, timestamp_us)
-        segment = self._segment
-        segment.size_bytes += batch.size_bytes
-        if timestamp_us > segment.max_timestamp_us:
-            segment.max_timestamp_us = timestamp_us
-        if segment.size_bytes > self.settings.segment_bytes:
+            self.producers.store(batch, base, now_us if self._stamps else batch.max_timestamp_us)
+        room = self._room = self._room - batch.size_bytes
+        if room < 0:
             self._roll()
-        if self._flushes and self.end - self.flushed >= self.settings.flush_messages:
-            self.flushed, self._last_flush_us = self.end, now_us
         return base
 
     def assign_epoch(self, leader_epoch: int) -> None:
@@ -108,8 +96,14 @@ class Log:
         """A full segment is closed: it is flushed, and a snapshot of producers taken (broker:APP-27)."""
         self.flushed = self.end
         self._snapshots.append((self.end, self.producers.snapshot()))
-        self._segment = _Segment(self.end)
-        self._segments.append(self._segment)
+        self._segments.append(self.end)
+        self._room = self.settings.segment_bytes
+
+    def _flush_before(self, batch: RecordBatch, now_us: int) -> None:
+        """What the flush settings do as *batch* is appended: by time what was there, by count *batch* as well."""
+        self._flush_by_time(now_us)
+        if self.end + batch.count - self.flushed >= self.settings.flush_messages:
+            self.flushed, self._last_flush_us = self.end + batch.count, now_us
 
     def _flush_by_time(self, now_us: int) -> None:
         """What a flush at its time would have reached, computed when next needed: no timer of its own."""
@@ -175,16 +169,14 @@ class Log:
         self.start = self.end = self.high_watermark = self.flushed = offset
         self.leader_epochs, self.last_epoch = LeaderEpochs(), -1
         self.producers, self._snapshots = ProducerStates(), []
-        self._segment = _Segment(offset)
-        self._segments = [self._segment]
+        self._segments, self._room = [offset], self.settings.segment_bytes
         return gone
 
     def _drop_segments_from(self, offset: int) -> None:
-        while len(self._segments) > 1 and self._segments[-1].base > offset:
+        while len(self._segments) > 1 and self._segments[-1] > offset:
             self._segments.pop()
-        self._segment = self._segments[-1]
-        first = bisect_left(self.bases, self._segment.base)
-        self._segment.size_bytes = sum(batch.size_bytes for batch in self.batches[first:])
+        first = bisect_left(self.bases, self._segments[-1])
+        self._room = self.settings.segment_bytes - sum(batch.size_bytes for batch in self.batches[first:])
 
     def _rebuild_producers(self) -> None:
         """From the newest snapshot that is not above the end, then by re-reading the log from there (broker:APP-29)."""
@@ -217,22 +209,24 @@ class Log:
         del self.bases[:gone], self.batches[:gone], self.epochs[:gone]
         self.high_watermark = max(self.high_watermark, offset)
         self.leader_epochs.truncate_from_start(offset)
-        while len(self._segments) > 1 and self._segments[1].base <= offset:
+        while len(self._segments) > 1 and self._segments[1] <= offset:
             del self._segments[0]
         return True
 
     def retention_start(self, now_us: int) -> int:
         """Where the log begins once segments past their retention, wholly below the high watermark, are gone."""
         keep_us, keep_bytes = self.settings.retention_us, self.settings.retention_bytes
-        size = sum(segment.size_bytes for segment in self._segments)
         start = self.start
-        for segment, following in zip(self._segments, self._segments[1:], strict=False):
-            old = keep_us >= 0 and now_us - segment.max_timestamp_us > keep_us
-            large = keep_bytes >= 0 and size - segment.size_bytes >= keep_bytes
-            if following.base > self.high_watermark or not (old or large):
+        if len(self._segments) == 1:
+            return start
+        size = sum(batch.size_bytes for batch in self.batches)
+        for low, high in zip(self._segments, self._segments[1:], strict=False):
+            segment = self.batches[bisect_left(self.bases, low) : bisect_left(self.bases, high)]
+            old = keep_us >= 0 and all(now_us - batch.max_timestamp_us > keep_us for batch in segment)
+            smaller = size - sum(batch.size_bytes for batch in segment)
+            if high > self.high_watermark or not (old or 0 <= keep_bytes <= smaller):
                 break
-            size -= segment.size_bytes
-            start = following.base
+            size, start = smaller, high
         return start
 
     # --- death and return ---------------------------------------------------------------------------------------------
@@ -264,9 +258,8 @@ class Log:
         log.producers.load(kept.producers)
         log._snapshots = [(log.end, kept.producers)]
         log.high_watermark = min(max(kept.high_watermark, log.start), log.end)
-        log._segment.base = log.start
-        log._segment.size_bytes = sum(batch.size_bytes for batch in log.batches)
-        log._segment.max_timestamp_us = max((batch.max_timestamp_us for batch in log.batches), default=0)
+        log._segments = [log.start]
+        log._room -= sum(batch.size_bytes for batch in log.batches)
         return log
 
     # --- laws ---------------------------------------------------------------------------------------------------------

@@ -72,8 +72,9 @@ class Partition:
     """One partition on one broker, leader or follower."""
 
     __slots__ = (
-        "_alone", "_lag_us", "_me", "_registry", "_rules", "appended_row", "epoch_start", "followers", "gated", "isr",
-        "leader", "leader_epoch", "leading", "log", "maximal", "min_isr", "number", "partition_epoch", "pending",
+        "_lag_us", "_me", "_registry", "_rules", "alone", "appended_row", "epoch_start", "followers", "gated", "isr",
+        "leader", "leader_epoch", "leading", "log", "max_message_bytes", "maximal", "min_isr", "number",
+        "parked", "partition_epoch", "pending",
         "readers", "replicas", "settings", "views", "waiting",
     )  # fmt: skip
 
@@ -83,6 +84,7 @@ class Partition:
     ) -> None:  # fmt: skip
         self.number, self.log, self.settings = number, log, settings
         self._me, self._lag_us, self._rules, self._registry = me, broker.replica_lag_time_max_us, rules, registry
+        self.max_message_bytes = settings.max_message_bytes
         self.leading = False
         self.leader = self.leader_epoch = self.partition_epoch = -1
         self.epoch_start = 0  # leader epoch start offset
@@ -92,7 +94,8 @@ class Partition:
         self.pending: tuple[int, ...] | None = None  # the in-sync set that the controller was asked for
         self.min_isr = 1
         self.gated = False
-        self._alone = False  # no other member in the maximal set: an append may commit by itself
+        self.alone = False  # no other member in the maximal set: an append may commit by itself
+        self.parked = False  # a follower may be waiting for data
         self.followers: dict[int, Follower] = {}
         self.views: tuple[Follower, ...] = ()
         self.waiting: deque[tuple[int, int, DelayedProduce]] = deque()  # (offset to reach, index of result, request)
@@ -147,15 +150,11 @@ class Partition:
 
     def _widen(self, maximal: tuple[int, ...]) -> None:
         self.maximal = maximal
-        self._alone = all(broker == self._me for broker in maximal)
+        self.alone = all(broker == self._me for broker in maximal)
         for view in self.views:
             view.in_maximal = view.broker in maximal
 
     # --- high watermark -----------------------------------------------------------------------------------------------
-    @property
-    def commits_alone(self) -> bool:
-        return self._alone
-
     def advance(self, now_us: int) -> bool:
         """Raise the high watermark as far as the followers allow (broker:REP-6). True if it moved."""
         if self.gated and self._rules.high_watermark_stops_under_min_isr:
