@@ -14,6 +14,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from analysis.evidence import Evidence
 from analysis.finders.order import late_places
@@ -27,6 +28,7 @@ COLOURS = {LATE: VERMILION, OVERTAKER: BLUE, DOUBLE: PURPLE, PLAIN: GREY}
 MARKS = {LATE: "v", OVERTAKER: "D", DOUBLE: "s", PLAIN: "o"}
 WORDS = {LATE: "late", OVERTAKER: "overtakes", DOUBLE: "stored twice", PLAIN: "other batches"}
 BANDS = ("#F1F4F8", "#E3E9F1", "#FAF5E8", "#EAF4EF")
+_PAPER = {"facecolor": "white", "alpha": 0.82, "edgecolor": "none", "pad": 0.6}
 UNITS_PER_MS = {"ns": 1_000_000, "us": 1_000, "ms": 1}
 
 
@@ -219,12 +221,12 @@ class _Timeline:
             self.axes.annotate(
                 _fault_words(what or kind), (x, 0.76), xytext=(-4 if right else 4, -11 * (shown % 2)),
                 textcoords="offset points", fontsize=8, color=INK, fontweight="bold", annotation_clip=False, zorder=8,
-                ha="right" if right else "left", bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1},
+                ha="right" if right else "left", bbox=_PAPER,
             )  # fmt: skip
 
     def _labels(self) -> None:
         """Names of the heroes: what they carry and which transmission it is; where they were stored, or why not."""
-        taken: list[tuple[float, float]] = []
+        taken: list[tuple[float, float, float]] = []
         for flight in self.scene.flights:
             if flight.role == PLAIN or ("broker", flight.broker) not in self.y:
                 continue
@@ -240,20 +242,22 @@ class _Timeline:
                 middle = self.time((flight.sent + (flight.answered or flight.sent)) // 2)
                 self._label(middle, bottom - 0.1, flight.error, flight.role, taken, -1)
 
-    def _label(self, x: float, y: float, words: str, role: str, taken: list[tuple[float, float]], step: int) -> None:
+    def _label(
+        self, x: float, y: float, words: str, role: str, taken: list[tuple[float, float, float]], step: int,
+    ) -> None:  # fmt: skip
         """Above (*step* 1) or below (-1) a line, farther off where there is one already; after four it is left out."""
-        room, height = self.time.width * (0.012 + 0.0052 * len(words)), 0.135
-        x = min(max(x, room * 0.4), self.time.width - room * 0.4)
+        room, height = self.time.width * (0.006 + 0.0026 * len(words)), 0.135  # half the width, the whole height
+        x = min(max(x, room), self.time.width - room)
         for _ in range(4):
-            if not any(abs(x - other) < room and abs(y - row) < height * 0.95 for other, row in taken):
+            if not any(abs(x - other) < room + half and abs(y - row) < height * 0.95 for other, row, half in taken):
                 break
             y += step * height
         else:
             return
-        taken.append((x, y))
+        taken.append((x, y, room))
         self.axes.annotate(
             words, (x, y), ha="center", va="center", fontsize=7.5, color=COLOURS[role], zorder=9,
-            bbox={"facecolor": "white", "alpha": 0.82, "edgecolor": "none", "pad": 0.5},
+            bbox=_PAPER,
         )  # fmt: skip
 
     def _carried(self, flight: Flight) -> str:
@@ -294,7 +298,7 @@ def log_diagram(source: Any, partition: str | int | None = None, *, axes: Axes |
     mine = np.flatnonzero((view.partition == number) & (sends.prod[view.value] >= 0))
     late, overtaker, _ = late_places(evidence)
     late = late[view.partition[late] == number]
-    again = _second_copies(view.value[mine], mine)
+    again = mine[evidence.logs.copies[view.value[mine]] > 1]
     low, high = _span(view.offset, mine, late, again)
     mine = mine[(view.offset[mine] >= low) & (view.offset[mine] <= high)]
     for k, prod in enumerate(np.unique(sends.prod[view.value[mine]]).tolist()):
@@ -312,14 +316,11 @@ def log_diagram(source: Any, partition: str | int | None = None, *, axes: Axes |
     axes.set_xlabel(f"offset in {evidence.history.partitions[number]}")
     axes.set_ylabel("send call")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False, loc="upper left", ncols=4)
+    axes.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 0.99), ncols=6)
     axes.margins(x=0.01)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True, nbins=8))
     return axes
-
-
-def _second_copies(values: Any, places: Any) -> Any:
-    first = np.unique(values, return_index=True)[1]
-    return np.delete(places, first)
 
 
 def _span(offset: Any, mine: Any, late: Any, again: Any) -> tuple[int, int]:

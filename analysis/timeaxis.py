@@ -25,7 +25,7 @@ class TimeAxis:
         self.cuts: list[tuple[float, float]] = []
         self._from, self._to = [float(start)], [0.0]
         gaps = np.diff(times)
-        long = gaps > max(CUT_SHARE * (self.end - start), 1)
+        long = (gaps > CUT_SHARE * (self.end - start)) & (len(gaps) >= 5)
         kept = float(gaps[~long].sum()) or float(gaps.sum()) * 0.2
         for left, gap, cut in zip(times[:-1].tolist(), gaps.tolist(), long.tolist(), strict=True):
             self._stretch(left, gap, kept * 0.12 if cut else gap, cut, kept)
