@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from analysis.verdict import Verdict
-    from sim.trace import Trace
 
 __all__ = ["draw", "partitions_to_draw"]
 
 MOST = 4
 
 
-def draw(folder: Path, trace: Trace, verdict: Verdict) -> list[bytes]:
+def draw(folder: Path, verdict: Verdict) -> list[bytes]:
     """PNG files in *folder*; their contents too, in the same order."""
     import matplotlib
 
-    matplotlib.use("Agg")
+    matplotlib.use("Agg")  # no window, whatever the machine has
+    from matplotlib.pyplot import close
+
     from analysis.plots import timeline
 
     drawn = []
     for partition in partitions_to_draw(verdict):
-        figure: Any = timeline(trace, partition)
+        figure = timeline(verdict, partition)
         path = folder / f"timeline-{partition}.png"
         figure.savefig(path, dpi=130)
+        close(figure)
         drawn.append(path.read_bytes())
     return drawn
 

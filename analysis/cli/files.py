@@ -40,7 +40,9 @@ def staged(folder: Path) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         yield temporary
+        readers = temporary.stat().st_mode & 0o666  # as the user's umask wants it, however a file was made
         for path in sorted(temporary.iterdir()):
+            path.chmod(readers)
             os.replace(path, folder / path.name)
         made = []
     except OSError as error:

@@ -70,7 +70,7 @@ def _keep(out: Path, told: dict[str, Any], trace: Trace, verdict: Verdict, begin
         from analysis.cli.figures import draw
         from analysis.report import write_page
 
-        figures = draw(folder, trace, verdict)
+        figures = draw(folder, verdict)
         write_page(verdict, folder / "report.html", told["title"] or told["scenario"], figures)
         return sorted(str(out / path.name) for path in folder.iterdir())
 
