@@ -131,9 +131,16 @@ class Intake:
         first_us = sends.times[self.next]
         if settings.linger_us == 0:
             return first_us
-        toppars = [toppar for state in self.topics.values() for toppar in state.toppars]
-        missing = max(1, settings.batch_num_messages - max(toppar.queued for toppar in toppars))
-        missing_bytes = max(1, settings.batch_size_bytes - max(toppar.queued_bytes for toppar in toppars))
+        limit, limit_bytes = settings.batch_num_messages, settings.batch_size_bytes
+        # A queue that holds a batch already waits for something else than calls.
+        filling = [
+            toppar for state in self.topics.values() for toppar in state.toppars
+            if toppar.queued < limit and toppar.queued_bytes < limit_bytes
+        ]  # fmt: skip
+        if not filling:
+            return FOREVER
+        missing = limit - max(toppar.queued for toppar in filling)
+        missing_bytes = limit_bytes - max(toppar.queued_bytes for toppar in filling)
         by_bytes = bisect_left(sends.cum, sends.cum[self.next] + missing_bytes, self.next) - 1
         full = max(self.next, min(self.next + missing - 1, by_bytes))
         return min(first_us + settings.linger_us, sends.times[full] if full < sends.count else FOREVER)

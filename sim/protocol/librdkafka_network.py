@@ -53,9 +53,6 @@ class Peer:
         """The connection changed its state: look and scan at once."""
         self.since_us = self.look_us = self.scan_us = now_us
 
-    def nothing_queued(self) -> bool:
-        return not self.control and not self.built and all(toppar.queued == 0 for toppar in self.toppars)
-
 
 class LibrdkafkaNetwork:
     """Peers, metadata and the timers of both. The producer decides what is built."""

@@ -92,7 +92,7 @@ class Toppar:
 
     __slots__ = (
         "acked", "base", "counted", "draining", "epoch", "fresh", "lane", "leader", "limits", "next_ack", "next_err",
-        "on_wire", "partition", "parts", "pid", "queued_back", "queued_back_bytes", "topic",
+        "on_wire", "partition", "parts", "pid", "queued_back", "queued_back_bytes", "ready_us", "seen", "topic",
     )  # fmt: skip
 
     def __init__(self, partition: int, topic: int, limits: Limits) -> None:
@@ -110,6 +110,8 @@ class Toppar:
         self.next_ack = self.next_err = 0
         self.acked = 0  # one past the last acknowledged message
         self.draining = False
+        self.seen = (-1, 0, 0)  # the state of the queue for which ready_us was found
+        self.ready_us = FOREVER
         self.counted = False  # among the partitions that have something built or on the wire
 
     # --- what is queued -----------------------------------------------------------------------------------------------
@@ -138,16 +140,18 @@ class Toppar:
 
     def ready_at_us(self) -> int:
         """When :meth:`ready` turns true, as far as the lane's future tells."""
-        lane, limits = self.lane, self.limits
-        if self.parts and self.parts[0].not_before_us:
-            return max(self.parts[0].not_before_us, lane.created_us(self.parts[0].lo) + limits.linger_us)
-        first = self.head
-        if first >= lane.length:
-            return FOREVER
-        at_us = lane.created_us(first) + limits.linger_us
-        if limits.linger_us and lane.taken < lane.length:
-            at_us = min(at_us, self._full_at_us())
-        return at_us
+        lane, linger_us = self.lane, self.limits.linger_us
+        if self.parts:
+            head = self.parts[0]
+            return max(head.not_before_us, lane.created_us(head.lo) + linger_us)
+        seen = (self.fresh, lane.taken, lane.length)
+        if seen != self.seen:
+            self.seen, self.ready_us = seen, FOREVER
+            if self.fresh < lane.length:
+                self.ready_us = lane.created_us(self.fresh) + linger_us
+                if linger_us and lane.taken < lane.length:
+                    self.ready_us = min(self.ready_us, self._full_at_us())
+        return self.ready_us
 
     def _full_at_us(self) -> int:
         """When arrivals will have filled a batch."""
@@ -160,7 +164,9 @@ class Toppar:
 
     def expires_at_us(self) -> int:
         """When the oldest queued message times out."""
-        return self.lane.created_us(self.head) + self.limits.timeout_us if self.queued else FOREVER
+        if not self.parts and self.fresh >= self.lane.taken:
+            return FOREVER
+        return self.lane.created_us(self.head) + self.limits.timeout_us
 
     # --- out and back -------------------------------------------------------------------------------------------------
     def take(self, now_us: int) -> list[Part]:

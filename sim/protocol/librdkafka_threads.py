@@ -127,7 +127,7 @@ class Threads:
             if not self._passes_gates(identity, peer, toppar, now_us):
                 return False
             room = min(room, DEDUPLICATED - toppar.on_wire)
-        if room <= 0 or toppar.queued == 0:
+        if room <= 0 or not (toppar.parts or toppar.fresh < toppar.lane.taken):
             return False
         if identity is not None and not identity.holds(toppar) and not identity.adopt(toppar):
             return False

@@ -96,7 +96,7 @@ class FetchBuffer:
 
     def _hand_over(self, slices: list[_Slice]) -> None:
         self._polls += 1
-        if self._names is not None:
+        if self._names is not None and len(slices) > 1:
             names = self._names
             shown = hash_map_order([one.partition for one, *_ in slices], lambda p: topic_partition_hash(*names[p]))
             place = {partition: rank for rank, partition in enumerate(shown)}
