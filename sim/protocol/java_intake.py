@@ -239,7 +239,8 @@ class Intake:
         """The waiting call returned at *at_us*; those behind it are made no earlier."""
         self.blocked = None
         self._free_at_us = at_us
-        self.floors.append((self.next, at_us))
+        if self.next < self.sends.count and self.sends.times[self.next] < at_us:
+            self.floors.append((self.next, at_us))
         for queue in self.queues:
             lane = queue.lane
             lane.floor_us, lane.floor_from = at_us, lane.taken

@@ -117,6 +117,7 @@ class Pending(NamedTuple):
     wire: Wire
     request: ProduceRequest
     letters: list[str]  # of each batch
+    sent_us: int
 
 
 class Play:
@@ -222,7 +223,7 @@ class Play:
                 Transmission(name, wire.server, batch.pid, batch.epoch, batch.seq, self.now_us / MS)
             )
         if request.acks != 0:
-            self.pending.append(Pending(wire, request, names))
+            self.pending.append(Pending(wire, request, names, self.now_us))
 
     def name(self, partition: int, lo: int, hi: int) -> str:
         """Letters of a slice of a lane; a record that the application sent again has a prime."""
@@ -255,6 +256,21 @@ class Play:
         self.now_us = int(ms * MS)
         return self
 
+    def flow(self, until_ms: float, answer_after_ms: float) -> Play:
+        """Let time pass; every request is stored and acknowledged so much after it was sent."""
+        after_us, end_us = int(answer_after_ms * MS), int(until_ms * MS)
+        while True:
+            live = self.live()
+            due_us = live[0].sent_us + after_us if live else end_us + 1
+            if due_us > end_us:
+                if self.port.alarm_us is None or self.port.alarm_us > end_us:
+                    return self.at(until_ms)
+                due_us = end_us
+            if self.port.alarm_us is not None and self.port.alarm_us <= due_us:
+                self.at(max(self.now_us, self.port.alarm_us) / MS)
+            elif live:
+                self.at(max(self.now_us, due_us) / MS).ok(live[0].letters[0])
+
     # --- the brokers -------------------------------------------------------------------------------------------------
     def _of(self, letters: str) -> Pending:
         """The request that holds the batch; it has to be the next to be answered on its connection."""
@@ -273,7 +289,7 @@ class Play:
         log = self.logs.setdefault(batch.partition, [])
         offset = len(log)
         self.offsets.setdefault(letters, offset)
-        log.extend(re.findall("[A-Z]'?", letters))
+        log.extend(re.findall(".'?", letters))
         return offset
 
     def ok(self, *names: str) -> Play:
