@@ -86,7 +86,7 @@ def test_the_adaptive_choice_prefers_short_queues() -> None:
 def test_a_broker_that_cannot_be_drained_is_left_out_of_the_choice() -> None:
     """producer 2.2, partitioner.availability.timeout.ms"""
     calls = "P/0 Q/1 A/0@10 B/0@11 M~@500 N~@510 O~@520 R~@530"
-    options: dict[str, Any] = {"leaders": {0: 1, 1: 2}, "window": 1, "draws": {"sticky": 0}}
+    options: dict[str, Any] = {"leaders": {0: 1, 1: 2}, "window": 2, "draws": {"sticky": 0}}
     limited = plain(calls, partitioner_availability_timeout_us=100 * MS, **options).ok("Q").at(540)
     assert "R" in limited.on_wire()  # noticed with M, known to the scan for N, counted in the choice made behind O
     unlimited = plain(calls, **options).ok("Q").at(540)
