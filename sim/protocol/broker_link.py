@@ -25,6 +25,7 @@ from sim.protocol.replication import Partition
 __all__ = ["ControllerLink"]
 
 _BACKOFF_US = 100_000  # of registration and heartbeats, doubled at each failure (broker 1.3)
+_RECONNECT_US = 100_000
 _ALTER_RETRY_US = 50_000
 _SOON_US = 50_000  # first heartbeat after the controller took note of a controlled shutdown
 _OPERATION_NOT_ATTEMPTED = 124
@@ -109,7 +110,7 @@ class ControllerLink:
     def lost(self, now_us: int) -> None:
         self.conn, self.connected, self.waiting = None, False, False
         self._alter_sent = ()
-        self._due(now_us + self._backoff_us())
+        self._due(now_us + _RECONNECT_US)
 
     def close(self) -> None:
         if self.conn is not None:

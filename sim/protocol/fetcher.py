@@ -63,10 +63,9 @@ class Fetcher:
     def remove(self, partition: int) -> None:
         self.partitions.pop(partition, None)
 
-    @staticmethod
-    def _position(part: Partition) -> FetchPartition:
-        log = part.log
-        return FetchPartition(part.number, log.end, part.leader_epoch, log.last_epoch)
+    def _position(self, part: Partition) -> FetchPartition:
+        log, most = part.log, self._settings.replica_fetch_max_bytes
+        return FetchPartition(part.number, log.end, part.leader_epoch, log.last_epoch, most)
 
     # --- the loop -----------------------------------------------------------------------------------------------------
     def pump(self, now_us: int) -> None:
@@ -172,7 +171,7 @@ class Fetcher:
                 _REPLICATE, partition=number, prod=batch.prod, lo=batch.lo, hi=batch.hi, offset=base, lep=epoch,
                 pid=batch.pid, epoch=batch.epoch, seq=batch.seq,
             )  # fmt: skip
-        followed.want = FetchPartition(number, log.end, followed.want.leader_epoch, log.last_epoch)
+        followed.want = self._position(followed.part)
 
     def _follow_marks(self, part: Partition, answer: FetchedPartition, now_us: int) -> None:
         """Then the high watermark, then the log's start (broker:REP-19)."""

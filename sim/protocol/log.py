@@ -47,7 +47,8 @@ class Log:
 
     __slots__ = (
         "_flushes", "_last_flush_us", "_room", "_segments", "_snapshots", "_stamps", "bases", "batches", "end",
-        "epochs", "flushed", "high_watermark", "last_epoch", "leader_epochs", "partition", "producers", "settings", "start",
+        "epochs", "flushed", "high_watermark", "last_epoch", "leader_epochs", "partition", "producers", "settings",
+        "start",
     )  # fmt: skip
 
     def __init__(self, partition: int, settings: TopicSettings) -> None:

@@ -1,7 +1,7 @@
 """What a role may ask of its host, and how the host speaks to it.
 
 A role (producer, broker, controller, reader) is a plain object. The host calls its ``on_*`` methods with the time; the
-role answers only by calling its port. Nothing here knows of SimPy, and a test can drive a role with a port of ten lines.
+role answers only by calling its port. Nothing here knows of SimPy; a test can drive a role with a port of ten lines.
 
 Causes: every row names the one row that made it happen. While a stimulus is handled, ``port.cause`` is the row that the
 message, break or deadline carries; rows and messages take it unless another cause is given. A role that acts on
@@ -45,7 +45,7 @@ class Port(Protocol):
         n: int = -1,
         code: int = 0,
     ) -> int:
-        """Write one row of the trace at the present time; return its id. Meaning of the columns: ``sim.protocol.rows``."""
+        """Write one row of the trace at the present time; return its id. Columns: ``sim.protocol.rows``."""
         ...
 
     def wake_at(self, time_us: int) -> None:
