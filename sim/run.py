@@ -113,6 +113,11 @@ def _header(cluster: Cluster, plan: Plan, seed: int) -> dict[str, Any]:
             for one in cluster.instances
             if one.sends.values
         },
+        "resends": {
+            str(one.prod): {str(send): original for send, original in again.items()}
+            for one in cluster.instances
+            if (again := one.resends())
+        },
         "consumers": [
             {
                 "name": reader.name,

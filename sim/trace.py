@@ -4,8 +4,8 @@ A row's id is its position. Rows are packed into a buffer that becomes NumPy col
 goes on each block keeps the smallest integer types that hold it (about 40 bytes a row), in the end every column has its
 own type. The meaning of columns: ``sim.protocol.rows``; the second table, ``sends``, has one row per ``send()`` call.
 
-The digest is SHA-256 over every column as little-endian 64-bit integers, the resolved scenario as canonical JSON and
-the seed. Versions, title and other words of the header stand outside it: they may differ between machines.
+The digest is SHA-256 over every column in its own little-endian integer type, the resolved scenario as canonical JSON
+and the seed. Versions, title and other words of the header stand outside it: they may differ between machines.
 """
 
 from __future__ import annotations
@@ -143,11 +143,11 @@ class Trace:
     def digest(self) -> str:
         """64 hexadecimal digits, equal for equal runs on every machine."""
         summed = hashlib.sha256()
-        for table in (self.events, self.sends):
-            for name, column in table.items():
-                summed.update(f"{name}:{len(column)};".encode())
-                for part in _slices(column):
-                    summed.update(part.astype("<i8").tobytes())
+        for table, kinds in ((self.events, EVENT_COLUMNS), (self.sends, SEND_COLUMNS)):
+            for name, kind in kinds.items():
+                summed.update(f"{name}:{len(table[name])};".encode())
+                for part in _slices(table[name]):
+                    summed.update(np.ascontiguousarray(part, kind.newbyteorder("<")).data)
         scenario = self.header.get("scenario") or {}
         decides = {key: value for key, value in scenario.items() if key not in SAYS_WHERE_FROM}
         asked = {"scenario": decides, "seed": self.header.get("seed")}

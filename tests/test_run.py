@@ -118,6 +118,19 @@ def test_laws_are_not_checked_unless_asked_for(monkeypatch: pytest.MonkeyPatch) 
     assert simulate(scenario(), 3).header["settled"]
 
 
+def test_a_record_that_the_application_sends_again_is_a_call_of_its_own() -> None:
+    fault = {"do": "answer_error", "producer": "app", "partition": "b-0", "nth": 1, "error": "INVALID_RECORD"}
+    sends = [{"at": "100ms", "value": "one"}, {"at": "1s"}]
+    app = {"resend.after.failure": 1, "workload": {"topic": "b", "sends": sends}}
+    trace = simulate(scenario(producers={"app": app}, faults=[fault], consumers={}), 1, check_laws=True)
+    assert trace.header["resends"] == {"0": {"2": 0}}
+    assert trace.sends["i"].tolist() == [0, 1, 2]
+    assert trace.sends["size"][2] == trace.sends["size"][0]
+    assert sorted(trace.sends["lane"].tolist()) == [0, 1, 2]
+    assert trace.sends["t_us"][2] == next(row["t_us"] for row in trace.rows(Kind.FAIL))
+    assert [row["offset"] for row in trace.rows(Kind.ACK)] == [0, 1]
+
+
 # --- warm-up ----------------------------------------------------------------------------------------------------------
 def warmed(**changes: Any) -> Trace:
     sends = [{"at": f"{at}ms", "partition": 0, "value": f"v{at}"} for at in (0, 10, 20)]

@@ -128,7 +128,7 @@ class Cluster:
         role: Any = JavaProducer if isinstance(producer.settings, JavaProducerSettings) else LibrdkafkaProducer
         instance.role = cast(ProducerRole, role(
             host, producer.settings, self.plan.rules, instance.prod, sends, tuple(self.broker_numbers),
-            dict(self.topics),
+            dict(self.topics), producer.resend_after_failure,
         ))  # fmt: skip
         self.instances.append(instance)
         host.start(instance.role, cause)

@@ -61,43 +61,41 @@ class Instance:
     def value(self, send: int) -> str:
         return self.sends.values.get(send) or f"{self.name}/{send}"
 
+    def resends(self) -> dict[int, int]:
+        """Calls by which the application repeats a failed one: send index -> the call of the workload it repeats."""
+        again = self.role.sent().resends
+        return {self.sends.count + number: original for number, (original, _, _) in enumerate(again)}
+
     def table(self) -> dict[str, NDArray[Any]]:
-        """Its rows of ``sends``."""
-        sent = self.role.sent()
-        calls, made = self.sends.columns, min(sent.count, self.sends.count)
+        """Its rows of ``sends``. Columns are filled in place: a workload may have millions of calls."""
+        sent, columns = self.role.sent(), self.sends.columns
+        made = min(sent.count, self.sends.count)
         total = made + len(sent.resends)
-        partition, place = np.full(total, -1, np.int32), np.full(total, -1, np.int32)
+        table: dict[str, NDArray[Any]] = {name: np.full(total, -1, kind) for name, kind in SEND_COLUMNS.items()}
+        table["prod"][:] = self.prod
+        table["i"][:made] = np.arange(made, dtype=np.int32)
+        table["t_us"][:made] = columns.times[:made]
+        table["key"][:made] = columns.keys[:made]
+        table["size"][:made] = columns.sizes[:made]
+        for start, at_us in sent.floors:
+            np.maximum(table["t_us"][start:made], at_us, out=table["t_us"][start:made])
+        for row, (original, at_us, _) in enumerate(sent.resends, start=made):
+            table["i"][row], table["t_us"][row] = self.sends.count + row - made, at_us
+            table["key"][row], table["size"][row] = columns.keys[original], columns.sizes[original]
         for lane in sent.lanes:
-            taken: NDArray[Any] = np.asarray(lane.sends)[: lane.taken]
-            partition[taken] = lane.partition
-            place[taken] = np.arange(len(taken), dtype=np.int32)
-        again = [original for original, _, _ in sent.resends]
-        columns: dict[str, NDArray[Any]] = {
-            "prod": np.broadcast_to(np.int32(self.prod), total), "i": np.arange(total, dtype=np.int32),
-            "t_us": _times(calls.times, made, sent), "partition": partition, "lane": place,
-            "key": _with(calls.keys, made, again), "size": _with(calls.sizes, made, again),
-        }  # fmt: skip
-        return {name: column.astype(SEND_COLUMNS[name], copy=False) for name, column in columns.items()}
-
-
-def _times(planned: NDArray[np.int64], made: int, sent: Sent) -> NDArray[np.int64]:
-    """When each call was really made."""
-    if not sent.floors and not sent.resends:
-        return planned[:made]
-    times = np.concatenate([planned[:made], np.asarray([at_us for _, at_us, _ in sent.resends], dtype=np.int64)])
-    for start, at_us in sent.floors:
-        np.maximum(times[start:made], at_us, out=times[start:made])
-    return times
-
-
-def _with(column: NDArray[Any], made: int, again: Sequence[int]) -> NDArray[Any]:
-    """The calls that were made, and behind them those made again. No copy where there are none of these."""
-    return np.concatenate([column[:made], column[np.asarray(again, dtype=np.int64)]]) if again else column[:made]
+            taken = np.asarray(lane.sends)[: lane.taken]  # an array or a memory view: no Python integers on the way
+            if sent.resends:  # their numbers follow behind the whole workload, made or not
+                taken = np.where(taken >= self.sends.count, taken - self.sends.count + made, taken)
+            table["partition"][taken] = lane.partition
+            table["lane"][taken] = np.arange(len(taken), dtype=np.int32)
+        return table
 
 
 def join_sends(instances: Sequence[Instance]) -> dict[str, NDArray[Any]]:
     """One table of all instances."""
     tables = [instance.table() for instance in instances]
+    if len(tables) == 1:
+        return tables[0]
     return {name: np.concatenate([table[name] for table in tables]) for name in SEND_COLUMNS}
 
 

@@ -30,6 +30,7 @@ __all__ = ["Script", "ScriptedHost", "Wire"]
 
 Values = Callable[[int, int, int, int], Sequence[str]]  # of (instance, partition, lo, hi)
 
+BROKER_US = 100  # a broker takes a moment to answer, a forged answer does not: the two never arrive as one
 REPORTS = (Kind.ACK, Kind.FAIL, Kind.UNKNOWN, Kind.REFUSED)
 
 
@@ -197,7 +198,11 @@ class Wire:
         if _wants_answer(frame):
             self._slots.append(slot)
             self._handed.append(slot)
-        deliver(Delivery(self._conn.up, frame.message, frame.cause, None))
+        self._kernel.call_at(
+            self._kernel.now_us + BROKER_US,
+            lambda _: deliver(Delivery(self._conn.up, frame.message, frame.cause, None)),
+            self._conn.up.priority,
+        )
         if not _wants_answer(frame):
             self._script.answered(frame)
         return slot
@@ -226,7 +231,7 @@ class Wire:
         """The broker learns of the end when it has answered all that it took."""
         if self._end is not None and not self._handed:
             event, self._end = self._end, None
-            self._kernel.schedule(Delivery(self._conn.up, None, event.cause, (end,)), self._conn.up.priority, 0)
+            self._kernel.schedule(Delivery(self._conn.up, None, event.cause, (end,)), self._conn.up.priority, BROKER_US)
 
     # --- towards the client -------------------------------------------------------------------------------------------
     def server_sends(self, message: object, cause: int) -> None:
