@@ -319,6 +319,11 @@ class Play:
         pending = self._of(name)
         return self._respond(pending, [ProduceResult(pending.request.batches[0].partition, 0, self.offsets[name])])
 
+    def respond(self, pending: Pending, codes: Sequence[int], offsets: Sequence[int]) -> Play:
+        """Answer a request with these codes and offsets; nothing is stored."""
+        batches = zip(pending.request.batches, codes, offsets, strict=True)
+        return self._respond(pending, [ProduceResult(batch.partition, code, at) for batch, code, at in batches])
+
     def _respond(self, pending: Pending, results: list[ProduceResult]) -> Play:
         self.pending.remove(pending)
         self.role.on_message(pending.wire, ProduceResponse(results), self.now_us)
