@@ -77,7 +77,8 @@ class Outcome:
             if one.verdict != "holds":
                 seed = one.seeds[0] if one.seeds else None
                 words = next((run.words.get(one.name, "") for run in self.seen if run.result.seed == seed), "")
-                yield one, words, command_of(self.file, seed, self.wish.overrides)
+                seeds = () if self.wish.seeds is None or seed is not None else ("--seeds", self.wish.seeds)
+                yield one, words, command_of(self.file, seed, self.wish.overrides, *seeds)
 
     def to_json(self) -> dict[str, Any]:
         return {

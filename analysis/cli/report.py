@@ -81,8 +81,10 @@ def _allowed(finding: Told) -> Text:
 
 def tell_measures(console: Console, measures: Told, most: int = 8) -> None:
     """The streams with something to say, in short; all of it stands in the JSON."""
-    late = {name: one for name, one in measures.items() if one.get("reordered_count") or one.get("duplicates")}
+    late = {name: one for name, one in measures.items() if one["reordered_count"] or one["duplicates"]}
     if not late:
+        if measures:
+            console.print(f"\nall {len(measures)} streams: in order and without copies")
         return
     rows = [
         (name, f"{one['received_unique']:,}", f"{one['duplicates']:,}", f"{one['reordered_count']:,}",
@@ -93,7 +95,9 @@ def tell_measures(console: Console, measures: Told, most: int = 8) -> None:
     console.print()
     print_table(console, header, rows, right=(1, 2, 3, 4, 5))
     if len(late) > most:
-        console.print(f"  and {len(late) - most} more streams")
+        console.print(f"{len(late) - most} more like these")
+    if len(late) < len(measures):
+        console.print(f"{len(measures) - len(late)} other streams: in order and without copies")
 
 
 def tell_notes(console: Console, notes: Mapping[str, Iterable[str]]) -> None:

@@ -1,11 +1,11 @@
 """The fenced blocks of a Markdown page that are claims about korder, and how to make them true again.
 
-- ``console``: each line that begins with ``$ `` is a command, what follows is its whole output (stdout and stderr);
+- ``console``: each line that begins with ``$ `` is a command, what follows is all that it prints to stdout;
 - ``python``: runs, in one namespace with the blocks before it; what it prints is the ``text`` block right behind it;
 - every other language is shown and not run.
 
-A line ``[...]`` in an output stands for any lines. ``python tests/readme/blocks.py`` puts today's output into README.md:
-look at the difference before it is committed.
+A line ``[...]`` in an output stands for any lines. ``python tests/readme/blocks.py`` puts today's output into
+README.md: look at the difference before it is committed.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def _shell(command: str, folder: Path) -> str:
     environment["PYTHONPATH"] = str(ROOT)
     done = subprocess.run(
         [sys.executable, "-m", "analysis.cli", *words[1:]], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     return done.stdout
 
