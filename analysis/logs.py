@@ -216,7 +216,8 @@ class Logs:
         marker = self.marker
         if marker is None:
             return None
-        state: Column = np.where(marker >= 0, self.final.kind[marker], np.where(marker == NO_TRANSACTION, COMMIT, -1))
+        undecided = np.where(marker == NO_TRANSACTION, COMMIT, -1)
+        state: Column = np.where(marker >= 0, self.final.kind[np.maximum(marker, 0)], undecided)
         return state
 
     @cached_property

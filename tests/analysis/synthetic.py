@@ -25,8 +25,8 @@ def synthetic_trace(batches: int, per_batch: int, partitions: int = 3, keys: int
     columns["kind"][:] = [int(kind) for kind in STEPS]
     for name, value in (("partition", partition), ("lo", lo), ("hi", lo + per_batch), ("offset", lo), ("seq", lo)):
         columns[name][:] = value[:, None]
-    for name, number_ in (("prod", 0), ("lep", 0), ("pid", 1000), ("epoch", 0), ("conn", 1), ("code", 0), ("cause", -1)):
-        columns[name][:] = number_
+    for name, constant in {"prod": 0, "lep": 0, "pid": 1000, "epoch": 0, "conn": 1, "code": 0, "cause": -1}.items():
+        columns[name][:] = constant
     columns["host"][:] = [4, 1, 2, 3, 1, 4, 4, 5]
     columns["n"][:] = 1
     columns["n"][:, 7] = batch
