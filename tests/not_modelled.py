@@ -10,4 +10,8 @@ NOT_MODELLED: dict[str, str] = {
     "broker:SC-46": "reassignment: the replicas of a partition never change",
     "broker:SC-47": "reassignment: the replicas of a partition never change",
     "broker:SUB-26": "clock skew between brokers: all hosts share one clock, so LogAppendTime never steps back",
+    "producer:S45": "transactions: there is no commit to hold back",
+    "producer:S46": "transactions: there is no state that could become abortable",
+    "producer:S47": "transactions: no partition is added to one",
+    "producer:S48": "transactions: no partition is added to one",
 }

@@ -12,13 +12,15 @@ from tests.not_modelled import NOT_MODELLED
 TABLES = {"broker:SC-": 65, "broker:SUB-": 30}  # prefix of a table's rows, and how many it has
 OTHERS = ("broker:REP-37", "broker:REP-38", "broker:REP-39")
 ROWS = [f"{table}{number}" for table, count in TABLES.items() for number in range(1, count + 1)] + list(OTHERS)
+ROWS += [f"producer:S{number:02}" for number in range(1, 60)] + [f"producer:toy-{number}" for number in range(1, 31)]
 
 
 def cited() -> set[str]:
     found: set[str] = set()
     for path in sorted(Path(__file__).parent.rglob("test_*.py")):
         if path != Path(__file__):
-            found.update(re.findall(r"\bbroker:[A-Z]+-\d+", path.read_text(encoding="utf-8")))
+            text = path.read_text(encoding="utf-8")
+            found.update(re.findall(r"\b(?:broker:[A-Z]+-\d+|producer:(?:S\d\d|toy-\d+))", text))
     return found
 
 

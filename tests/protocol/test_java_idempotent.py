@@ -59,7 +59,7 @@ def test_a_refused_successor_queues_behind_the_head_whichever_answer_comes_first
 
 
 def test_a_recognised_retry_reports_the_old_offset_and_does_not_turn_the_last_sequence_back() -> None:
-    """producer:S23, producer:toy-18"""
+    """producer:S23, producer:toy-18, producer:toy-30: log A B, callbacks B A."""
     play = idempotent("A B C@500").stored("A", E.REQUEST_TIMED_OUT).ok("B").run(100).recognised("A")
     assert (play.outcome("A"), play.outcome("B"), play.callbacks()) == ("ok 0", "ok 1", "B A")
     assert play.at(500).identities("C") == [(0, 2)]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from sim import config
 from sim.protocol.error_codes import PRODUCE_ERRORS
 from sim.protocol.error_codes import ErrorCode as E
 from sim.protocol.settings import Rules
-from tests.protocol.java_play import plain
+from tests.protocol import librdkafka_play
+from tests.protocol.java_play import Play, plain
 
 S = 1_000_000
 RETRIED = [code for code, error in PRODUCE_ERRORS.items() if error.java_plain == "retry"]
@@ -285,3 +287,19 @@ def test_a_failure_is_unknown_as_soon_as_one_transmission_may_be_stored() -> Non
     """producer 3.2, column Log?"""
     play = plain("A", retries=1).answer("A", E.REQUEST_TIMED_OUT).run(100).answer("A", E.NOT_ENOUGH_REPLICAS)
     assert play.outcome("A") == "UNKNOWN NOT_ENOUGH_REPLICAS"
+
+
+def test_acks_1_alone_duplicates_as_idempotence_has_switched_itself_off() -> None:
+    """producer:toy-22, producer:S01"""
+    resolved = config.producer("java", {"acks": "1"}).settings
+    play = Play("A", idempotence=resolved.idempotence, acks=resolved.acks).start()
+    assert play.store("A").disconnect().run(100).ok("A").log() == "A A"
+    assert play.identities("A") == [(-1, -1), (-1, -1)]
+
+
+def test_the_two_clients_take_a_lost_window_back_in_opposite_orders() -> None:
+    """producer:toy-29: S09 and S54"""
+    java = plain("A B C D").disconnect().run(100).ok("D", "C", "B", "A")
+    assert java.log() == "D C B A"
+    librdkafka = librdkafka_play.play(librdkafka_play.window_lost(), window=4, count=4)
+    assert [batch.lo for batch in librdkafka.logs[0]] == [0, 1, 2, 3, 4]  # 0 is its warm-up
