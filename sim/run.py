@@ -130,6 +130,7 @@ def _header(cluster: Cluster, plan: Plan, seed: int) -> dict[str, Any]:
         "faults": _fault_texts(plan),
         "run_us": plan.run_us,
         "settle_us": plan.settle_us,
+        "unseen": cluster.unseen(),
         "settled": not reasons,
         "unsettled": reasons,
         "kernel_events": cluster.kernel.events,

@@ -209,10 +209,14 @@ class Trace:
             folder = folder.parent
         events, header = _read(folder / EVENTS_FILE)
         sends, _ = _read(folder / SENDS_FILE)
-        if header is None or header.get("format") != FORMAT or set(events) != set(COLUMNS):
+        whole = set(events) == set(COLUMNS) and set(sends) == set(SEND_COLUMNS)
+        if header is None or header.get("format") != FORMAT or not whole:
             place = str(folder / EVENTS_FILE)
             raise InputError(place, "is not a trace of this version of korder", "run the scenario again")
-        return cls({name: events[name] for name in COLUMNS}, {name: sends[name] for name in SEND_COLUMNS}, header)
+        trace = cls({name: events[name] for name in COLUMNS}, {name: sends[name] for name in SEND_COLUMNS}, header)
+        if header.get("digest", trace.digest()) != trace.digest():
+            raise InputError(str(folder), "is not what was saved: its digest differs", "run the scenario again")
+        return trace
 
 
 def canonical(value: object) -> str:

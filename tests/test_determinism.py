@@ -9,6 +9,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -67,32 +68,38 @@ def run(case: str, seed: int, **options: Any) -> Trace:
     return simulate(scenario(**CASES[case]), seed, **options)
 
 
+@cache
+def known(case: str, seed: int) -> Trace:
+    """A run that several tests look at."""
+    return run(case, seed)
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_two_runs_of_one_seed_are_equal_and_two_seeds_are_not(case: str) -> None:
-    one, two = run(case, 1), run(case, 1)
+    one, two = known(case, 1), run(case, 1)
     assert first_divergence(one, two) is None
     assert one.digest() == two.digest() == one.header["digest"]
-    assert run(case, 2).digest() != one.digest()
+    assert known(case, 0).digest() != one.digest()
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_digests_are_those_of_every_machine(case: str) -> None:
-    known = json.loads(DIGESTS.read_text(encoding="utf-8"))
-    assert [run(case, seed).digest() for seed in range(2)] == known[case]
+    digests = json.loads(DIGESTS.read_text(encoding="utf-8"))
+    assert [known(case, seed).digest() for seed in range(2)] == digests[case]
 
 
-@pytest.mark.parametrize("hash_seed", ["0", "1", "4242"])
+@pytest.mark.parametrize("hash_seed", ["0", "4242"])
 def test_another_process_with_another_hash_seed_gives_the_same_digest(hash_seed: str) -> None:
-    asked = "from tests.test_determinism import CASES, run; print(*(run(case, 5).digest() for case in CASES))"
+    asked = "from tests.test_determinism import CASES, run; print(*(run(case, 1).digest() for case in CASES))"
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)}
     found = subprocess.run(
         [sys.executable, "-c", asked], capture_output=True, text=True, check=True, cwd=ROOT, env=environment
     )
-    assert found.stdout.split() == [run(case, 5).digest() for case in CASES]
+    assert found.stdout.split() == [known(case, 1).digest() for case in CASES]
 
 
 def test_a_saved_trace_keeps_its_digest(tmp_path: Path) -> None:
-    trace = run("java-plain", 3)
+    trace = known("java-plain", 1)
     assert Trace.load(trace.save(tmp_path)).digest() == trace.header["digest"]
 
 
@@ -102,7 +109,7 @@ def test_shuffled_ties_are_reproducible_too() -> None:
 
 def test_with_and_without_idempotence_meet_the_same_sends_and_faults() -> None:
     """Principle 4: comparisons are paired."""
-    one, two = run("java-idempotent", 7), run("java-plain", 7)
+    one, two = known("java-idempotent", 1), known("java-plain", 1)
     assert calls(one) == calls(two)
     assert strikes(one) == strikes(two) and len(strikes(one)) > 5
 

@@ -132,6 +132,18 @@ def test_what_is_no_trace_is_refused_with_its_name(tmp_path: Path) -> None:
         Trace.load(tmp_path)
 
 
+def test_a_file_of_another_run_beside_it_is_noticed(tmp_path: Path) -> None:
+    trace = trace_of(row(1))
+    trace.header["digest"] = trace.digest()
+    other = trace_of(row(1))
+    other.sends = {**other.sends, "size": np.array([0, 1, 9], dtype=np.int32)}
+    trace.save(tmp_path / "one")
+    other.save(tmp_path / "two")
+    (tmp_path / "two" / "sends.parquet").replace(tmp_path / "one" / "sends.parquet")
+    with pytest.raises(InputError, match="its digest differs"):
+        Trace.load(tmp_path / "one")
+
+
 def test_the_first_divergence_names_table_row_and_both_sides() -> None:
     found = first_divergence(trace_of(row(1), row(2), row(3)), trace_of(row(1), row(2, lo=7), row(4)))
     assert found is not None

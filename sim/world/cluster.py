@@ -132,6 +132,7 @@ class Cluster:
         ))  # fmt: skip
         self.instances.append(instance)
         host.start(instance.role, cause)
+        instance.pauses = host.pauses
 
     def _start_reader(self, reader: ReaderPlan) -> None:
         def begin(_: object) -> None:
@@ -218,6 +219,10 @@ class Cluster:
         """The roles of brokers that are alive."""
         hosts = self.network.hosts
         return {number: cast(Broker, hosts[number].role) for number in self.broker_numbers if hosts[number].is_up}
+
+    def unseen(self) -> list[int]:
+        """Rows of transmissions that reached no network: the connection had just been reset by a scripted fault."""
+        return sorted(row for script in self._scripts.values() for row in script.unseen)
 
     # --- the end ------------------------------------------------------------------------------------------------------
     def unsettled(self) -> list[str]:

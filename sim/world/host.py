@@ -47,9 +47,9 @@ class Host:
     """The port of one role (``sim.protocol.port.Port``)."""
 
     __slots__ = (
-        "_armed", "_backlog", "_deadline_us", "_disk_us", "_draws", "_held", "_paused",
+        "_armed", "_backlog", "_deadline_us", "_disk_us", "_draws", "_held", "_paused", "_paused_us",
         "alarm_priority", "cause", "connections", "detour", "kernel", "life", "limbo", "name", "network", "number",
-        "on_stopped", "priority", "recorder", "role", "seed", "state",
+        "on_stopped", "pauses", "priority", "recorder", "role", "seed", "state",
     )  # fmt: skip
 
     role: Role
@@ -71,6 +71,8 @@ class Host:
         self._deadline_us = NEVER
         self._armed: list[int] = []  # times of the alarms in the heap, earliest last
         self._paused = False
+        self._paused_us = 0
+        self.pauses: list[tuple[int, int]] = []  # (from, until) of this life
         self._backlog: list[tuple[Callable[[Delivery], None], Delivery]] = []
         self._disk_us = 0
         self._held = 0  # arrivals that a slow disk keeps waiting
@@ -208,7 +210,7 @@ class Host:
 
     def boot(self, role: Role) -> None:
         """A process is there from now on, and can be connected to."""
-        self.role, self.state = role, UP
+        self.role, self.state, self.pauses = role, UP, []
         self._deadline_us = NEVER
 
     def start(self, role: Role, cause: int = -1) -> None:
@@ -242,12 +244,14 @@ class Host:
     # --- pause and slow disk ------------------------------------------------------------------------------------------
     def pause(self) -> None:
         self._paused = self.detour = True
+        self._paused_us = self.kernel._now
 
     def resume(self, cause: int) -> None:
         if not self._paused:
             return
         self._paused = False
         self._set_detour()
+        self.pauses.append((self._paused_us, self.kernel._now))
         waiting, self._backlog = self._backlog, []
         for arrive, event in waiting:
             arrive(event)

@@ -48,6 +48,7 @@ class Instance:
     incarnation: int  # from 1
     sends: WorkloadSends
     role: ProducerRole = field(init=False)
+    pauses: list[tuple[int, int]] = field(default_factory=list)  # when its process stood still
 
     @property
     def name(self) -> str:
@@ -77,6 +78,9 @@ class Instance:
         table["t_us"][:made] = columns.times[:made]
         table["key"][:made] = columns.keys[:made]
         table["size"][:made] = columns.sizes[:made]
+        for start_us, end_us in self.pauses:  # an application that stands still calls nothing
+            first, last = np.searchsorted(table["t_us"][:made], (start_us + 1, end_us))
+            table["t_us"][first:last] = end_us
         for start, at_us in sent.floors:
             np.maximum(table["t_us"][start:made], at_us, out=table["t_us"][start:made])
         for row, (original, at_us, _) in enumerate(sent.resends, start=made):

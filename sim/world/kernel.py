@@ -22,7 +22,7 @@ WORLD = EventPriority(0)  # faults and scripts, ahead of all hosts
 _HOST_BITS = 34
 ALARM = (1 << _HOST_BITS) - 1  # added to a host's priority: behind every connection
 
-EVENT_LIMIT = 200_000_000
+EVENT_LIMIT = 50_000_000
 
 
 def host_priority(rank: int) -> int:

@@ -6,6 +6,7 @@ does what the vocabulary says (a request is seen, and counted, when the client s
 - requests go on to the broker one behind the other; answers leave in the order of their requests, so that one that is
   late or never comes makes all behind it wait;
 - what waits in front of a held request waits with it, the client's end of the connection included;
+- a request that a client sends at the moment at which a reset has reached it is on no network: it is not seen;
 - a reset by the script reaches the client behind the answers that are on their way. What the broker had taken runs on
   and its answers are lost; what had not arrived is lost. The broker learns of an end, the client's own or the script's,
   when it has answered everything it took.
@@ -22,7 +23,7 @@ from sim.message_faults import Matcher
 from sim.plan import MessageFault
 from sim.protocol.messages import ProduceRequest, ProduceResponse, ProduceResult
 from sim.protocol.rows import Kind
-from sim.world.host import Host
+from sim.world.host import NEVER, Host
 from sim.world.kernel import Kernel
 from sim.world.network import Conn, Delivery, Network, deliver, end
 
@@ -67,6 +68,7 @@ class Script:
         self.kernel, self.network, self.values = kernel, network, values
         self.counting = counting  # False until the warm-up is acknowledged
         self._matcher = Matcher(faults)
+        self.unseen: list[int] = []  # rows of transmissions that came to a connection already reset
         self._reports = 0
         self._answered: dict[int, set[int]] = {}  # request numbers by partition
         self._drops: list[tuple[Wire, Slot, MessageFault]] = []  # answers to be dropped, waiting for others
@@ -146,10 +148,14 @@ class Wire:
         self._held: deque[Frame | Delivery] | None = None  # what waits in front of the broker; a delivery: the end
         self._dropping: tuple[MessageFault, Frame] | None = None  # a dropped request: nothing behind it goes on
         self._broken = False  # reset by the script, or ended by the server
+        self._reset_us = NEVER  # when that reaches the client
         self._end: Delivery | None = None  # the client's end, to be handed on behind the last answer
 
     # --- towards the broker -------------------------------------------------------------------------------------------
     def client_sends(self, message: object, cause: int) -> object:
+        if self._kernel.now_us >= self._reset_us:
+            self._script.unseen.append(cause)
+            return Frame(message, cause, {}, None)
         return self._script.see(message, cause)
 
     def arrived(self, event: Delivery) -> None:
@@ -299,6 +305,7 @@ class Wire:
         self._broken = True
         self._slots.clear()
         self._network.transmit(self._conn.down, None, row, end)
+        self._reset_us = self._conn.down.last_us
         self._end = self._end or Delivery(self._conn.up, None, row, None)
         self._pass_end()
 

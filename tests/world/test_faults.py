@@ -109,6 +109,13 @@ def test_a_paused_client_is_struck_by_its_name() -> None:
     assert trace.header["settled"], trace.header["unsettled"]
 
 
+def test_an_application_that_stands_still_calls_nothing_until_it_goes_on() -> None:
+    trace = run({"at": "5s", "pause": "app", "for": "1s"})
+    times = trace.sends["t_us"].tolist()
+    assert [t for t in times if 5 * S < t < 6 * S] == []
+    assert times.count(6 * S) == 50  # those of the pause, and the one of that moment
+
+
 def test_a_controlled_shutdown_moves_leaders_before_the_broker_is_gone() -> None:
     trace = run({"at": "5s", "shutdown": "broker 1", "restart_after": "4s"})
     moved = next(row for row in trace.rows(Kind.LEADER) if row["t_us"] > 5 * S)

@@ -233,6 +233,23 @@ def test_a_whole_burst_is_seen_before_the_reset_of_its_first_request() -> None:
     assert stage.met == [(140, "reset"), (340, -RETRY)]  # the sixth request seen, on the second connection
 
 
+def test_a_request_sent_in_answer_to_the_last_ack_before_the_reset_is_not_seen() -> None:
+    faults = [{"do": "drop_request", "nth": (2,), "earlier": "acked"}, {"do": "swallow", "nth": (4,)}]
+    stage = Stage(*faults).burst(2)
+    role: Any = stage.client.role
+    noted = role.on_message
+
+    def go_on(conn: Any, message: Any, now_us: int) -> None:
+        noted(conn, message, now_us)
+        stage.client.send(conn, request(3), cause=77)
+
+    role.on_message = go_on
+    stage.world.at(150 * MS, lambda: stage.conn(1))
+    stage.send(300, request(3), request(4), conn=1).run()
+    assert stage.script.unseen == [77]
+    assert stage.met == [(141, 1), (141, "reset"), (341, 3)]  # request 4 by number is the last one
+
+
 # --- hold_request -----------------------------------------------------------------------------------------------------
 def held(callbacks: int = 2) -> Stage:
     fault = {"do": "hold_request", "nth": (2,), "release_callbacks": callbacks, "release_after_us": 200 * MS}
