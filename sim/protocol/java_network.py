@@ -24,7 +24,7 @@ from sim.protocol.port import Connection, Port
 from sim.protocol.rows import Kind
 from sim.protocol.settings import JavaProducerSettings, Rules
 
-__all__ = ["JavaNetwork", "JavaNode"]
+__all__ = ["ONE_MS", "JavaNetwork", "JavaNode"]
 
 ONE_MS = 1_000  # Kafka's clock ticks in milliseconds; "more than the timeout" is one tick more
 
@@ -237,12 +237,15 @@ class JavaNetwork:
         return True, about
 
     # --- deadlines ---------------------------------------------------------------------------------------------------
-    def check_timeouts(self, now_us: int) -> None:
-        """Expired requests, connection attempts that take too long, idle connections (producer 5.1)."""
-        if now_us < self._check_us:
+    def check_timeouts(self, now_us: int, late_us: int = 0) -> None:
+        """Expired requests, connection attempts that take too long, idle connections (producer 5.1).
+
+        *late_us*: how much later than now the clock stands by the time of the check."""
+        at_us = now_us + late_us
+        if at_us < self._check_us:
             return
         for node in list(self._by_conn.values()):
-            if now_us < self._expires_us(node):
+            if at_us < self._expires_us(node):
                 continue
             assert node.conn is not None
             self.port.close(node.conn)

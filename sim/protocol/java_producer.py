@@ -15,7 +15,7 @@ from sim.protocol.error_codes import ErrorCode
 from sim.protocol.java_accumulator import Accumulator
 from sim.protocol.java_batches import ProducerBatch
 from sim.protocol.java_intake import Intake
-from sim.protocol.java_network import JavaNetwork, JavaNode
+from sim.protocol.java_network import ONE_MS, JavaNetwork, JavaNode
 from sim.protocol.java_outcomes import Outcomes
 from sim.protocol.java_sequences import Sequences
 from sim.protocol.lanes import FOREVER, Sends, Sent
@@ -66,8 +66,12 @@ class JavaProducer:
         self._run_once(now_us)
 
     def on_alarm(self, now_us: int) -> None:
+        calls = self.intake.next
         self.intake.advance(now_us)
-        self.network.check_timeouts(now_us)
+        # A sender that slept until an expiry, and was not woken by a call, wakes a millisecond late; by then a request
+        # timer of the same length has run out too, and what was on the wire is reported first (measured).
+        late_us = ONE_MS if now_us >= self.intake.expires_us and self.intake.next == calls else 0
+        self.network.check_timeouts(now_us, late_us)
         self._run_once(now_us)
 
     def on_connected(self, conn: Connection, now_us: int) -> None:

@@ -100,7 +100,7 @@ def test_pieces_of_a_plain_batch_go_to_the_head_in_order() -> None:
 
 def test_an_expired_batch_is_not_split() -> None:
     """producer 3.3 (T:testExpiredBatchDoesNotSplitOnMessageTooLargeError)"""
-    play = plain("A B", batch_size_bytes=1000, request_timeout_us=S, delivery_timeout_us=S).at(1000)
+    play = plain("A B", batch_size_bytes=1000, request_timeout_us=2 * S, delivery_timeout_us=S).at(1000)
     play.sent()
     assert play.answer("AB", E.MESSAGE_TOO_LARGE).run(1000).sent() == ""
     assert play.callbacks() == "AB"

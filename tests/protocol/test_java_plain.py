@@ -205,9 +205,15 @@ def test_an_answer_on_a_dead_connection_has_no_effect() -> None:
     assert play.outcome("A") == ""
 
 
+def test_a_request_timer_as_long_as_the_delivery_timeout_comes_first_unless_a_call_wakes_the_sender() -> None:
+    """Measured: a sender that slept until the expiry wakes a millisecond late (producer 5.2)."""
+    play = plain("A B", window=1, request_timeout_us=S, delivery_timeout_us=S).at(1000)
+    assert play.callbacks() == "A B"
+
+
 def test_within_a_pass_queued_batches_expire_before_those_in_flight() -> None:
     """producer 5.2: the younger one is reported first"""
-    play = plain("A B", window=1, request_timeout_us=S, delivery_timeout_us=S).at(1000)
+    play = plain("A B", window=1, request_timeout_us=2 * S, delivery_timeout_us=S).at(1000)
     assert play.callbacks() == "B A"
     assert (play.outcome("B"), play.outcome("A").split()[0]) == ("FAIL CLIENT_DELIVERY_TIMEOUT", "UNKNOWN")
 
