@@ -74,7 +74,7 @@ def test_a_repeat_that_finds_no_memory_fails() -> None:
 
 def test_expired_records_are_sent_again_in_the_order_of_their_reports() -> None:
     """delivery timeout: one kind of failure among others"""
-    play = plain("A B", resend=1, window=1, delivery_timeout_us=S, request_timeout_us=2 * S).at(1000)
+    play = plain("A B", resend=1, window=1, delivery_timeout_us=S, request_timeout_us=S + 1_000).at(1000)
     assert (play.callbacks(), play.on_wire()) == ("B A", "A")  # A's old request keeps its slot
     assert play.at(1900).on_wire() == "B'"
     assert play.ok("B'").on_wire() == "A'"
