@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis.columns import by_group, coverage, expand, offset_key
+from analysis.columns import by_group, coverage, expand, mask_of, offset_key
 from analysis.history import DATA, FORGET_CRASH, Column, History, Polls
 from analysis.logs import Log, Logs
 
@@ -163,10 +163,13 @@ class Deliveries:
         moved = np.flatnonzero(~self.logs.holds(partition, offset, value))
         if not len(moved):
             return offset
-        seen, place = self.logs.records, self.logs.place_of[value[moved]]
-        moved, place = moved[place >= 0], place[place >= 0]
-        here = seen.partition[place] == partition[moved]
-        offset[moved[here]] = seen.offset[place[here]]
+        seen, size = self.logs.records, len(self.history.values)
+        there = np.flatnonzero(mask_of(value[moved], size)[seen.value])
+        places, first = np.unique(seen.partition[there].astype(np.int64) * size + seen.value[there], return_index=True)
+        wanted = partition[moved].astype(np.int64) * size + value[moved]
+        at = np.minimum(np.searchsorted(places, wanted), max(len(places) - 1, 0))
+        known = places[at] == wanted if len(places) else np.zeros(len(wanted), bool)
+        offset[moved[known]] = seen.offset[there[first[at[known]]]]
         return offset
 
     # --- what a reader may expect -------------------------------------------------------------------------------------
@@ -194,7 +197,8 @@ class Deliveries:
         start, end = np.searchsorted(log.partition, [partition, partition + 1]).tolist()
         first = start + max(int(np.searchsorted(log.offset[start:end], low, side="right")) - 1, 0)
         runs = np.arange(first, start + int(np.searchsorted(log.offset[start:end], high)))
-        runs = runs[(log.kind[runs] == DATA) & (np.minimum(logs.append_row[runs], log.row[runs]) < row)]
+        runs = runs[log.kind[runs] == DATA]
+        runs = runs[logs.written.first(log.partition[runs], log.offset[runs], log.value[runs]) < row]
         if self.committed_only[consumer] and logs.marker is not None:
             runs = runs[logs.visible[runs]]
             marker = logs.marker[runs]

@@ -20,7 +20,7 @@ import numpy as np
 from analysis.columns import by_group, combine, coverage, expand, first_of_each, offset_key, starts_of
 from analysis.history import COMMIT, DATA, Appends, Column, History
 
-__all__ = ["Log", "Logs", "RecordView"]
+__all__ = ["Log", "Logs", "RecordView", "Written"]
 
 OPEN, NO_TRANSACTION = -1, -2  # Logs.marker
 
@@ -270,24 +270,55 @@ class Logs:
 
     @cached_property
     def append_row(self) -> Column:
-        """By run of the final log: the row in which a leader first wrote it (a final leader may have copied it)."""
+        """By run of the final log: the row in which a leader wrote it (a final leader may have copied it)."""
         log, appends = self.final, self.history.appends
-        row = log.row
         copied = np.flatnonzero(log.follower)
         if not len(copied):
-            return row
-        by_leader = np.flatnonzero(appends.follower == 0)
-        keys = offset_key(appends.partition[by_leader], appends.offset[by_leader])
-        order = np.argsort(keys, kind="stable")
-        keys, by_leader = keys[order], by_leader[order]
-        found = np.searchsorted(keys, offset_key(log.partition[copied], log.offset[copied]), side="right") - 1
-        source = by_leader[np.maximum(found, 0)]
-        same = found >= 0
-        for name in ("partition", "offset", "value"):
-            same &= getattr(appends, name)[source] == getattr(log, name)[copied]
-        row = row.copy()
-        row[copied[same]] = appends.row[source[same]]
+            return log.row
+        written = Written(appends, np.flatnonzero(appends.follower == 0))
+        row = log.row.astype(np.int64)
+        found = written.last(log.partition[copied], log.offset[copied], log.value[copied], row[copied])
+        row[copied] = np.where(found >= 0, found, row[copied])
         return row
+
+    @cached_property
+    def written(self) -> Written:
+        """Every append of any broker, by place."""
+        return Written(self.history.appends, np.arange(len(self.history.appends)))
+
+
+class Written:
+    """Appends looked up by partition, offset and value."""
+
+    def __init__(self, appends: Appends, rows: Column) -> None:
+        keys = offset_key(appends.partition[rows], appends.offset[rows])
+        rows = rows[np.argsort(keys, kind="stable")]
+        self._keys = np.sort(keys, kind="stable")
+        self._value, self._row = appends.value[rows], appends.row[rows]
+
+    def last(self, partition: Column, offset: Column, value: Column, upto: Column) -> Column:
+        """The row of the last such append not after row *upto*; -1 where there is none."""
+        keys = offset_key(partition, offset)
+        return self._walk(np.searchsorted(self._keys, keys, side="right") - 1, -1, keys, value, upto)
+
+    def first(self, partition: Column, offset: Column, value: Column) -> Column:
+        """The row of the first such append; -1 where there is none."""
+        keys = offset_key(partition, offset)
+        forever = np.full(len(keys), np.iinfo(np.int64).max)
+        return self._walk(np.searchsorted(self._keys, keys), 1, keys, value, forever)
+
+    def _walk(self, at: Column, step: int, keys: Column, value: Column, upto: Column) -> Column:
+        """From *at* on, place by place, as long as the key is the same and the append is another one."""
+        found = np.full(len(keys), -1, np.int64)
+        left = np.flatnonzero((at >= 0) & (at < len(self._keys)))
+        while len(left):
+            here = at[left]
+            same = self._keys[here] == keys[left]
+            hit = same & (self._value[here] == value[left]) & (self._row[here] <= upto[left])
+            found[left[hit]] = self._row[here[hit]]
+            at[left] += step
+            left = left[same & ~hit & (at[left] >= 0) & (at[left] < len(self._keys))]
+        return found
 
 
 def _ascending(log: Log) -> bool:

@@ -15,7 +15,7 @@ from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import Column
 
-__all__ = ["append_reorder", "disordered_runs", "first_copies", "key_reorder", "late_in", "sends_of"]
+__all__ = ["append_reorder", "disordered_runs", "first_copies", "key_reorder", "late_in", "late_places", "sends_of"]
 
 
 def late_in(numbers: Column, groups: Column) -> tuple[Column, Column, Column]:
@@ -41,11 +41,21 @@ def first_copies(uid: Column, groups: Column) -> Column:
 
 
 def append_reorder(evidence: Evidence) -> Found:
+    late, overtaker, extent = late_places(evidence)
+    view = evidence.logs.records if len(late) else None
+    if view is None:
+        return Found()
+    return _told(evidence, late, overtaker, extent, evidence.history.records.prod[view.value[late]])
+
+
+def late_places(evidence: Evidence) -> tuple[Column, Column, Column]:
+    """Late records and their overtakers, as places in ``logs.records``; and extents."""
     seen, sends = evidence.logs, evidence.history.records
     groups = combine(seen.final.partition, sends_of(evidence, seen.final))
     runs = disordered_runs(evidence, seen.final, seen.visible, groups)
     if runs is not None and not len(runs):
-        return Found()
+        nothing = np.zeros(0, np.int64)
+        return nothing, nothing, nothing
     view = evidence.logs.records
     places = np.arange(len(view.run)) if runs is None else np.flatnonzero(mask_of(runs, len(seen.final))[view.run])
     prod = sends.prod[view.value[places]]
@@ -55,8 +65,7 @@ def append_reorder(evidence: Evidence) -> Found:
     order = by_group(groups)
     places = places[order]
     late, overtaker, extent = late_in(sends.i[view.value[places]], groups[order])
-    late, overtaker = places[late], places[overtaker]
-    return _told(evidence, late, overtaker, extent, sends.prod[view.value[late]])
+    return places[late], places[overtaker], extent
 
 
 def disordered_runs(evidence: Evidence, runs: Any, counted: Column, groups: Column) -> Column | None:
