@@ -105,13 +105,16 @@ def play(cell: Cell, *, check_laws: bool = True) -> dict[str, Any]:
 def outcome(trace: Trace, client: str) -> dict[str, Any]:
     events = {name: column.tolist() for name, column in trace.events.items()}
     rows = [dict(zip(events, values, strict=True)) for values in zip(*events.values(), strict=True)]
+    for row_id, row in enumerate(rows):
+        row["id"] = row_id
     name = _namer(trace)
     partition = min(part["number"] for part in trace.header["partitions"])
     rows = [row for row in rows if row["partition"] == partition]
     log = _log([row for row in rows if row["kind"] == Kind.APPEND], name)
     callbacks = _callbacks([row for row in rows if row["kind"] in _REPORTS], name, client)
     reported = [value for value, _ in callbacks]
-    wire = _wire([row for row in rows if row["kind"] == Kind.ATTEMPT], name)
+    unseen = set(trace.header["unseen"])  # sent on a connection that had been reset: on no network
+    wire = _wire([row for row in rows if row["kind"] == Kind.ATTEMPT and row["id"] not in unseen], name)
     unresolved = [str(n) for n in range(RECORDS) if str(n) not in reported]
     return {"log": log, "callbacks": callbacks, "unresolved": unresolved, "wire": wire}
 
