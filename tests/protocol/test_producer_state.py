@@ -1,4 +1,4 @@
-"""What a partition remembers of its producers, and its verdicts. Batches are named by their sequence range, as b[6-8]."""
+"""What a partition remembers of its producers, and its verdicts. b[6-8] is the batch of sequences 6 to 8."""
 
 from __future__ import annotations
 
