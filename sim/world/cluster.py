@@ -47,6 +47,7 @@ class Cluster:
         }
         self.instances: list[Instance] = []  # by ``prod``
         self.durable: dict[int, Durable] = {}  # of brokers that are down
+        self.again: dict[int, list[int]] = {}  # by producer that will repeat what was not reported: those calls
         self.on_stopped: Callable[[int, int], None] = lambda host, cause: None  # a broker ended its controlled shutdown
         self._scripts: dict[int, Script] = {}
         self._ranks = _ranks(1 + plan.brokers + len(plan.producers) + len(plan.readers), tie_shuffle)
@@ -118,12 +119,14 @@ class Cluster:
         )  # fmt: skip
 
     def _start_instance(self, producer: ProducerPlan, incarnation: int, cause: int) -> None:
+        repeats: list[tuple[int, int]] = []
         if incarnation == 1:
             sends = first_sends(producer, self.plan, self.seed)
         else:
             before = self.instance_of(producer.host)
-            sends = later_sends(before.sends, before.role.sent().count, self.kernel.now_us)
-        instance = Instance(len(self.instances), producer, incarnation, sends)
+            repeats = [before.original(send) for send in self.again.pop(producer.host, [])]
+            sends = later_sends(before, [send for _, send in repeats], self.kernel.now_us)
+        instance = Instance(len(self.instances), producer, incarnation, sends, repeats)
         host = self.network.hosts[producer.host]
         role: Any = JavaProducer if isinstance(producer.settings, JavaProducerSettings) else LibrdkafkaProducer
         instance.role = cast(ProducerRole, role(
@@ -170,7 +173,9 @@ class Cluster:
         if number in self.broker_numbers:
             self.durable[number] = role.crash(lossy, self.kernel.now_us)
         elif self._is_producer(number):
-            role.abandon(self.kernel.now_us)
+            unreported = role.abandon(self.kernel.now_us)
+            if number in self.again:
+                self.again[number] = unreported
         host.stop(row, silent=lossy)
         return row
 

@@ -113,6 +113,8 @@ class Faults:
             self._cluster.restart(host, self._row(action, host))
 
     def _do_restart_producer(self, action: Action, hosts: list[int]) -> None:
+        if action.parameters.get("resend"):
+            self._cluster.again.update(dict.fromkeys(hosts, []))
         self._do_kill(replace(action, parameters={"restart_after_us": action.parameters["after_us"]}), hosts)
 
     def _do_shutdown(self, action: Action, hosts: list[int]) -> None:

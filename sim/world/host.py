@@ -11,6 +11,7 @@ looks at timeouts).
 from __future__ import annotations
 
 from collections.abc import Callable
+from heapq import heappush
 from random import Random
 from typing import Any, cast
 
@@ -157,7 +158,8 @@ class Host:
         if arrival < way.last_us:
             arrival = way.last_us
         way.last_us = arrival
-        kernel.schedule(Delivery(way, message, cause, way.callbacks), way.priority, arrival - now)
+        event = Delivery(way, message, cause, way.callbacks)
+        heappush(kernel.queue, (arrival, way.priority, kernel.next_number(), event))
 
     def _send_with_care(self, way: Way, message: object, cause: int) -> None:
         if way.tap is None:

@@ -36,7 +36,7 @@ class ProducerRole(Role, Protocol):
 
     def idle(self) -> bool: ...
 
-    def abandon(self, now_us: int) -> None: ...
+    def abandon(self, now_us: int) -> list[int]: ...
 
 
 @dataclass(slots=True)
@@ -48,6 +48,7 @@ class Instance:
     incarnation: int  # from 1
     sends: WorkloadSends
     role: ProducerRole = field(init=False)
+    repeats: list[tuple[int, int]] = field(default_factory=list)  # its first calls repeat these (instance, call)
     pauses: list[tuple[int, int]] = field(default_factory=list)  # when its process stood still
 
     @property
@@ -62,10 +63,16 @@ class Instance:
     def value(self, send: int) -> str:
         return self.sends.values.get(send) or f"{self.name}/{send}"
 
-    def resends(self) -> dict[int, int]:
-        """Calls by which the application repeats a failed one: send index -> the call of the workload it repeats."""
-        again = self.role.sent().resends
-        return {self.sends.count + number: original for number, (original, _, _) in enumerate(again)}
+    def original(self, send: int) -> tuple[int, int]:
+        """The call (instance, send index) of the workload that this one makes, perhaps again."""
+        beyond = send - self.sends.count
+        return self.prod, self.role.sent().resends[beyond][0] if beyond >= 0 else send
+
+    def resends(self) -> list[list[int]]:
+        """Calls by which the application repeats one: [instance, send index, the same two of the one repeated]."""
+        again = range(self.sends.count, self.sends.count + len(self.role.sent().resends))
+        calls = [*enumerate(self.repeats), *((send, self.original(send)) for send in again)]
+        return [[self.prod, send, *original] for send, original in calls]
 
     def table(self) -> dict[str, NDArray[Any]]:
         """Its rows of ``sends``. Columns are filled in place: a workload may have millions of calls."""
@@ -126,12 +133,18 @@ def first_sends(producer: ProducerPlan, plan: Plan, seed: int) -> WorkloadSends:
     )
 
 
-def later_sends(sends: WorkloadSends, start: int, now_us: int) -> WorkloadSends:
-    """What a successor that starts now takes over: everything from send index *start* on, nothing before now."""
-    left = sends.rest(start)
-    columns = left.columns
-    times = np.maximum(columns.times, now_us)
+def later_sends(before: Instance, again: Sequence[int], now_us: int) -> WorkloadSends:
+    """What a successor that starts now takes over: the calls it makes *again*, then everything that *before* had not
+    called; nothing before now."""
+    left = before.sends.rest(before.role.sent().count)
+    every, rest, first = before.sends.columns, left.columns, np.asarray(again, dtype=np.int64)
     return WorkloadSends(
-        times, columns.sizes, columns.topics, columns.keys, columns.indexes, left.key_names, left.values
+        np.maximum(np.concatenate([every.times[first], rest.times]), now_us),
+        np.concatenate([every.sizes[first], rest.sizes]),
+        np.concatenate([every.topics[first], rest.topics]),
+        np.concatenate([every.keys[first], rest.keys]),
+        np.concatenate([every.indexes[first], rest.indexes]),
+        left.key_names,
+        {index + len(again): value for index, value in left.values.items()},
     )
 

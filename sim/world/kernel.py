@@ -43,12 +43,18 @@ class Occurrence(Event):
 
 
 class Kernel(Environment):
-    """``run_to`` processes every event up to and including a time. ``events`` counts them over the whole run."""
+    """``run_to`` processes every event up to and including a time. ``events`` counts them over the whole run.
+
+    ``queue`` and ``next_number`` are for those who schedule often: a push of (time, priority, number, event) is what
+    ``Environment.schedule`` does.
+    """
 
     _now: int
 
     def __init__(self, limit: int = EVENT_LIMIT) -> None:
         super().__init__(0)
+        self.queue = self._queue
+        self.next_number = self._eid.__next__
         self.events = 0
         self.limit = limit
 
