@@ -160,12 +160,12 @@ class _Expansion:
     def _uids(self) -> Column:
         """The application sent some records again: those mean what the first one meant."""
         uid = np.arange(len(self.sends["i"]))
-        for prod, again in (self.header.get("resends") or {}).items():
-            for i, original in again:
-                here = np.flatnonzero((self.sends["prod"] == int(prod)) & np.isin(self.sends["i"], (i, original)))
-                if len(here) == 2:
-                    first = here[self.sends["i"][here] == original]
-                    uid[here] = uid[first[0]]
+        prod, i = self.sends["prod"], self.sends["i"]
+        for again_prod, again_i, first_prod, first_i in self.header.get("resends") or ():
+            again = np.flatnonzero((prod == again_prod) & (i == again_i))
+            first = np.flatnonzero((prod == first_prod) & (i == first_i))
+            if len(again) and len(first):
+                uid[again[0]] = uid[first[0]]
         return uid
 
     def appends(self) -> h.Appends:

@@ -96,7 +96,8 @@ class ProduceError:
 
 
 def _rows() -> dict[int, ProduceError]:
-    e, rows = ErrorCode, {}
+    e = ErrorCode
+    rows: dict[int, ProduceError] = {}
     for code in (e.CORRUPT_MESSAGE, e.NOT_ENOUGH_REPLICAS):
         rows[code] = ProduceError("retry", "retry", "retry", "retry", False, False)
     for code in (e.REQUEST_TIMED_OUT, e.NOT_ENOUGH_REPLICAS_AFTER_APPEND):

@@ -140,14 +140,17 @@ class Outcomes:
                 self.sequences.expired_in_retry(batch, row)
         return bool(queued or in_flight)
 
-    def abort_all(self, code: int, report: int, now_us: int) -> None:
+    def abort_all(self, code: int, report: int, now_us: int) -> list[int]:
         """Every incomplete batch fails with *report*, every later call with *code* (producer 3.2, notes). Kafka's
-        order is that of a hash set; here it is the lanes'."""
+        order is that of a hash set; here it is the lanes'. Returns the send indexes of what failed, ascending."""
         self.intake.shut(code, now_us)
+        failed: list[int] = []
         for queue in self.accumulator.queues:
             for batch in sorted([*queue.in_flight, *queue.batches], key=lambda batch: batch.lo):
                 batch.unsure = batch.unsure or batch in queue.in_flight
                 self.intake.release(batch)
                 self._report(batch, Kind.UNKNOWN if batch.unsure else Kind.FAIL, -1, report, self.port.cause)
+                failed += queue.lane.sends[batch.lo : batch.hi]
             queue.in_flight.clear()
             queue.batches.clear()
+        return sorted(failed)

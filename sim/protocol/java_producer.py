@@ -114,12 +114,14 @@ class JavaProducer:
         intake = self.intake
         return Sent(intake.next, [queue.lane for queue in intake.queues], intake.floors, intake.resends)
 
-    def abandon(self, now_us: int) -> None:
-        """The process dies: what was accepted and not reported stays unknown to the application."""
-        if not self._dead:
-            self._dead = True
-            self.intake.advance(now_us)
-            self.outcomes.abort_all(ErrorCode.CLIENT_CLOSED, ErrorCode.CLIENT_CLOSED, now_us)
+    def abandon(self, now_us: int) -> list[int]:
+        """The process dies: what was accepted and not reported stays unknown to the application. Returns the send
+        indexes of that, ascending."""
+        if self._dead:
+            return []
+        self._dead = True
+        self.intake.advance(now_us)
+        return self.outcomes.abort_all(ErrorCode.CLIENT_CLOSED, ErrorCode.CLIENT_CLOSED, now_us)
 
     # --- passes ------------------------------------------------------------------------------------------------------
     def _run_once(self, now_us: int) -> None:

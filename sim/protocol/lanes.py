@@ -16,7 +16,8 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 __all__ = ["FOREVER", "Lane", "LaneColumns", "Sends", "Sent"]
 
@@ -66,7 +67,8 @@ class Sends(Protocol):
         ...
 
 
-class Sent(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Sent:
     """What a producer instance did with its calls, for the trace: every producer role has ``sent() -> Sent``.
 
     Calls 0..count were made; the first ``taken`` records of each lane were accepted, all others refused. ``floors``: from

@@ -77,8 +77,10 @@ class LibrdkafkaProducer:
     def sent(self) -> Sent:
         return Sent(self._intake.next, self._intake.lanes, [], self._intake.resends)
 
-    def abandon(self, now_us: int) -> None:
-        """The process dies: the application never learns what became of what it handed over."""
+    def abandon(self, now_us: int) -> list[int]:
+        """The process dies: the application never learns what became of what it handed over. Returns the send indexes
+        of that, ascending."""
+        failed: list[int] = []
         self._intake.advance(now_us)
         self._dead = self._intake.fatal = True
         wires = [one for peer in self._network.peers.values() for _, one in peer.waiting if isinstance(one, Request)]
@@ -88,8 +90,10 @@ class LibrdkafkaProducer:
             for part in sorted(parts, key=lambda part: part.lo):
                 part.stained = part.sent > 0
                 self._reports.failed(toppar, (part,), ErrorCode.CLIENT_CLOSED, now_us, self._port.cause)
+                failed += toppar.lane.sends[part.lo : part.hi]
             toppar.on_wire = 0
         self._network.peers.clear()
+        return sorted(failed)
 
     # --- stimuli -----------------------------------------------------------------------------------------------------
     def start(self, now_us: int) -> None:

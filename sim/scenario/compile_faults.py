@@ -118,7 +118,7 @@ class _One:
             return controller, {"outage_us": fault.outage}
         if isinstance(fault, parts.RestartProducer):
             host = self.names.producer(fault.restart_producer, self.place("restart_producer"))
-            return Target("host", number=host), {"after_us": fault.after}
+            return Target("host", number=host), {"after_us": fault.after, "resend": fault.resend}
         if isinstance(fault, parts.RollingRestart):
             return Target("brokers"), self.rolling(fault)
         target = self.target(verb, getattr(fault, verb))

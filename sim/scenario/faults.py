@@ -159,6 +159,7 @@ class RestartProducer(Scheduled):
 
     restart_producer: Target
     after: Duration = Field(default=1_000_000, description="The new process starts so much later.")
+    resend: bool = Field(default=False, description="true: it first sends again whatever had not been reported.")
 
 
 class Start(Scheduled):
