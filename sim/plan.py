@@ -122,7 +122,8 @@ class Action:
     ``shutdown`` (controlled; restart_after_us), ``slow_disk`` (for_us, by_us), ``cut`` (to: Target, for_us, one_way),
     ``slow`` (to, for_us, by_us), ``lossy`` (to, for_us, percent, parts_per_million), ``reset`` (to: connections between
     the two are reset), ``preferred_election`` (topic or None), ``unclean_election`` (partition), ``add_partitions``
-    (topic, count: partitions afterwards), ``move_controller`` (outage_us), ``restart_producer`` (after_us, resend), ``restart``
+    (topic, count: partitions afterwards), ``move_controller`` (outage_us), ``restart_producer`` (after_us, resend),
+    ``restart``
     (start a host that is down),
     ``rolling_restart`` (downtime_us, every_us).
     """

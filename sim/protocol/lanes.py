@@ -39,7 +39,7 @@ class Sends(Protocol):
     """All send() calls of one producer instance in program order (columns; made by the world from the workload).
 
     ``times``: when the application would call, microseconds, not descending. ``cum``: bytes of the first k records as
-    they stand in a batch. ``topics``, ``keys`` (-1: none) and ``indexes`` (explicit partition index, -1: none) per call.
+    they stand in a batch. ``topics``, ``keys`` (-1: none) and ``indexes`` (explicit partition index, -1: none) a call.
     """
 
     count: int
@@ -62,7 +62,9 @@ class Sends(Protocol):
         """Every call to *topic* has a key or an explicit partition."""
         ...
 
-    def split(self, topic: int, partition_of_key: Sequence[int], partitions: int, start: int) -> Mapping[int, LaneColumns]:
+    def split(
+        self, topic: int, partition_of_key: Sequence[int], partitions: int, start: int
+    ) -> Mapping[int, LaneColumns]:
         """Cut the calls to *topic* from send index *start* on into lanes by partition index."""
         ...
 
@@ -71,8 +73,9 @@ class Sends(Protocol):
 class Sent:
     """What a producer instance did with its calls, for the trace: every producer role has ``sent() -> Sent``.
 
-    Calls 0..count were made; the first ``taken`` records of each lane were accepted, all others refused. ``floors``: from
-    send index *a* on no call was made before time *b*, because the one before had been blocked ([(a, b), ...], ascending).
+    Calls 0..count were made; the first ``taken`` records of each lane were accepted, all others refused. ``floors``:
+    from send index *a* on no call was made before time *b*, because the one before had been blocked ([(a, b), ...],
+    ascending).
     ``resends``: calls with an index at or above ``Sends.count`` repeat, in order, the calls listed here.
     """
 

@@ -37,7 +37,7 @@ class RecordBatch:
         return self.hi - self.lo
 
 
-# --- produce -----------------------------------------------------------------------------------------------------------
+# --- produce --------------------------------------------------------------------------------------------------------
 @dataclass(slots=True)
 class ProduceRequest:
     batches: list[RecordBatch]  # at most one a partition
@@ -72,7 +72,7 @@ class InitProducerIdResponse:
     epoch: int = -1
 
 
-# --- metadata ----------------------------------------------------------------------------------------------------------
+# --- metadata -------------------------------------------------------------------------------------------------------
 @dataclass(slots=True)
 class PartitionMetadata:
     partition: int
@@ -91,7 +91,7 @@ class MetadataResponse:
     partitions: dict[int, tuple[PartitionMetadata, ...]]  # by topic; all partitions of the topic, by index
 
 
-# --- fetch -------------------------------------------------------------------------------------------------------------
+# --- fetch ----------------------------------------------------------------------------------------------------------
 @dataclass(slots=True)
 class FetchPartition:
     partition: int
@@ -145,7 +145,7 @@ class ListOffsetsResponse:
     offset: int = -1
 
 
-# --- controller --------------------------------------------------------------------------------------------------------
+# --- controller -----------------------------------------------------------------------------------------------------
 @dataclass(slots=True)
 class BrokerRegistrationRequest:
     broker: int

@@ -22,7 +22,7 @@ COLUMNS = (
 
 class Kind(IntEnum):
     # Producer. conn: connection number; n: transmission number of the batch (1 is the first) unless said otherwise.
-    ATTEMPT = 1  # conn, partition, prod, lo, hi, pid, epoch, seq, n; host is the producer, offset: the broker it goes to
+    ATTEMPT = 1  # conn, partition, prod, lo, hi, pid, epoch, seq, n; host: producer, offset: broker it goes to
     RESPONSE = 2  # the answer for one batch reached the client: conn, partition, prod, lo, hi, offset, n, code
     ACK = 3  # delivery report, success: partition, prod, lo, hi, offset (of the first record, -1 not told)
     FAIL = 4  # delivery report, certainly not written (every transmission answered, "Log?" no for each): ..., code
@@ -37,13 +37,13 @@ class Kind(IntEnum):
     APPEND = 20  # leader wrote a batch: partition, prod, lo, hi, offset, lep, pid, epoch, seq, conn
     REPLICATE = 21  # follower wrote a batch it fetched: same columns
     REJECT = 22  # leader refused a batch: partition, prod, lo, hi, pid, epoch, seq, conn, code
-    DUPLICATE = 23  # leader recognised a batch: partition, prod, lo, hi, offset (of the original), pid, epoch, seq, conn
-    HIGH_WATERMARK = 24  # partition, offset, lep; host is the replica whose mark moved; n: 1 on a leader, 0 on a follower
+    DUPLICATE = 23  # leader recognised a batch: partition, prod, lo, hi, offset of the original, pid, epoch, seq, conn
+    HIGH_WATERMARK = 24  # partition, offset, lep; host: replica whose mark moved; n: 1 on a leader, else 0
     TRUNCATE = 25  # replica removed offset and above: partition, offset, n: number of records removed
     LOG_START = 26  # partition, offset
     # Roles of replicas and the controller's decisions.
     LEADER = 30  # controller chose: partition, n: leader host or -1, lep, code: 1 if unclean
-    ISR = 31  # controller committed an in-sync set: partition, lep, n: bit mask of host numbers, offset: partition epoch
+    ISR = 31  # controller committed an in-sync set: partition, lep, n: bit mask of hosts, offset: partition epoch
     LEADS = 32  # a broker applied that it leads: partition, lep, offset: its log end
     FOLLOWS = 33  # a broker applied that it follows: partition, lep, n: the leader
     FENCE = 34  # controller fenced broker n
@@ -55,7 +55,7 @@ class Kind(IntEnum):
     RESET = 42  # the client library moved its position: partition, offset, code: error that made it
     SEEK = 43  # partition, offset
     # The world.
-    FAULT = 50  # n: index in the plan's list of faults (its text is in the trace header), host or conn or partition struck
+    FAULT = 50  # n: index in the plan's list of faults (text: trace header); host, conn or partition struck
     HEAL = 51  # the end of a fault that lasts: n as above
     CRASH = 52  # host: who died; n: 1 if pages that were not flushed are gone too
     RESTART = 53  # host: who is back (a new incarnation)
