@@ -6,14 +6,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import analysis
 from sim.protocol.rows import Kind
 from sim.run import simulate
 from sim.scenario import load, with_overrides
 from sim.trace import Trace
 
 __all__ = [
-    "BATCHED", "ROUND_TRIPS", "Run", "acknowledged_records", "judged_log", "produce_requests", "simulated",
+    "BATCHED", "ROUND_TRIPS", "Run", "acknowledged_records", "produce_requests", "simulated",
 ]  # fmt: skip
 
 HERE = Path(__file__).resolve().parent
@@ -43,7 +42,3 @@ def produce_requests(trace: Trace) -> int:
 def acknowledged_records(trace: Trace) -> int:
     acks = trace.events["kind"] == Kind.ACK
     return int((trace.events["hi"][acks].astype("int64") - trace.events["lo"][acks]).sum())
-
-
-def judged_log(trace: Trace) -> object:
-    return analysis.judge(trace, {})
