@@ -93,16 +93,15 @@ class Committed:
         history, marks, cuts = self.history, self.leader_marks, self.history.truncations
         mine = marks.take((marks.partition == partition) & (marks.broker == broker))
         cut = cuts.take((cuts.partition == partition) & (cuts.broker == broker))
-        found = committed_parts(
-            history.appends.row[rows], history.appends.offset[rows], history.appends.count[rows], mine, cut,
-        )  # fmt: skip
+        log = Log(history.appends, rows, history.appends.count[rows])
+        log = log.singles() if len(cut) else log  # a cut may fall inside a run
+        found = committed_parts(log.row, log.offset, log.count, mine, cut)
         parts = [part for part in found if not (removed_only and part[2] < 0)]
         index = np.concatenate([np.arange(a, b) for a, b, _, _ in parts] or [rows[:0]])
         ends = np.concatenate([np.full(b - a, end) for a, b, _, end in parts] or [rows[:0]])
         removed = np.concatenate([np.full(b - a, row) for a, b, row, _ in parts] or [rows[:0]])
-        chosen = rows[index]
-        count = np.clip(ends - history.appends.offset[chosen], 0, history.appends.count[chosen])
-        return Log(history.appends, chosen, count), count, removed
+        log = log.take(index)
+        return log, np.clip(ends - log.offset, 0, log.count), removed
 
 
 def committed_parts(
