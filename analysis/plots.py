@@ -20,6 +20,7 @@ from analysis.evidence import Evidence
 from analysis.finders.order import late_places
 from analysis.scene import DOUBLE, LATE, OVERTAKER, PLAIN, Flight, Scene, scene_of
 from analysis.timeaxis import TimeAxis
+from sim.errors import InputError
 
 __all__ = ["log_diagram", "timeline"]
 
@@ -67,6 +68,8 @@ def _evidence(source: Any) -> Evidence:
 
 def _partition(evidence: Evidence, wanted: str | int | None) -> int:
     names = list(evidence.history.partitions)
+    if not names:
+        raise InputError("partition", "the history names no partition", "there is nothing to draw")
     if wanted is None:
         late, _, _ = late_places(evidence)
         return int(np.bincount(evidence.logs.records.partition[late], minlength=1).argmax()) if len(late) else 0
@@ -74,8 +77,6 @@ def _partition(evidence: Evidence, wanted: str | int | None) -> int:
         return names.index(str(wanted))
     if isinstance(wanted, int) and 0 <= wanted < len(names):
         return wanted
-    from sim.errors import InputError
-
     raise InputError("partition", f"{wanted!r} is not in this history", f"known: {', '.join(names)}")
 
 
@@ -316,7 +317,8 @@ def log_diagram(source: Any, partition: str | int | None = None, *, axes: Axes |
     axes.set_xlabel(f"offset in {evidence.history.partitions[number]}")
     axes.set_ylabel("send call")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 0.99), ncols=6)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(fontsize=8, frameon=False, loc="lower left", bbox_to_anchor=(0, 0.99), ncols=6)
     axes.margins(x=0.01)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(integer=True, nbins=8))
