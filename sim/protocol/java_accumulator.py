@@ -45,6 +45,8 @@ class Accumulator:
             queue.node = nodes.get(leader)
             queue.leader_epoch = metadata.leader_epoch(queue.partition)
             self._parts_of.setdefault(leader, []).append(queue)
+        for state in self.intake.topics.values():
+            state.note_leaders()
 
     # --- readiness ---------------------------------------------------------------------------------------------------
     def ready(self, now_us: int) -> tuple[list[JavaNode], int]:

@@ -25,11 +25,13 @@ _by_sequence = attrgetter("pid", "epoch", "seq")
 class ProducerBatch:
     __slots__ = (
         "attempts", "attempts_at_leader_change", "created_us", "done", "epoch", "full", "hi", "leader_epoch", "lo",
-        "memory_bytes", "open", "pid", "queue", "renumbered", "retry_us", "row", "seq", "sent", "size_bytes", "unsure",
+        "memory_bytes", "open", "pid", "queue", "raw_bytes", "renumbered", "retry_us", "row", "sent", "seq",
+        "size_bytes", "unsure",
     )  # fmt: skip
 
     def __init__(self, queue: PartitionQueue, lo: int, hi: int, size_bytes: int, created_us: int) -> None:
         self.queue, self.lo, self.hi, self.size_bytes, self.created_us = queue, lo, hi, size_bytes, created_us
+        self.raw_bytes = 0  # of its records, uncompressed, while it is open
         self.memory_bytes = 0  # what it holds of buffer.memory
         self.open = True  # takes more records
         self.full = False
@@ -127,7 +129,7 @@ class PartitionQueue:
         if not self.batches or not self.batches[-1].open:
             return False
         last = self.batches[-1]
-        if self.lane.size(last.lo, last.hi) + size <= room:
+        if last.raw_bytes + size <= room:
             return True
         last.open, last.full = False, True
         return False

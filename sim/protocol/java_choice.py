@@ -22,6 +22,7 @@ class TopicState:
         self._room = room  # bytes of records in a batch
         self.queues: list[PartitionQueue] = []  # by partition index; empty: no metadata yet
         self.of_key: list[int] = []  # partition index of every key number
+        self._led: list[int] = []  # partitions that have a leader, by index
         self.static = False  # the partition of every call is known beforehand
         self._sticky = StickyPartitioner(settings.batch_size_bytes)
         self._round_robin = RoundRobinPartitioner()
@@ -33,20 +34,20 @@ class TopicState:
         self.of_key = [java_key_partition(key, len(queues)) for key in keys]
         self._used_all = False
 
-    def available(self) -> list[int]:
-        return [index for index, queue in enumerate(self.queues) if queue.node is not None]
+    def note_leaders(self) -> None:
+        self._led = [index for index, queue in enumerate(self.queues) if queue.node is not None]
 
     def choose(self, index: int, key: int, size: int) -> tuple[PartitionQueue, bool]:
         """The queue for one record, and whether the sticky partitioner chose it."""
         if index >= 0:
             return self.queues[index], False
         if self.settings.partitioner == "round_robin":
-            turn = self._round_robin.choose(self.available(), len(self.queues), self._room_for(size))
+            turn = self._round_robin.choose(self._led, len(self.queues), self._room_for(size))
             return self.queues[turn], False
         if key >= 0 and not self.settings.partitioner_ignore_keys:
             return self.queues[self.of_key[key]], False
         self._take_load()
-        return self.queues[self._sticky.current(self.available(), len(self.queues), self._draw)], True
+        return self.queues[self._sticky.current(self._led, len(self.queues), self._draw)], True
 
     def _room_for(self, size: int) -> Callable[[int], bool]:
         return lambda index: self.queues[index].has_room(size, self._room)
@@ -58,7 +59,7 @@ class TopicState:
     def appended(self, size_bytes: int, last_is_full: bool) -> None:
         """A record went to the sticky partition, whose batches grew by so much."""
         self._take_load()
-        self._sticky.appended(size_bytes, last_is_full, self.available(), len(self.queues), self._draw)
+        self._sticky.appended(size_bytes, last_is_full, self._led, len(self.queues), self._draw)
 
     def note_load(self) -> None:
         """Readiness scan: queue lengths for the adaptive choice, once every partition has had a batch."""

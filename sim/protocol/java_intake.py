@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
+from heapq import heapify, heappop, heapreplace
 
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.java_batches import BATCH_OVERHEAD_BYTES, PartitionQueue, ProducerBatch
@@ -64,6 +65,8 @@ class Intake:
         self.room = room if ratio == 100 or room <= 0 else room * 10_000 // (ratio * 105)
         self._ratio = ratio
         self.topics = {number: TopicState(number, port, settings, self.room) for number in sends.topic_numbers()}
+        self._largest_allowed = min(settings.max_request_size_bytes, settings.buffer_memory_bytes)
+        self._all_fit = upper_bound_bytes(sends.largest_bytes) <= self._largest_allowed
         self._largest_index = max(sends.indexes, default=-1)
         self._resend_limit = resends
         self._resent: dict[int, int] = {}  # how often the application has sent a call's record again
@@ -84,8 +87,7 @@ class Intake:
                 self._learn(state, [queue_of(partition) for partition in partitions], now_us)
             self._known = self._known and bool(state.queues)
         self._bulk = not self._one_by_one_for_good and all(state.static for state in self.topics.values())
-        if self.sends.largest_bytes and upper_bound_bytes(self.sends.largest_bytes) > self._largest_allowed():
-            self._bulk = False
+        self._bulk = self._bulk and self._all_fit
 
     def _learn(self, state: TopicState, queues: list[PartitionQueue], now_us: int) -> None:
         """More partitions than before remap the keys of records not yet sent (TOP-2)."""
@@ -172,17 +174,18 @@ class Intake:
         while lane.taken < end:
             self._extend_or_open(queue, end)
 
-    def _extend_or_open(self, queue: PartitionQueue, end: int) -> bool:
-        """One batch's worth of the lane up to *end*: extend the open batch, or open a new one. Was one opened?"""
+    def _extend_or_open(self, queue: PartitionQueue, end: int) -> None:
+        """One batch's worth of the lane up to *end*: extend the open batch, or open a new one."""
         lane = queue.lane
         last = queue.batches[-1] if queue.batches and queue.batches[-1].open else None
         if last is not None:
-            hi = min(lane.room_until(last.lo, self.room, end), end)
+            size = lane.size(last.lo, end)  # mostly all of it has room
+            hi = end if size <= self.room else min(lane.room_until(last.lo, self.room, end), end)
             if hi > last.hi:
                 self._grow(last, hi)
             if hi < end:
                 last.open, last.full = False, True
-            return False
+            return
         lo = lane.taken
         batch = ProducerBatch(queue, lo, lo, BATCH_OVERHEAD_BYTES, lane.created_us(lo))
         batch.memory_bytes = max(self._limit, upper_bound_bytes(lane.size(lo, lo + 1)))
@@ -192,13 +195,12 @@ class Intake:
         if due_us < self.expires_us:
             self.expires_us = due_us
         queue.batches.append(batch)
-        self._grow(batch, lane.room_until(lo, self.room, end))
-        return True
+        self._grow(batch, end if end == lo + 1 else lane.room_until(lo, self.room, end))
 
     def _grow(self, batch: ProducerBatch, hi: int) -> None:
         lane = batch.queue.lane
         batch.hi = lane.taken = hi
-        raw = lane.size(batch.lo, hi)
+        batch.raw_bytes = raw = lane.size(batch.lo, hi)
         batch.size_bytes = self.wire_bytes(raw)
         alone = hi == batch.lo + 1 and raw > self.room  # the buffer was made larger for such a record: it is not full
         batch.full = raw >= self.room and not alone
@@ -211,12 +213,45 @@ class Intake:
         self.free_bytes += batch.memory_bytes
         batch.memory_bytes = 0
 
+    # --- where memory is short ---------------------------------------------------------------------------------------
+    def _by_batches(self, now_us: int) -> bool:
+        """Only a call that begins a batch needs memory: go from one such call to the next. Were all calls taken? Else
+        ``next`` stands at one without memory."""
+        end = bisect_right(self.sends.times, now_us, self.next, self.sends.count)
+        openings = [found for number in range(len(self.queues)) if (found := self._opening(number, end)) is not None]
+        heapify(openings)
+        while openings:
+            send, number = openings[0]
+            if self.free_bytes < max(self._limit, upper_bound_bytes(self.sends.cum[send + 1] - self.sends.cum[send])):
+                self.next = send
+                self.take(now_us)
+                return False
+            self.next = send + 1
+            self.fill(self.queues[number], now_us)
+            following = self._opening(number, end)
+            if following is None:
+                heappop(openings)
+            else:
+                heapreplace(openings, following)
+        self.next = end
+        return True
+
+    def _opening(self, number: int, end: int) -> tuple[int, int] | None:
+        """The next call, of those before *end*, that begins a batch of this queue."""
+        queue = self.queues[number]
+        lane, at = queue.lane, queue.lane.taken
+        if at < lane.length and queue.batches and queue.batches[-1].open:
+            at = max(at, lane.room_until(queue.batches[-1].lo, self.room, lane.length))
+        return (lane.sends[at], number) if at < lane.length and lane.sends[at] < end else None
+
     # --- one by one --------------------------------------------------------------------------------------------------
     def _one_by_one(self, now_us: int) -> None:
         self.take(now_us)
         sends = self.sends
         while self.next < sends.count:
             waits = self.blocked is not None
+            if self._bulk and self._known and not waits and self._by_batches(now_us):
+                return
             called_us = self._blocked_since_us if waits else max(sends.times[self.next], self._free_at_us)
             if called_us > now_us:
                 return
@@ -263,9 +298,6 @@ class Intake:
             self.take(now_us)
             self.refuse_all, self.blocked = code, None
 
-    def _largest_allowed(self) -> int:
-        return min(self.settings.max_request_size_bytes, self.settings.buffer_memory_bytes)
-
     def _try(self, send: int, at_us: int) -> int:
         """One send() call: 0 taken, else why it blocks or fails."""
         sends = self.sends
@@ -275,7 +307,7 @@ class Intake:
             self.metadata.want_topic(state.number)
             return ErrorCode.CLIENT_METADATA_TIMEOUT
         size = sends.cum[send + 1] - sends.cum[send]
-        if upper_bound_bytes(size) > self._largest_allowed():
+        if not self._all_fit and upper_bound_bytes(size) > self._largest_allowed:
             return ErrorCode.CLIENT_RECORD_TOO_LARGE
         if self._chosen is None:
             self._chosen = state.choose(index, sends.keys[send], size)
@@ -297,17 +329,14 @@ class Intake:
         return self.free_bytes >= max(self._limit, upper_bound_bytes(size))
 
     def _put(self, state: TopicState, queue: PartitionQueue, by_choice: bool) -> None:
-        """Put the lane's next record into a batch."""
+        """Put the lane's next record into a batch; one that is open has room for it."""
         last = queue.batches[-1] if queue.batches and queue.batches[-1].open else None
         before = 0 if last is None else last.size_bytes
-        end = queue.lane.taken + 1
-        opened = self._extend_or_open(queue, end)
-        if queue.lane.taken < end:  # the open batch had no room
-            opened, before = self._extend_or_open(queue, end), 0
+        self._extend_or_open(queue, queue.lane.taken + 1)
         if by_choice:
             newest = queue.batches[-1]
             state.appended(newest.size_bytes - before, newest.full)
-        if opened:  # a new batch wakes the sender, whose readiness scan notes the load even where nothing can leave
+        if last is None:  # a new batch wakes the sender, whose readiness scan notes the load even if nothing can leave
             state.note_load()
 
     # --- the application sends again ---------------------------------------------------------------------------------
