@@ -13,6 +13,8 @@ from sim.errors import InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from analysis.history import History
+
 __all__ = ["analyze_history", "history_at"]
 
 
@@ -33,19 +35,16 @@ def analyze_history(history: Path, *, expect: list[str], as_json: bool) -> int:
     return status_of_verdict(verdict.verdict) if expected else 0
 
 
-def history_at(path: Path) -> Any:
-    """A trace's folder or its Parquet file as a trace; anything else is read as JSON Lines."""
+def history_at(path: Path) -> History:
+    """The history of a trace's folder, of its Parquet file, or of JSON Lines."""
+    from analysis.verdict import history_of
+    from sim.trace import EVENTS_FILE, SENDS_FILE
+
     if not path.exists():
         raise InputError(str(path), "there is no such file", "name a history (.jsonl) or the folder of a trace")
-    if path.is_dir() or path.suffix == ".parquet":
-        from sim.trace import EVENTS_FILE, SENDS_FILE, Trace
-
-        if path.is_file() and path.name not in (EVENTS_FILE, SENDS_FILE):
-            raise InputError(str(path), "is not part of a trace that korder kept", f"name its folder or {EVENTS_FILE}")
-        return Trace.load(path)
-    from analysis.read_jsonl import read_jsonl
-
-    return read_jsonl(path)
+    if path.is_file() and path.suffix == ".parquet" and path.name not in (EVENTS_FILE, SENDS_FILE):
+        raise InputError(str(path), "is not part of a trace that korder kept", f"name its folder or {EVENTS_FILE}")
+    return history_of(path)
 
 
 def _tell(console: Console, history: Path, told: dict[str, Any]) -> None:

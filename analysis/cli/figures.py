@@ -33,9 +33,9 @@ def draw(folder: Path, verdict: Verdict) -> list[bytes]:
 
 
 def partitions_to_draw(verdict: Verdict) -> list[str]:
-    """The partitions of witnesses of violations, those of the worst first seen; else the first of all."""
+    """Those that a witness of a violation names, in the order of findings; the first of all where there is none."""
     named: dict[str, None] = {}
     for finding in verdict.findings.values():
         if finding.kind == "violation":
             named |= {str(one["partition"]): None for one in finding.witnesses if one.get("partition") is not None}
-    return (list(named) or list(verdict.history.partitions))[:MOST] if named else list(verdict.history.partitions)[:1]
+    return list(named)[:MOST] or list(verdict.history.partitions)[:1]

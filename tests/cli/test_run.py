@@ -55,6 +55,10 @@ def test_json_is_one_object_on_stdout_with_all_that_a_program_needs(korder: Kord
     assert (found["count"], found["class"], found["checked"], len(found["witnesses"])) == (1, "violation", True, 1)
 
 
+def test_checking_the_laws_changes_no_byte_of_the_result(korder: Korder, duplicated: Path) -> None:
+    assert korder("run", duplicated, "--check-laws").out == korder("run", duplicated).out
+
+
 def test_the_first_seed_of_the_file_is_the_default(korder: Korder, quiet: Path) -> None:
     quiet.write_text(quiet.read_text().replace("seeds: 0..3", "seeds: 7..9"))
 
