@@ -223,6 +223,12 @@ class JavaNetwork:
         node.active_us = now_us
         self.port.send(node.conn, message, cause)
 
+    def is_broken(self, conn: Connection) -> bool:
+        """Whether something was written after the end of the connection had arrived: the next poll sees that fail, takes
+        one more answer and drops the rest (``Selector.pollSelectionKeys``; measured)."""
+        node = self._by_conn.get(conn)
+        return node is not None and bool(node.in_flight) and node.in_flight[-1].sent_us >= conn.ends_us
+
     def answered(self, conn: Connection, message: object, now_us: int) -> tuple[bool, object]:
         """Match an answer to the oldest request of its connection. Returns (was it the owner's, what it was about)."""
         node = self._by_conn.get(conn)

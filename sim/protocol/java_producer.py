@@ -85,6 +85,7 @@ class JavaProducer:
         self._run_once(now_us)
 
     def on_message(self, conn: Connection, message: object, now_us: int) -> None:
+        broken = self.network.is_broken(conn)
         self.intake.advance(now_us)
         mine, about = self.network.answered(conn, message, now_us)
         if mine:
@@ -93,6 +94,8 @@ class JavaProducer:
                 self._handle(conn, about, message, now_us)
             elif isinstance(message, InitProducerIdResponse):
                 self._producer_id_answer(message, now_us)
+        if broken:  # the poll that read this answer also saw a write fail: no send pass between, and the rest is lost
+            self.network.disconnected(conn, now_us)
         self._run_once(now_us)
 
     @property

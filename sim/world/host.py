@@ -21,12 +21,11 @@ from sim.protocol.messages import FetchResponse, ProduceRequest
 from sim.protocol.port import Role
 from sim.streams import stream
 from sim.trace import BLOCK, ROW, Recorder
-from sim.world.kernel import ALARM, Kernel, host_priority
+from sim.world.kernel import ALARM, NEVER, Kernel, host_priority
 from sim.world.network import Conn, Delivery, Network, Way, deliver
 
 __all__ = ["Host"]
 
-NEVER = 1 << 62
 IN_BLOCK = BLOCK - 1
 ROW_BYTES = ROW.size
 pack_row = ROW.pack_into

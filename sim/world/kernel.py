@@ -16,12 +16,13 @@ from simpy.events import Event, EventPriority
 
 from sim.errors import InputError
 
-__all__ = ["ALARM", "WORLD", "Kernel", "Occurrence", "host_priority"]
+__all__ = ["ALARM", "NEVER", "WORLD", "Kernel", "Occurrence", "host_priority"]
 
 WORLD = EventPriority(0)  # faults and scripts, ahead of all hosts
 _HOST_BITS = 34
 ALARM = (1 << _HOST_BITS) - 1  # added to a host's priority: behind every connection
 
+NEVER = 1 << 62  # a time behind every other
 EVENT_LIMIT = 50_000_000
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from simpy.events import Event, EventPriority
 
 from sim.plan import LinkPlan
-from sim.world.kernel import Kernel
+from sim.world.kernel import NEVER, Kernel
 from sim.world.links import Link
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Way:
 class Conn:
     """One end-to-end connection. ``up``: client to server; ``down``: server to client."""
 
-    __slots__ = ("client", "down", "number", "server", "silent", "up")
+    __slots__ = ("client", "down", "ends_us", "number", "server", "silent", "up")
 
     up: Way
     down: Way
@@ -74,6 +74,7 @@ class Conn:
     def __init__(self, number: int, client: int, server: int) -> None:
         self.number, self.client, self.server = number, client, server
         self.silent = False  # one side vanished without a word
+        self.ends_us = NEVER  # when the end that the server sent reaches the client
 
     def __repr__(self) -> str:
         return f"connection {self.number} of {self.client} to {self.server}"
@@ -232,6 +233,8 @@ class Network:
         if arrival < way.last_us:
             arrival = way.last_us
         way.last_us = arrival
+        if event.callbacks[0] is end and way is way.conn.down:
+            way.conn.ends_us = arrival
         self.kernel.schedule(event, way.priority, arrival - now)
 
     def mend(self, link: Link) -> None:

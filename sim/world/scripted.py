@@ -23,8 +23,8 @@ from sim.message_faults import Matcher
 from sim.plan import MessageFault
 from sim.protocol.messages import ProduceRequest, ProduceResponse, ProduceResult
 from sim.protocol.rows import Kind
-from sim.world.host import NEVER, Host
-from sim.world.kernel import Kernel
+from sim.world.host import Host
+from sim.world.kernel import NEVER, Kernel
 from sim.world.network import Conn, Delivery, Network, deliver, end
 
 __all__ = ["Script", "ScriptedHost", "Wire"]

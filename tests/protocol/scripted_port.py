@@ -15,6 +15,7 @@ class Wire:
     number: int
     client: int
     server: int
+    ends_us: int = 1 << 62
 
 
 @dataclass
