@@ -115,8 +115,8 @@ def _rows() -> dict[int, ProduceError]:
     rows[e.MESSAGE_TOO_LARGE] = ProduceError("split", "split", "fail", "fail_bump", False, False)
     for code in (
         e.RECORD_LIST_TOO_LARGE, e.INVALID_REQUIRED_ACKS, e.INVALID_TIMESTAMP, e.UNSUPPORTED_FOR_MESSAGE_FORMAT,
-        e.POLICY_VIOLATION, e.UNSUPPORTED_COMPRESSION_TYPE, e.INVALID_RECORD, e.INVALID_PRODUCER_ID_MAPPING,
-        e.INVALID_TXN_STATE, e.TRANSACTION_ABORTABLE,
+        e.POLICY_VIOLATION, e.UNSUPPORTED_COMPRESSION_TYPE, e.INVALID_RECORD, e.INVALID_TXN_STATE,
+        e.TRANSACTION_ABORTABLE,
     ):  # fmt: skip
         rows[code] = ProduceError("fail", "fail_bump", "fail", "fail_bump", False, False)
     rows[e.UNKNOWN_SERVER_ERROR] = ProduceError("fail", "fail_bump", "fail", "fail_bump", False, True)
@@ -125,6 +125,7 @@ def _rows() -> dict[int, ProduceError]:
     rows[e.DUPLICATE_SEQUENCE_NUMBER] = ProduceError("success", "success", "fail", "success", False, True)
     rows[e.UNKNOWN_PRODUCER_ID] = ProduceError("fail", "unknown_producer", "fail", "unknown_producer", False, False)
     rows[e.INVALID_PRODUCER_EPOCH] = ProduceError("fail", "fail_bump", "fail", "fail_bump", False, False)
+    rows[e.INVALID_PRODUCER_ID_MAPPING] = ProduceError("fail", "fatal", "fail", "fail_bump", False, False)
     rows[e.PRODUCER_FENCED] = ProduceError("fail", "fatal", "fail", "fail_bump", False, False)
     for code in (e.CLUSTER_AUTHORIZATION_FAILED, e.TRANSACTIONAL_ID_AUTHORIZATION_FAILED, e.UNSUPPORTED_VERSION):
         rows[code] = ProduceError("fail", "fatal", "fail", "fail_bump", False, False)

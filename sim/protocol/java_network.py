@@ -224,8 +224,8 @@ class JavaNetwork:
         self.port.send(node.conn, message, cause)
 
     def is_broken(self, conn: Connection) -> bool:
-        """Whether something was written after the end of the connection had arrived: the next poll sees that fail, takes
-        one more answer and drops the rest (``Selector.pollSelectionKeys``; measured)."""
+        """Whether something was written after the end of the connection had arrived: the next poll sees that fail,
+        takes one more answer and drops the rest (``Selector.pollSelectionKeys``; measured)."""
         node = self._by_conn.get(conn)
         return node is not None and bool(node.in_flight) and node.in_flight[-1].sent_us >= conn.ends_us
 

@@ -55,7 +55,7 @@ class JavaProducer:
         self.port, self.settings, self.rules, self.prod = port, settings, rules, prod
         self.network = JavaNetwork(port, settings, rules, bootstrap, lost=self._lost, learned=self._learned)
         self.intake = Intake(port, settings, prod, sends, self.network.metadata, resend_after_failure)
-        self.sequences = Sequences(port, prod) if settings.idempotence else None
+        self.sequences = Sequences(port, rules, prod) if settings.idempotence else None
         self.accumulator = Accumulator(settings, self.intake, self.network, self.sequences)
         self.outcomes = Outcomes(port, settings, rules, prod, self.intake, self.accumulator, self.sequences)
         self._producer_id_retry_us = 0

@@ -12,6 +12,7 @@ from sim.protocol.java_batches import PartitionQueue, ProducerBatch
 from sim.protocol.messages import ProduceResult
 from sim.protocol.port import Port
 from sim.protocol.rows import Kind
+from sim.protocol.settings import Rules
 
 __all__ = ["Sequences"]
 
@@ -19,8 +20,8 @@ LAST_EPOCH = 32767
 
 
 class Sequences:
-    def __init__(self, port: Port, prod: int) -> None:
-        self.port, self.prod = port, prod
+    def __init__(self, port: Port, rules: Rules, prod: int) -> None:
+        self.port, self.rules, self.prod = port, rules, prod
         self.pid = self.epoch = -1
         self.asking = False  # InitProducerId wanted or on its way: no produce work (producer 6.1)
         self.fatal = 0  # error code that ended the producer
@@ -103,7 +104,8 @@ class Sequences:
 
     def failed(self, batch: ProducerBatch, code: int, adjust: bool, row: int) -> None:
         error = PRODUCE_ERRORS.get(code)
-        if error is not None and error.java_idempotent == "fatal":
+        mapping = code == ErrorCode.INVALID_PRODUCER_ID_MAPPING and not self.rules.unknown_producer_mapping_is_fatal
+        if error is not None and error.java_idempotent == "fatal" and not mapping:
             self.fatal = self.fatal or code
         queue = batch.queue
         queue.untrack(batch)

@@ -276,10 +276,12 @@ class LibrdkafkaProducer:
             peer.look_us = min(peer.look_us, peer.on_grid(now_us, now_us))
 
     def _die(self, now_us: int, row: int) -> None:
-        """Fatal error: nothing is sent any more, what is not on the wire is purged (producer:8.4)."""
+        """Fatal error: nothing is built any more and the queues are purged (producer:8.4); what is built still leaves
+        into the slot that the error freed (measured with a window of 2)."""
         self._dead = self._intake.fatal = True
         for toppar in self._toppars.values():
-            self._reports.failed(toppar, self._unsent(toppar), ErrorCode.CLIENT_PURGED, now_us, row)
+            queued = sorted(toppar.take_all(), key=lambda part: part.lo)
+            self._reports.failed(toppar, queued, ErrorCode.CLIENT_PURGED, now_us, row)
             self._quiet(toppar, now_us)
         self._look_by(now_us)
 
@@ -373,6 +375,7 @@ class LibrdkafkaProducer:
             self._look_by(now_us)
 
     def _everyone(self, now_us: int) -> None:
-        """Wake all threads."""
+        """Wake all threads. Each begins with a timeout scan (``rd_kafka_all_brokers_wakeup``; measured: messages whose
+        time is up go at a bump, not at the next second)."""
         for peer in self._network.peers.values():
-            peer.look_us = now_us
+            peer.look_us = peer.scan_us = now_us

@@ -30,6 +30,7 @@ class Rules:
     exponential_retry_backoff: bool = True  # 3.7, KIP-580
     leader_hints: bool = True  # 3.7, KIP-951
     rebootstrap: bool = True  # KIP-899
+    unknown_producer_mapping_is_fatal: bool = True  # INVALID_PRODUCER_ID_MAPPING; measured on 4.3, before 4.0 a bump
 
 
 @dataclass(frozen=True, slots=True)

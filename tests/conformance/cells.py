@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sim import simulate
-from sim.protocol.error_codes import java_exception, librdkafka_name
+from sim.protocol.error_codes import ErrorCode, java_exception, librdkafka_name
 from sim.protocol.rows import Kind
 from sim.scenario import Scenario, from_dict
 from sim.trace import Trace
@@ -25,6 +25,7 @@ Cell = dict[str, Any]
 FIELDS = ("log", "callbacks", "unresolved", "wire")
 RECORDS = 8
 _REPORTS = (Kind.ACK, Kind.FAIL, Kind.UNKNOWN)
+_FATAL = (ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, ErrorCode.UNKNOWN_PRODUCER_ID)  # reported by an idempotent librdkafka
 
 
 def read_cells(path: Path) -> list[Cell]:
@@ -111,7 +112,7 @@ def outcome(trace: Trace, client: str) -> dict[str, Any]:
     partition = min(part["number"] for part in trace.header["partitions"])
     rows = [row for row in rows if row["partition"] == partition]
     log = _log([row for row in rows if row["kind"] == Kind.APPEND], name)
-    callbacks = _callbacks([row for row in rows if row["kind"] in _REPORTS], name, client)
+    callbacks = _callbacks([row for row in rows if row["kind"] in _REPORTS], name, client, _idempotent(trace))
     reported = [value for value, _ in callbacks]
     unseen = set(trace.header["unseen"])  # sent on a connection that had been reset: on no network
     wire = _wire([row for row in rows if row["kind"] == Kind.ATTEMPT and row["id"] not in unseen], name)
@@ -143,10 +144,17 @@ def _log(rows: list[dict[str, int]], name: Any) -> list[list[Any]]:
     return log
 
 
-def _callbacks(rows: list[dict[str, int]], name: Any, client: str) -> list[list[str]]:
+def _idempotent(trace: Trace) -> bool:
+    return bool(np.any(np.asarray(trace.events["pid"]) >= 0))
+
+
+def _callbacks(rows: list[dict[str, int]], name: Any, client: str, idempotent: bool) -> list[list[str]]:
+    """The reports in order. Behind a fatal error of librdkafka none can be observed: its poll raises."""
     told = java_exception if client == "java" else librdkafka_name
     reports = []
     for row in rows:
+        if client != "java" and idempotent and row["code"] in _FATAL:
+            break
         result = "ok" if row["kind"] == Kind.ACK else told(row["code"])
         reports += [[value, result] for value in name(row) if value != "w"]
     return reports
