@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import coverage, expand
+from analysis.columns import combine, coverage, expand
 from analysis.deliveries import Deliveries
+from analysis.disorder import disordered_runs
 from analysis.history import ACK, FAIL, Column, History
 from analysis.logs import Logs
 from analysis.marks import Committed
@@ -74,15 +75,31 @@ class Evidence:
         same = (sends.prod[1:] == sends.prod[:-1]) & (sends.partition[1:] == sends.partition[:-1])
         return bool(((sends.i[1:] > sends.i[:-1]) | ~same).all())
 
+    def orderly(self, runs: Any) -> bool:
+        """Send positions rise inside every run."""
+        return self.rising or bool((runs.count == 1).all())
+
+    @cached_property
+    def disordered(self) -> Column | None:
+        """Runs of the final log of each producer and partition that may have a late record; None: runs cannot tell."""
+        log, sends, copies = self.logs.final, self.history.records, self.logs.copies
+        if not self.unique_uids or not self.orderly(log):
+            return None
+        prod = np.where(log.value < 0, -1, sends.prod[log.value])
+        doubled = None if copies.max(initial=0) < 2 else copies > 1
+        return disordered_runs(sends.i, log, self.logs.visible, combine(log.partition, prod), doubled)
+
     @cached_property
     def keys_move(self) -> bool:
-        """Some key was sent, or stored, in two partitions (or that is not known)."""
+        """Some key was sent to two partitions, or a record met in another one than its send says, or it says none."""
         sends = self.history.records
         if (sends.partition < 0).any():
             return True
-        key, partition = (sends.key, sends.partition) if (sends.key >= 0).all() else (
-            sends.key[sends.key >= 0], sends.partition[sends.key >= 0]
-        )
+        for table in (self.logs.final, self.history.polls):
+            if ((sends.partition[table.value] != table.partition) & (table.value >= 0)).any():
+                return True
+        keyed = sends.key >= 0
+        key, partition = (sends.key, sends.partition) if keyed.all() else (sends.key[keyed], sends.partition[keyed])
         home = np.full(int(key.max(initial=-1)) + 1, -1, np.int32)
         home[key] = partition
         return bool((home[key] != partition).any())

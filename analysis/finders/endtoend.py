@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from analysis.columns import by_group, combine, offset_key
+from analysis.disorder import disordered_runs
 from analysis.evidence import Evidence
-from analysis.finders.order import disordered_runs, first_copies, late_in
+from analysis.finders.order import first_copies, late_in
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import Column
 
@@ -39,9 +40,11 @@ def _in_order(evidence: Evidence) -> bool:
     deliveries, polls = evidence.deliveries, evidence.history.polls
     if len(evidence.history.processing) or not deliveries.each_once or not deliveries.counts_as_progress.all():
         return False
-    groups = combine(deliveries.scope, polls.partition, evidence.history.records.prod[polls.value])
-    runs = disordered_runs(evidence, polls, np.ones(len(polls), bool), groups)
-    return runs is not None and not len(runs)
+    if not evidence.unique_uids or not evidence.orderly(polls):
+        return False
+    sends = evidence.history.records
+    groups = combine(deliveries.scope, polls.partition, sends.prod[polls.value])
+    return not len(disordered_runs(sends.i, polls, np.ones(len(polls), bool), groups, None))
 
 
 def _met(evidence: Evidence) -> tuple[Column, Column, Column]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from analysis.columns import combine
 from analysis.evidence import Evidence
-from analysis.finders.order import disordered_runs, first_copies, sends_of
+from analysis.finders.order import first_copies, suspects
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import Column
 
@@ -34,18 +34,18 @@ def int_send_skip(evidence: Evidence) -> Found:
 
 def _neighbours(evidence: Evidence, same_op: bool, wrong: Callable[[Column], Column]) -> Found:
     """Visible records of one producer and partition in order of their sends, neighbour by neighbour."""
-    has_ops, log = _has_ops(evidence), evidence.logs.final
-    if not has_ops and not same_op:
-        lanes = combine(log.partition, sends_of(evidence, log))
-        runs = disordered_runs(evidence, log, evidence.logs.visible, lanes)
-        if runs is not None and not len(runs):
-            return Found()
+    view = evidence.logs.records if _has_ops(evidence) else None
+    places = np.arange(len(view.run)) if view is not None else suspects(evidence)
+    if not len(places):
+        return Found()  # every send is an operation of its own, and none is late
     seen, sends = evidence.logs.records, evidence.history.records
     prod = sends.prod[seen.value]
-    lane = combine(seen.partition, prod)
-    places = np.flatnonzero((prod >= 0) & first_copies(sends.uid[seen.value], lane))
-    places = places[np.lexsort((sends.i[seen.value[places]], lane[places]))]
-    value, lane = seen.value[places], lane[places]
+    lane = combine(seen.partition[places], prod[places])
+    keep = (prod[places] >= 0) & first_copies(sends.uid[seen.value[places]], lane)
+    places, lane = places[keep], lane[keep]
+    order = np.lexsort((sends.i[seen.value[places]], lane))
+    places, lane = places[order], lane[order]
+    value = seen.value[places]
     op = combine(sends.op[value], sends.txn[value])
     grouped = (op[1:] == op[:-1]) & ((sends.op[value] >= 0) | (sends.txn[value] >= 0))[1:]
     pair = (lane[1:] == lane[:-1]) & (grouped if same_op else ~grouped)

@@ -15,7 +15,7 @@ from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import Column
 
-__all__ = ["append_reorder", "disordered_runs", "first_copies", "key_reorder", "late_in", "late_places", "sends_of"]
+__all__ = ["append_reorder", "first_copies", "key_reorder", "late_in", "late_places", "suspects"]
 
 
 def late_in(numbers: Column, groups: Column) -> tuple[Column, Column, Column]:
@@ -50,14 +50,10 @@ def append_reorder(evidence: Evidence) -> Found:
 
 def late_places(evidence: Evidence) -> tuple[Column, Column, Column]:
     """Late records and their overtakers, as places in ``logs.records``; and extents."""
-    seen, sends = evidence.logs, evidence.history.records
-    groups = combine(seen.final.partition, sends_of(evidence, seen.final))
-    runs = disordered_runs(evidence, seen.final, seen.visible, groups)
-    if runs is not None and not len(runs):
-        nothing = np.zeros(0, np.int64)
-        return nothing, nothing, nothing
-    view = evidence.logs.records
-    places = np.arange(len(view.run)) if runs is None else np.flatnonzero(mask_of(runs, len(seen.final))[view.run])
+    places = suspects(evidence)
+    if not len(places):
+        return places, places, places
+    view, sends = evidence.logs.records, evidence.history.records
     prod = sends.prod[view.value[places]]
     groups = combine(view.partition[places], prod)
     keep = first_copies(sends.uid[view.value[places]], groups) & (prod >= 0)
@@ -68,47 +64,26 @@ def late_places(evidence: Evidence) -> tuple[Column, Column, Column]:
     return places[late], places[overtaker], extent
 
 
-def disordered_runs(evidence: Evidence, runs: Any, counted: Column, groups: Column) -> Column | None:
-    """Runs of all groups in which some run begins below the end of one before it. None: runs alone cannot tell.
-
-    Where every value has one copy and values rise inside a run, a group without such a run has no late record.
-    """
-    if not evidence.single_copies or not (evidence.rising or (runs.count == 1).all()):
-        return None
-    rows = np.flatnonzero(counted & (runs.value >= 0)) if not counted.all() else np.arange(len(counted))
-    groups = groups[rows]
-    if (groups[1:] < groups[:-1]).any():
-        order = by_group(groups)
-        rows, groups = rows[order], groups[order]
-    position = evidence.history.records.i
-    value, count = runs.value[rows], runs.count[rows]
-    lifted, highest = running_max(position[value + count - 1], groups)
-    first = lifted - position[value + count - 1] + position[value]
-    bad = np.flatnonzero((first[1:] < highest[:-1]) & (groups[1:] == groups[:-1])) + 1
-    if not len(bad):
-        return rows[:0]
-    mask = mask_of(groups[bad], int(groups[-1]) + 1)
-    return np.sort(rows[mask[groups]])
-
-
-def sends_of(evidence: Evidence, log: Any) -> Column:
-    """By run: the producer instance that sent it, -1 for control records and values that nobody sent."""
-    prod: Column = evidence.history.records.prod[log.value]
-    return np.where(log.value < 0, -1, prod) if (log.value < 0).any() else prod
+def suspects(evidence: Evidence) -> Column:
+    """Places in ``logs.records`` of every producer on a partition that may have a late record there."""
+    runs = evidence.disordered
+    if runs is None:
+        return np.arange(len(evidence.logs.records.run))
+    if not len(runs):
+        return runs
+    return np.flatnonzero(mask_of(runs, len(evidence.logs.final))[evidence.logs.records.run])
 
 
 def key_reorder(evidence: Evidence) -> Found:
-    seen, sends = evidence.logs.records, evidence.history.records
-    if not evidence.keys_move:
-        log = evidence.logs.final
-        groups = combine(log.partition, sends_of(evidence, log))
-        runs = disordered_runs(evidence, log, evidence.logs.visible, groups)
-        if runs is not None and not len(runs):
-            return Found()  # in order in every partition, so for every key
-    places = np.flatnonzero((sends.key[seen.value] >= 0) & (sends.prod[seen.value] >= 0))
+    """Where keys keep to their partitions, only what is out of order there can be out of order for a key."""
+    sends = evidence.history.records
+    places = suspects(evidence) if not evidence.keys_move else np.arange(len(evidence.logs.records.run))
+    if not len(places):
+        return Found()
+    seen = evidence.logs.records
+    places = places[(sends.key[seen.value[places]] >= 0) & (sends.prod[seen.value[places]] >= 0)]
     if evidence.keys_move and _keys_move(sends.key[seen.value[places]], seen.partition[places]):
-        log_ = evidence.logs
-        row, inside = log_.append_row[seen.run[places]], seen.offset[places]
+        row, inside = evidence.logs.append_row[seen.run[places]], seen.offset[places]
         places = places[np.lexsort((inside, row))]
     value = seen.value[places]
     groups = combine(sends.prod[value], sends.key[value])
@@ -118,7 +93,11 @@ def key_reorder(evidence: Evidence) -> Found:
     order = by_group(groups)
     places, groups = places[order], groups[order]
     late, overtaker, extent = late_in(sends.i[seen.value[places]], groups)
-    late, overtaker = places[late], places[overtaker]
+    return _told_with_keys(evidence, places[late], places[overtaker], extent)
+
+
+def _told_with_keys(evidence: Evidence, late: Column, overtaker: Column, extent: Column) -> Found:
+    seen, sends = evidence.logs.records, evidence.history.records
     found = _told(evidence, late, overtaker, extent, sends.prod[seen.value[late]])
     for witness, place in zip(found.witnesses, np.sort(late).tolist(), strict=False):
         witness["key"] = evidence.history.keys[int(sends.key[seen.value[place]])]

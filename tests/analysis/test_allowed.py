@@ -92,7 +92,8 @@ def test_options_may_stand_under_names_alone():
 
 
 def test_one_forbidden_case_among_allowed_ones_is_forbidden():
-    text = REORDERED + "; " + REORDERED.replace("P1", "P2").replace(" a1", " b1").replace(" a2", " b2").replace("o-0", "o-1")
+    another = REORDERED.replace("P1", "P2").replace(" a1", " b1").replace(" a2", " b2").replace("o-0", "o-1")
+    text = f"{REORDERED}; {another}"
     config = {"clients": {"P1": {"enable.idempotence": False}, "P2": {"enable.idempotence": True}}, "topics": {"o": {}}}
 
     assert judged(text, config=config).findings["append-reorder"].allowed is False
