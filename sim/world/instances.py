@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
@@ -88,8 +89,8 @@ class Instance:
         for start_us, end_us in self.pauses:  # an application that stands still calls nothing
             first, last = np.searchsorted(table["t_us"][:made], (start_us + 1, end_us))
             table["t_us"][first:last] = end_us
-        for start, at_us in sent.floors:
-            np.maximum(table["t_us"][start:made], at_us, out=table["t_us"][start:made])
+        for (start, at_us), (end, _) in pairwise([*sent.floors, (made, 0)]):  # a later floor is a higher one
+            np.maximum(table["t_us"][start:end], at_us, out=table["t_us"][start:end])
         for row, (original, at_us, _) in enumerate(sent.resends, start=made):
             table["i"][row], table["t_us"][row] = self.sends.count + row - made, at_us
             table["key"][row], table["size"][row] = columns.keys[original], columns.sizes[original]
