@@ -75,14 +75,14 @@ def mask_of(codes: Column, size: int) -> Column:
     return mask
 
 
-def running_max(numbers: Column, groups: Column) -> Column:
+def running_max(numbers: Column, groups: Column) -> tuple[Column, Column]:
     """Segmented running maximum, each position included. Equal groups stand together, ascending.
 
     The result is not lower than any maximum of an earlier group: it is lifted by a base per group, so that
-    ``numbers + base`` and the result can be searched as one ascending column. Returns the two, stacked.
+    ``numbers + base`` and the result can be searched as one ascending column. Returns the two.
     """
     if len(numbers) == 0:
-        return np.zeros((2, 0), np.int64)
+        return numbers.astype(np.int64), numbers.astype(np.int64)
     low = int(numbers.min())
     width = int(numbers.max()) - low + 1
     lifted = numbers.astype(np.int64) - low
@@ -92,7 +92,7 @@ def running_max(numbers: Column, groups: Column) -> Column:
             numbers = np.unique(numbers, return_inverse=True)[1]
             return running_max(numbers, groups)
         lifted += rank * width
-    return np.stack((lifted, np.maximum.accumulate(lifted)))
+    return lifted, np.maximum.accumulate(lifted)
 
 
 def offset_key(partition: Column, offset: Column) -> Column:

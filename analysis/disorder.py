@@ -1,8 +1,8 @@
 """Where order can be lost at all: found run by run, so that records need a look only there.
 
-A run's values are neighbours of one producer and partition. Where neighbours rise in send position, a group (such as a
-producer on a partition) whose runs each begin above the end of all before them has no late record. Later copies of a run
-are left out first; where copies overlap in part, runs cannot tell, and the group is taken to be disordered.
+A run holds neighbouring values of one producer and partition. Where those rise in send position, a group (such as a
+producer on a partition) whose runs each begin above the end of all before them has no late record. Later copies of a
+run are left out first; where copies overlap in part, runs cannot tell, and the group is taken to be disordered.
 """
 
 from __future__ import annotations

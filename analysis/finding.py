@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from analysis.evidence import Evidence
 
-__all__ = ["CLASSES", "WITNESSES", "Finder", "Finding", "Found"]
+__all__ = ["CLASSES", "LOG_LEVEL", "WITNESSES", "Finder", "Finding", "Found"]
 
 WITNESSES = 100
 Pair = tuple[int, int]  # producer instance and partition, -1 where there is none
@@ -86,6 +86,14 @@ CLASSES: dict[str, str] = (
     | _classes("information", """
         int-send-skip G0 G1c cross-partition-inversion key-partition-split open-transaction commit-regression
     """)
+)  # fmt: skip
+
+
+# Those that are judged by what producers and brokers did, whatever readers got.
+LOG_LEVEL = (
+    "append-reorder", "key-reorder", "duplicate-append", "lost-acked", "inconsistent-offsets", "committed-truncation",
+    "replica-divergence", "sequence-gap", "sequence-regression", "fenced-append", "leader-epoch-regression", "offset-gap",
+    "realtime-inversion",
 )  # fmt: skip
 
 

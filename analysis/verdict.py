@@ -7,7 +7,7 @@ that did not settle proves what it shows, and is ``undecided`` on the rest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -78,10 +78,15 @@ class Verdict:
         return fragment(self)
 
 
-def judge(history: History | Any, expectations: Mapping[str, Any] | None = None) -> Verdict:
-    """Judge a trace, a history, or the path of one (a folder or Parquet file of ours, else JSON Lines)."""
+def judge(
+    history: History | Any, expectations: Mapping[str, Any] | None = None, *, names: Collection[str] | None = None,
+) -> Verdict:  # fmt: skip
+    """Judge a trace, a history, or the path of one (a folder or Parquet file of ours, else JSON Lines).
+
+    *names*: look for these findings only (default: all).
+    """
     evidence = Evidence(history_of(history))
-    findings = {name: _finding(name, evidence) for name in CLASSES}
+    findings = {name: _finding(name, evidence, names is None or name in names) for name in CLASSES}
     judged = judge_one(_seed_result(findings, evidence, -1), expectations) if expectations else {}
     word, reasons = _against(judged) if judged else _unasked(findings, evidence.history.settled)
     return Verdict(word, reasons, findings, evidence, judged)
@@ -107,8 +112,10 @@ def _seed_result(findings: dict[str, Finding], evidence: Evidence, seed: int) ->
     return SeedResult(seed, counts, evidence.history.settled, records, unchecked)
 
 
-def _finding(name: str, evidence: Evidence) -> Finding:
+def _finding(name: str, evidence: Evidence, wanted: bool) -> Finding:
     finder = FINDERS.get(name)
+    if not wanted:
+        return Finding(name, CLASSES[name], checked=False, why="it was not asked for")
     why = lacking_for_the_rest(name, evidence) if finder is None else finder.lacking(evidence)
     if finder is None or why:
         return Finding(name, CLASSES[name], checked=False, why=str(why))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from analysis import History, judge, log_diagram, timeline
-from analysis.finding import CLASSES
+from analysis.finding import CLASSES, LOG_LEVEL
 from analysis.report import page, write_page
 from sim.errors import InputError
 from sim.scenario.finding_names import ALTERNATIVE, FINDING_NAMES, INFORMATION, VIOLATIONS
@@ -124,6 +124,13 @@ def test_counts_of_synthetic_columns_are_all_zero():
         verdict = judge(synthetic_trace(batches, size))
         assert {name for name, count in verdict.counts.items() if count} <= {"cross-partition-inversion"}
         assert len(verdict.counts) > 20
+
+
+def test_only_the_names_asked_for_are_looked_for():
+    verdict = judge(synthetic_trace(20, 3), names=LOG_LEVEL)
+
+    assert set(verdict.counts) == set(LOG_LEVEL)
+    assert verdict.findings["poll-skip"].why == "it was not asked for"
 
 
 # --- HTML -------------------------------------------------------------------------------------------------------------
