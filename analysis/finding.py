@@ -92,8 +92,8 @@ CLASSES: dict[str, str] = (
 # Those that are judged by what producers and brokers did, whatever readers got.
 LOG_LEVEL = (
     "append-reorder", "key-reorder", "duplicate-append", "lost-acked", "inconsistent-offsets", "committed-truncation",
-    "replica-divergence", "sequence-gap", "sequence-regression", "fenced-append", "leader-epoch-regression", "offset-gap",
-    "realtime-inversion",
+    "replica-divergence", "sequence-gap", "sequence-regression", "fenced-append", "leader-epoch-regression",
+    "offset-gap", "realtime-inversion",
 )  # fmt: skip
 
 

@@ -158,14 +158,16 @@ class _Expansion:
         return found
 
     def _uids(self) -> Column:
-        """The application sent some records again: those mean what the first one meant."""
+        """A call by which the application repeats another means what that one meant."""
         uid = np.arange(len(self.sends["i"]))
-        prod, i = self.sends["prod"], self.sends["i"]
-        for again_prod, again_i, first_prod, first_i in self.header.get("resends") or ():
-            again = np.flatnonzero((prod == again_prod) & (i == again_i))
-            first = np.flatnonzero((prod == first_prod) & (i == first_i))
-            if len(again) and len(first):
-                uid[again[0]] = uid[first[0]]
+        again = np.array(self.header.get("resends") or [], np.int64).reshape(-1, 4)
+        if len(again):
+            keys = (self.sends["prod"].astype(np.int64) << 32) | self.sends["i"]
+            order = np.argsort(keys, kind="stable")
+            calls = [(again[:, k] << 32) | again[:, k + 1] for k in (0, 2)]
+            at = [order[np.minimum(np.searchsorted(keys[order], call), len(order) - 1)] for call in calls]
+            made = (keys[at[0]] == calls[0]) & (keys[at[1]] == calls[1])
+            uid[at[0][made]] = at[1][made]
         return uid
 
     def appends(self) -> h.Appends:

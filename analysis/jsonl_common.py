@@ -1,4 +1,4 @@
-"""The common events of the exchange format as columns of tables: send, append, ack, unknown, fail, hw.
+"""The common events of the exchange format as columns: sends, appends, results, marks, transmissions, polls.
 
 Each function looks at its columns first (and may find them irregular, before anything is kept); what it returns gives
 names their codes and makes the columns.
@@ -37,6 +37,8 @@ class Names(Protocol):
     values: Codes
     words: Codes
     txns: Codes
+    consumers: Codes
+    groups: Codes
 
 
 Columns = tuple[str, list[Column]]
@@ -105,6 +107,53 @@ def _marks(r: Names, k: Kind) -> Callable[[], Columns]:
     return lambda: ("marks", [k.row, k.t, _coded(r.partitions, p), o, b])
 
 
+def _wire(response: bool) -> Callable[[Names, Kind], Callable[[], Columns]]:
+    def look(r: Names, k: Kind) -> Callable[[], Columns]:
+        prod, p, conn, n = k.names("prod"), k.names("p"), k.names("conn"), k.numbers("n")
+        broker = np.full(len(n), -1) if response else k.numbers("b")
+        error = k.names("error") if response else [None] * len(n)
+        for name in ("o",) if response else ("pid", "epoch", "seq"):
+            k.numbers(name)
+        values, count = k.lists("vs")
+
+        def make() -> Columns:
+            columns = (k.row, k.t, _coded(r.producers, prod), _coded(r.partitions, p), broker, _coded(r.words, conn), n)
+            row, t, producer, partition, b, c, number = (np.repeat(column, count) for column in columns)
+            value = _coded(r.values, values)
+            return "wire", [
+                row, t, np.full_like(value, response), producer, partition, value, np.ones_like(value), b, c, number,
+                np.repeat(_coded(r.words, error), count),
+            ]  # fmt: skip
+
+        return make
+
+    return look
+
+
+def _polls(r: Names, k: Kind) -> Callable[[], Columns]:
+    consumer, op, txn = k.names("con"), k.names("op"), k.names("txn")
+    partition, offset, value, count = k.records("recs")
+    if any(event.get("rebalanced") for event in k.events):
+        raise Irregular
+
+    def make() -> Columns:
+        marks = [
+            ("txn", t) if t is not None else ("op", o) if o is not None else ("line", line)
+            for t, o, line in zip(txn, op, k.row.tolist(), strict=True)
+        ]
+        con = _coded(r.consumers, consumer)
+        group = _coded(r.groups, [(c, *mark) for c, mark in zip(con.tolist(), marks, strict=True)])
+        columns = (k.row, k.t, con, group, _coded(r.txns, txn))
+        row, t, who, poll_group, transaction = (np.repeat(column, count) for column in columns)
+        return "polls", [
+            row, t, who, _coded(r.partitions, partition), offset, _coded(r.values, value), np.ones_like(offset),
+            poll_group, transaction,
+        ]  # fmt: skip
+
+    return make
+
+
 COMMON: dict[str, Callable[[Names, Kind], Callable[[], Columns]]] = {
-    "send": _sends, "append": _appends, "hw": _marks, **{name: _outcomes(name) for name in RESULTS},
+    "send": _sends, "append": _appends, "hw": _marks, "attempt": _wire(False), "response": _wire(True), "poll": _polls,
+    **{name: _outcomes(name) for name in RESULTS},
 }  # fmt: skip

@@ -104,6 +104,31 @@ class Kind:
         return column
 
 
+    def lists(self, name: str) -> tuple[list[Any], Column]:
+        """Lists of values, one behind the other, and the length of each."""
+        column, types = self._column(name)
+        if types != {list}:
+            raise Irregular
+        flat = [value for values in column for value in values]
+        _check_names(flat, {int, str})
+        return flat, np.array([len(values) for values in column], np.int64)
+
+    def records(self, name: str) -> tuple[list[Any], Column, list[Any], Column]:
+        """Lists of [partition, offset, value], as columns, and the length of each list."""
+        column, types = self._column(name)
+        if types != {list}:
+            raise Irregular
+        flat = [record for records in column for record in records]
+        if not set(map(type, flat)) <= {list} or not set(map(len, flat)) <= {3}:
+            raise Irregular
+        partition, offset, value = ([record[k] for record in flat] for k in range(3))
+        _check_names(partition, {int, str}, natural=True)
+        _check_names(value, {int, str})
+        if not set(map(type, offset)) <= {int} or (offset and not 0 <= min(offset) <= max(offset) < OFFSETS):
+            raise Irregular
+        return partition, np.array(offset, np.int64), value, np.array([len(records) for records in column], np.int64)
+
+
 def _check_names(column: list[Any], types: set[type], natural: bool = False) -> None:
     if str in types and "" in column:
         raise Irregular

@@ -115,3 +115,37 @@ def test_an_export_that_fails_leaves_no_file(tmp_path, monkeypatch):
     with pytest.raises(ZeroDivisionError):
         write_jsonl(trace, tmp_path / "trace.jsonl")
     assert list(tmp_path.iterdir()) == []
+
+
+RESENT = """
+title: The application sends again what was refused
+run: 2s
+settle: 10s
+brokers: {count: 3}
+topics:
+  orders: {partitions: 1, replication.factor: 3, config: {min.insync.replicas: 2}}
+producers:
+  app:
+    client: java
+    config: {acks: all, enable.idempotence: false, retries: 0, batch.size: 1}
+    resend.after.failure: 1
+    workload: {topic: orders, rate: 100/s, value.bytes: 100}
+consumers:
+  reader: {topics: [orders], config: {auto.offset.reset: earliest}}
+network: {latency: {distribution: constant, value: 10ms}}
+faults:
+  - {do: append_then_error, error: NOT_ENOUGH_REPLICAS_AFTER_APPEND, producer: app, partition: orders-0, nth: 10}
+  - {do: answer_error, error: NOT_ENOUGH_REPLICAS, producer: app, partition: orders-0, nth: 20}
+"""
+
+
+def test_a_call_that_repeats_another_is_a_new_value_of_the_same_identity(tmp_path):
+    """The tenth was stored and called failed, then sent again: two records of one identity. Repeats stand in time where
+    they were called, so that nothing is late."""
+    file = tmp_path / "scenario.yaml"
+    file.write_text(RESENT, encoding="utf-8")
+    verdict = assert_same(simulate(load(file), 0), tmp_path)
+    doubled = verdict.findings["duplicate-append"]
+
+    assert (verdict.counts["duplicate-append"], verdict.counts["append-reorder"]) == (1, 0)
+    assert doubled.witnesses[0]["mechanism"] == "the application sent it again"
