@@ -21,7 +21,7 @@ class Accumulator:
         self, settings: JavaProducerSettings, intake: Intake, network: JavaNetwork, sequences: Sequences | None
     ) -> None:
         self.settings, self.intake, self.network, self.sequences = settings, intake, network, sequences
-        self.queues = intake.queues
+        self.buffer, self.queues = intake.buffer, intake.queues
         self.can_leave = True  # as of the last look: some broker could take a request, or may yet be reached
         self._mutes = settings.max_in_flight == 1
         self._skips_full = settings.partitioner_availability_timeout_us == 0
@@ -62,7 +62,7 @@ class Accumulator:
             self.can_leave = True
             lane = queue.lane
             if lane.taken < lane.length:
-                intake.fill(queue, now_us)
+                self.buffer.fill(queue, now_us, intake.next)
             if not queue.batches:
                 at_us = self._arrival_us(queue)
             elif node is None:
@@ -104,8 +104,8 @@ class Accumulator:
         lane = queue.lane
         if self.settings.linger_us == 0 or self.intake.blocked is not None or lane.taken >= lane.length:
             return FOREVER
-        hi = lane.room_until(lo, self.intake.room, lane.length)
-        if lane.size(lo, hi) == self.intake.room:
+        hi = lane.room_until(lo, self.buffer.room, lane.length)
+        if lane.size(lo, hi) == self.buffer.room:
             hi -= 1  # full to the brim: no further record has to come to show it
         return lane.times[hi] if hi < lane.length else FOREVER
 
@@ -136,7 +136,7 @@ class Accumulator:
 
     def _first(self, queue: PartitionQueue, now_us: int) -> ProducerBatch | None:
         if queue.lane.taken < queue.lane.length:
-            self.intake.fill(queue, now_us)
+            self.buffer.fill(queue, now_us, self.intake.next)
         if not queue.batches:
             return None
         first = queue.batches[0]
@@ -147,7 +147,7 @@ class Accumulator:
         batches = queue.batches
         batch = batches.popleft()
         if batches:
-            self._watch(batches[0])
+            self.buffer.watch(batches[0])
         batch.open = False
         if self.sequences is not None and batch.seq < 0:
             self.sequences.number(queue, batch)
@@ -162,12 +162,12 @@ class Accumulator:
         if batch in in_flight:
             in_flight.remove(batch)
             if in_flight:
-                self._watch(in_flight[0])
+                self.buffer.watch(in_flight[0])
 
     def put_back(self, batch: ProducerBatch) -> None:
         """Plain: at the head, whatever is there. Idempotent: by sequence, before never-sent ones (4.1)."""
         batch.queue.put_back(batch, in_sequence=self.sequences is not None)
-        self._watch(batch)
+        self.buffer.watch(batch)
 
     def split(self, batch: ProducerBatch, row: int) -> None:
         """``splitAndReenqueue``: pieces of at most batch.size, not yet tried, at the head in order (producer 3.3)."""
@@ -179,7 +179,7 @@ class Accumulator:
         lo = batch.lo
         while lo < batch.hi:
             hi = min(lane.room_until(lo, room, batch.hi), batch.hi)
-            pieces.append(batch.piece(lo, hi, self.intake.wire_bytes(lane.size(lo, hi)), row))
+            pieces.append(batch.piece(lo, hi, self.buffer.wire_bytes(lane.size(lo, hi)), row))
             lo = hi
         for piece in reversed(pieces):
             if self.sequences is not None:
@@ -187,26 +187,20 @@ class Accumulator:
             self.put_back(piece)
 
     # --- delivery timeout --------------------------------------------------------------------------------------------
-    def _watch(self, batch: ProducerBatch) -> None:
-        """*batch* has become the first of its list: only those are looked at for expiry."""
-        due_us = batch.created_us + self.settings.delivery_timeout_us
-        if due_us < self.intake.expires_us:
-            self.intake.expires_us = due_us
-
     def expired(self, now_us: int) -> tuple[list[ProducerBatch], list[ProducerBatch]]:
         """Take out what has reached delivery.timeout.ms: queued ones, and those in flight; of every list only a
         leading run (producer 5.2)."""
         limit_us = now_us - self.settings.delivery_timeout_us
         queued: list[ProducerBatch] = []
         in_flight: list[ProducerBatch] = []
-        self.intake.expires_us = FOREVER
+        self.buffer.expires_us = FOREVER
         for queue in self.queues:
             while queue.batches and queue.batches[0].created_us <= limit_us:
                 queued.append(queue.batches.popleft())
             while queue.in_flight and queue.in_flight[0].created_us <= limit_us:
                 in_flight.append(queue.in_flight.pop(0))
             if queue.batches:
-                self._watch(queue.batches[0])
+                self.buffer.watch(queue.batches[0])
             if queue.in_flight:
-                self._watch(queue.in_flight[0])
+                self.buffer.watch(queue.in_flight[0])
         return queued, in_flight

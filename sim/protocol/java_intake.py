@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from heapq import heapify, heappop, heapreplace
+from heapq import heapify, heapreplace
 
 from sim.protocol.error_codes import ErrorCode
-from sim.protocol.java_batches import BATCH_OVERHEAD_BYTES, PartitionQueue, ProducerBatch
+from sim.protocol.java_batches import PartitionQueue, ProducerBatch
+from sim.protocol.java_buffer import Buffer, upper_bound_bytes
 from sim.protocol.java_choice import TopicState
 from sim.protocol.java_metadata import JavaMetadata
 from sim.protocol.lanes import FOREVER, Sends
@@ -27,13 +28,7 @@ from sim.protocol.port import Port
 from sim.protocol.rows import Kind
 from sim.protocol.settings import JavaProducerSettings
 
-__all__ = ["Intake", "upper_bound_bytes"]
-
-
-def upper_bound_bytes(size: int) -> int:
-    """``estimateSizeInBytesUpperBound`` of a record that takes *size* bytes in a batch: a batch of its own, with the
-    largest possible deltas."""
-    return size + (78 if size <= 64 else 77 if size <= 8_193 else 76)
+__all__ = ["Intake"]
 
 
 class Intake:
@@ -46,9 +41,8 @@ class Intake:
         self.floors: list[tuple[int, int]] = []
         self.resends: list[tuple[int, int, int]] = []
         self.refuse_all = 0  # error code once the producer is dead
-        self.free_bytes = settings.buffer_memory_bytes
+        self.buffer = Buffer(settings)
         self.blocked: int | None = None  # error code that the waiting call would end with
-        self.expires_us = FOREVER  # no batch that was made reaches its delivery timeout before
         self._blocked_since_us = 0
         self._free_at_us = 0  # when the last blocked call returned
         self._chosen: tuple[PartitionQueue, bool] | None = None  # partition of the waiting call
@@ -58,13 +52,7 @@ class Intake:
         self._filled_to = 0  # calls before this one are in batches
         self._safe_end = 0  # calls before this one cannot exhaust the memory ...
         self._reserve = 0  # ... while so much of it is free
-        self._limit = max(1, settings.batch_size_bytes)
-        ratio = settings.compression_ratio_percent
-        # Kafka's estimate of what a batch will take learns as it goes; here the ratio is known from the start.
-        room = self._limit - BATCH_OVERHEAD_BYTES
-        self.room = room if ratio == 100 or room <= 0 else room * 10_000 // (ratio * 105)
-        self._ratio = ratio
-        self.topics = {number: TopicState(number, port, settings, self.room) for number in sends.topic_numbers()}
+        self.topics = {number: TopicState(number, port, settings, self.buffer.room) for number in sends.topic_numbers()}
         self._largest_allowed = min(settings.max_request_size_bytes, settings.buffer_memory_bytes)
         self._all_fit = upper_bound_bytes(sends.largest_bytes) <= self._largest_allowed
         self._largest_index = max(sends.indexes, default=-1)
@@ -137,17 +125,17 @@ class Intake:
         self._one_by_one(now_us)
 
     def _is_safe(self, end: int) -> bool:
-        return end <= self._safe_end and self._reserve <= self.free_bytes
+        return end <= self._safe_end and self._reserve <= self.buffer.free_bytes
 
     def _look_ahead(self, end: int, now_us: int) -> bool:
         """Find out how far half of the free memory suffices in any case; does all of it up to *end*?"""
         self.take(now_us)
         self._filled_to = low = self.next
-        high, half = self.sends.count, self.free_bytes // 2
+        high, half = self.sends.count, self.buffer.free_bytes // 2
         while low < high:
             middle = (low + high + 1) // 2
             low, high = (middle, high) if self._need_bytes(middle) <= half else (low, middle - 1)
-        if end > low and self._need_bytes(end) <= self.free_bytes:
+        if end > low and self._need_bytes(end) <= self.buffer.free_bytes:
             low = end
         self._safe_end, self._reserve = low, self._need_bytes(low)
         return end <= low
@@ -156,93 +144,34 @@ class Intake:
         """What the calls before *end* that are not in batches yet may take at most: of two batches in a row the
         second began because its first record had no room in the first."""
         records, size = end - self._filled_to, self.sends.cum[end] - self.sends.cum[self._filled_to]
-        batches = records if self.room <= 0 else min(records, 2 * size // self.room + len(self.queues) + 1)
-        return batches * max(self._limit, upper_bound_bytes(self.sends.largest_bytes))
+        room = self.buffer.room
+        batches = records if room <= 0 else min(records, 2 * size // room + len(self.queues) + 1)
+        return batches * self.buffer.batch_bytes(self.sends.largest_bytes)
 
     def take(self, now_us: int) -> None:
         """Put everything accepted so far into batches."""
         for queue in self.queues:
-            self.fill(queue, now_us)
-
-    def fill(self, queue: PartitionQueue, now_us: int) -> None:
-        """Put what the lane has accepted into batches."""
-        lane = queue.lane
-        at = lane.taken
-        if at >= lane.length or lane.times[at] > now_us or lane.sends[at] >= self.next:
-            return
-        end = min(lane.arrived(now_us), lane.before(self.next))
-        while lane.taken < end:
-            self._extend_or_open(queue, end)
-
-    def _extend_or_open(self, queue: PartitionQueue, end: int) -> None:
-        """One batch's worth of the lane up to *end*: extend the open batch, or open a new one."""
-        lane = queue.lane
-        last = queue.batches[-1] if queue.batches and queue.batches[-1].open else None
-        if last is not None:
-            size = lane.size(last.lo, end)  # mostly all of it has room
-            hi = end if size <= self.room else min(lane.room_until(last.lo, self.room, end), end)
-            if hi > last.hi:
-                self._grow(last, hi)
-            if hi < end:
-                last.open, last.full = False, True
-            return
-        lo = lane.taken
-        batch = ProducerBatch(queue, lo, lo, BATCH_OVERHEAD_BYTES, lane.created_us(lo))
-        batch.memory_bytes = max(self._limit, upper_bound_bytes(lane.size(lo, lo + 1)))
-        self.free_bytes -= batch.memory_bytes
-        batch.leader_epoch = queue.leader_epoch
-        due_us = batch.created_us + self.settings.delivery_timeout_us
-        if due_us < self.expires_us:
-            self.expires_us = due_us
-        queue.batches.append(batch)
-        self._grow(batch, end if end == lo + 1 else lane.room_until(lo, self.room, end))
-
-    def _grow(self, batch: ProducerBatch, hi: int) -> None:
-        lane = batch.queue.lane
-        batch.hi = lane.taken = hi
-        batch.raw_bytes = raw = lane.size(batch.lo, hi)
-        batch.size_bytes = self.wire_bytes(raw)
-        alone = hi == batch.lo + 1 and raw > self.room  # the buffer was made larger for such a record: it is not full
-        batch.full = raw >= self.room and not alone
-
-    def wire_bytes(self, raw: int) -> int:
-        """Size on the wire of a batch whose records take *raw* bytes uncompressed."""
-        return BATCH_OVERHEAD_BYTES + (raw if self._ratio == 100 else raw * self._ratio // 100)
-
-    def release(self, batch: ProducerBatch) -> None:
-        self.free_bytes += batch.memory_bytes
-        batch.memory_bytes = 0
+            self.buffer.fill(queue, now_us, self.next)
 
     # --- where memory is short ---------------------------------------------------------------------------------------
     def _by_batches(self, now_us: int) -> bool:
         """Only a call that begins a batch needs memory: go from one such call to the next. Were all calls taken? Else
         ``next`` stands at one without memory."""
         end = bisect_right(self.sends.times, now_us, self.next, self.sends.count)
-        openings = [found for number in range(len(self.queues)) if (found := self._opening(number, end)) is not None]
+        buffer, cum = self.buffer, self.sends.cum
+        openings = [(buffer.opening(queue, end), number) for number, queue in enumerate(self.queues)]
         heapify(openings)
-        while openings:
+        while openings and openings[0][0] < end:
             send, number = openings[0]
-            if self.free_bytes < max(self._limit, upper_bound_bytes(self.sends.cum[send + 1] - self.sends.cum[send])):
+            if buffer.free_bytes < buffer.batch_bytes(cum[send + 1] - cum[send]):
                 self.next = send
                 self.take(now_us)
                 return False
             self.next = send + 1
-            self.fill(self.queues[number], now_us)
-            following = self._opening(number, end)
-            if following is None:
-                heappop(openings)
-            else:
-                heapreplace(openings, following)
+            buffer.fill(self.queues[number], now_us, self.next)
+            heapreplace(openings, (buffer.opening(self.queues[number], end), number))
         self.next = end
         return True
-
-    def _opening(self, number: int, end: int) -> tuple[int, int] | None:
-        """The next call, of those before *end*, that begins a batch of this queue."""
-        queue = self.queues[number]
-        lane, at = queue.lane, queue.lane.taken
-        if at < lane.length and queue.batches and queue.batches[-1].open:
-            at = max(at, lane.room_until(queue.batches[-1].lo, self.room, lane.length))
-        return (lane.sends[at], number) if at < lane.length and lane.sends[at] < end else None
 
     # --- one by one --------------------------------------------------------------------------------------------------
     def _one_by_one(self, now_us: int) -> None:
@@ -312,7 +241,7 @@ class Intake:
         if self._chosen is None:
             self._chosen = state.choose(index, sends.keys[send], size)
         queue, by_choice = self._chosen
-        if not self._has_memory(queue, size):
+        if not self.buffer.has_memory(queue, size):
             return ErrorCode.CLIENT_BUFFER_EXHAUSTED
         self._chosen = None
         lane = queue.lane
@@ -323,16 +252,11 @@ class Intake:
         self._put(state, queue, by_choice)
         return 0
 
-    def _has_memory(self, queue: PartitionQueue, size: int) -> bool:
-        if queue.has_room(size, self.room):
-            return True
-        return self.free_bytes >= max(self._limit, upper_bound_bytes(size))
-
     def _put(self, state: TopicState, queue: PartitionQueue, by_choice: bool) -> None:
         """Put the lane's next record into a batch; one that is open has room for it."""
         last = queue.batches[-1] if queue.batches and queue.batches[-1].open else None
         before = 0 if last is None else last.size_bytes
-        self._extend_or_open(queue, queue.lane.taken + 1)
+        self.buffer.extend_or_open(queue, queue.lane.taken + 1)
         if by_choice:
             newest = queue.batches[-1]
             state.appended(newest.size_bytes - before, newest.full)
@@ -363,7 +287,7 @@ class Intake:
         code = ErrorCode.NONE
         if self.metadata.forgotten:
             code = ErrorCode.CLIENT_METADATA_TIMEOUT
-        elif not self._has_memory(queue, size):
+        elif not self.buffer.has_memory(queue, size):
             code = ErrorCode.CLIENT_BUFFER_EXHAUSTED
         if code:
             self.port.record(Kind.REFUSED, prod=self.prod, lo=new, hi=new + 1, code=code)
@@ -395,12 +319,8 @@ class Intake:
         linger_us, sends = self.settings.linger_us, self.sends
         if linger_us == 0:
             return called_us
-        open_bytes = [
-            queue.lane.size(queue.batches[-1].lo, queue.batches[-1].hi)
-            for queue in self.queues
-            if queue.batches and queue.batches[-1].open
-        ]
-        left = max(1, self.room - max(open_bytes, default=0))
+        open_bytes = [queue.batches[-1].raw_bytes for queue in self.queues if queue.batches and queue.batches[-1].open]
+        left = max(1, self.buffer.room - max(open_bytes, default=0))
         full = bisect_left(sends.cum, sends.cum[self.next] + left, self.next) - 1
         full_us = sends.times[full] if full < sends.count else FOREVER
         return max(called_us, min(called_us + linger_us, full_us))

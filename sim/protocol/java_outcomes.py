@@ -89,7 +89,7 @@ class Outcomes:
 
     def _split(self, batch: ProducerBatch, row: int) -> None:
         self.accumulator.off_wire(batch)
-        self.intake.release(batch)  # the pieces are not counted against buffer.memory
+        self.intake.buffer.release(batch)  # the pieces are not counted against buffer.memory
         batch.done = True
         self.accumulator.split(batch, row)
 
@@ -111,7 +111,7 @@ class Outcomes:
 
     def _leave(self, batch: ProducerBatch) -> None:
         self.accumulator.off_wire(batch)
-        self.intake.release(batch)
+        self.intake.buffer.release(batch)
 
     def _report(self, batch: ProducerBatch, kind: Kind, offset: int, code: int, row: int) -> None:
         partition = batch.queue.partition
@@ -148,7 +148,7 @@ class Outcomes:
         for queue in self.accumulator.queues:
             for batch in sorted([*queue.in_flight, *queue.batches], key=lambda batch: batch.lo):
                 batch.unsure = batch.unsure or batch in queue.in_flight
-                self.intake.release(batch)
+                self.intake.buffer.release(batch)
                 self._report(batch, Kind.UNKNOWN if batch.unsure else Kind.FAIL, -1, report, self.port.cause)
                 failed += queue.lane.sends[batch.lo : batch.hi]
             queue.in_flight.clear()

@@ -72,7 +72,7 @@ class JavaProducer:
         # timer of the same length has run out too, and what was on the wire is reported first (measured).
         intake = self.intake
         called = intake.next > calls and intake.sends.times[intake.next - 1] == now_us
-        late_us = ONE_MS if now_us >= intake.expires_us and not called else 0
+        late_us = ONE_MS if now_us >= intake.buffer.expires_us and not called else 0
         self.network.check_timeouts(now_us, late_us)
         self._run_once(now_us)
 
@@ -203,10 +203,10 @@ class JavaProducer:
                 batches = accumulator.drain(node, now_us)
                 if batches:
                     requests.append((node, batches))
-        again = now_us >= self.intake.expires_us and self.outcomes.expire(now_us)
+        again = now_us >= self.intake.buffer.expires_us and self.outcomes.expire(now_us)
         for node, batches in requests:
             self._send(node, batches, now_us)
-        return again or bool(requests), min(wake_us, self.intake.expires_us)
+        return again or bool(requests), min(wake_us, self.intake.buffer.expires_us)
 
     def _send(self, node: JavaNode, batches: list[ProducerBatch], now_us: int) -> None:
         """One produce request: the batches as they are now, frozen on the wire."""

@@ -164,7 +164,7 @@ def test_memory_is_free_again_when_everything_is_reported() -> None:
     play = plain("A B C D E", window=2, retries=1, delivery_timeout_us=S, request_timeout_us=S // 2)
     play.ok("A").answer("B", 87).answer("C", 19).at(5000)
     assert play.role.idle()
-    assert play.role.intake.free_bytes == play.settings.buffer_memory_bytes
+    assert play.role.intake.buffer.free_bytes == play.settings.buffer_memory_bytes
 
 
 def test_time_in_a_blocked_call_counts_neither_for_linger_nor_for_the_delivery_timeout() -> None:
@@ -244,7 +244,7 @@ def test_calls_taken_in_bulk_make_the_batches_that_single_calls_make(
         ).start()
         play.flow(20_000, answer_ms)
         assert play.role.idle()
-        assert play.role.intake.free_bytes == memory
+        assert play.role.intake.buffer.free_bytes == memory
         seen.append((play.transmissions, play.callbacks(), play.refused(), play.role.sent().floors))
     assert seen[0] == seen[1]
 
@@ -256,4 +256,4 @@ def test_bulk_never_takes_more_than_there_is(limit: int) -> None:
     play = plain(calls, leaders={0: 1, 1: 1, 2: 1}, batch_size_bytes=limit, buffer_memory_bytes=3 * limit + 600)
     while not play.role.idle():
         play.flow(play.now_us / MS + 1, 25)
-        assert play.role.intake.free_bytes >= 0
+        assert play.role.intake.buffer.free_bytes >= 0

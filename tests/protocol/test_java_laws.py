@@ -93,7 +93,7 @@ class Stage:
         accepted = {(lane.partition, at) for lane in play.role.sent().lanes for at in range(lane.taken)}
         assert set(reported) == accepted and set(reported.values()) <= {1}
         assert play.role.reports == len(accepted)
-        assert play.role.intake.free_bytes == play.settings.buffer_memory_bytes
+        assert play.role.intake.buffer.free_bytes == play.settings.buffer_memory_bytes
         assert max((row.n for row in play.rows(Kind.ATTEMPT)), default=0) <= play.settings.retries + 1
         self._check_failures()
         self._check_numbers()

@@ -66,7 +66,7 @@ def test_a_repeat_that_finds_no_memory_fails() -> None:
     play = plain("A B C", resend=1, buffer_memory_bytes=2 * 177 + 10, max_block_us=0)
     assert play.sent() == ""  # with max.block.ms=0 nothing waits for metadata either
     play = plain("Z A@10 B@10", resend=1, buffer_memory_bytes=2 * 177 + 10).ok("Z").at(10)
-    play.role.intake.free_bytes -= 200  # another topic's batch, so to say
+    play.role.intake.buffer.free_bytes -= 200  # another topic's batch, so to say
     assert play.answer("A", E.INVALID_RECORD).on_wire() == "B"
     refused = play.rows(Kind.REFUSED)[0]
     assert (refused.lo, refused.code) == (3, E.CLIENT_BUFFER_EXHAUSTED)
