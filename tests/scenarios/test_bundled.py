@@ -1,0 +1,109 @@
+"""Every bundled scenario asks a question, answers it in words, and comes out as it says.
+
+``never``, ``always`` and bounds are looked at over the first seeds of each file; a ``sometimes`` has to be seen in one of
+the file's own seeds. ``korder check scenarios`` looks at all of them.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis import judge
+from sim import Trace, load, simulate
+from sim.protocol.rows import Kind
+from sim.scenario import Scenario, bundled
+
+SEEDS = 2
+NAMES = sorted(bundled())
+
+
+@lru_cache(maxsize=4)
+def _run(name: str, seed: int) -> Trace:
+    return simulate(_scenario(name), seed=seed, check_laws=True)
+
+
+@lru_cache(maxsize=None)
+def _scenario(name: str) -> Scenario:
+    return load(name)
+
+
+def _counts(name: str, seed: int) -> dict[str, int]:
+    found = judge(_run(name, seed)).to_json()["findings"]
+    return {finding: int(entry["count"]) for finding, entry in found.items()}
+
+
+def _expected(name: str) -> dict[str, Any]:
+    return {finding.replace("_", "-"): wanted for finding, wanted in (_scenario(name).expect or {}).items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_asks_and_answers_in_words_and_expects_something(name: str) -> None:
+    scenario = _scenario(name)
+    assert scenario.title and scenario.question and scenario.answer
+    assert _expected(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_settles_and_comes_out_as_it_says(name: str) -> None:
+    for seed in range(SEEDS):
+        assert _run(name, seed).header["unsettled"] == []
+        counts = _counts(name, seed)
+        broken = {
+            finding: counts[finding]
+            for finding, wanted in _expected(name).items()
+            if (wanted == "never" and counts[finding]) or (wanted == "always" and not counts[finding])
+        }
+        assert broken == {}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_it_expects_sometimes_is_seen(name: str) -> None:
+    waiting = [finding for finding, wanted in _expected(name).items() if wanted == "sometimes"]
+    for seed in _scenario(name).seeds:
+        if not waiting:
+            break
+        counts = _counts(name, seed)
+        waiting = [finding for finding in waiting if not counts[finding]]
+    assert waiting == []
+
+
+def _log(trace: Trace, partition: int) -> list[str]:
+    values = {(0, int(i)): value for i, value in trace.header["values"]["0"].items()}
+    sends, events = trace.sends, trace.events
+    at = {
+        (int(p), int(lane)): values[int(prod), int(i)]
+        for prod, i, p, lane in zip(sends["prod"], sends["i"], sends["partition"], sends["lane"], strict=True)
+    }
+    rows = [row for row in range(len(events["kind"])) if events["kind"][row] == Kind.APPEND]
+    rows = sorted((row for row in rows if events["partition"][row] == partition), key=lambda row: events["offset"][row])
+    return [at[partition, lane] for row in rows for lane in range(events["lo"][row], events["hi"][row])]
+
+
+def test_the_payments_stand_in_their_partitions_in_send_order() -> None:
+    trace = _run("payments", 0)
+    assert [_log(trace, partition) for partition in (0, 1, 2)] == [
+        ["T1", "T2", "T3"], ["T4", "T5", "T6"], ["T7", "T8", "T9"],
+    ]  # fmt: skip
+
+
+def test_a_single_partition_costs_about_three_quarters_of_the_throughput() -> None:
+    """The numbers in the answers of both files: acknowledged records a second until the last is acknowledged."""
+
+    def rate(name: str) -> int:
+        events = _run(name, 0).events
+        acked = events["kind"] == Kind.ACK
+        records = int((events["hi"] - events["lo"])[acked].sum())
+        return records * 1_000_000 // int(events["t_us"][acked].max())
+
+    single, six = rate("total_order_single_partition"), rate("total_order_price")
+    assert 2_000 <= single <= 2_200
+    assert 8_300 <= six <= 8_900
+
+
+def test_every_file_of_the_folder_is_bundled() -> None:
+    folder = Path(__file__).resolve().parents[2] / "scenarios"
+    assert sorted(path.stem for path in folder.glob("*.yaml")) == NAMES
