@@ -153,6 +153,14 @@ class Intake:
         for queue in self.queues:
             self.buffer.fill(queue, now_us, self.next)
 
+    def stood_still(self, since_us: int, now_us: int) -> None:
+        """The process was paused: calls that would have been made meanwhile are made now."""
+        self.advance(since_us)
+        self.take(since_us)
+        self._free_at_us = max(self._free_at_us, now_us)
+        for queue in self.queues:
+            queue.lane.floor_us, queue.lane.floor_from = now_us, queue.lane.taken
+
     # --- where memory is short ---------------------------------------------------------------------------------------
     def _by_batches(self, now_us: int) -> bool:
         """Only a call that begins a batch needs memory: go from one such call to the next. Were all calls taken? Else

@@ -100,6 +100,10 @@ class JavaProducer:
             self.network.disconnected(conn, now_us)
         self._run_once(now_us)
 
+    def on_resumed(self, since_us: int, now_us: int) -> None:
+        """The process goes on after a pause; arrivals that waited and the alarm come next."""
+        self.intake.stood_still(since_us, now_us)
+
     @property
     def reports(self) -> int:
         """Records reported so far."""

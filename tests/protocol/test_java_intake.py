@@ -16,6 +16,13 @@ MS = 1_000
 BATCH = 177  # what one record of 100 bytes takes of buffer.memory, in a batch of its own
 
 
+class Unsettled(Calls):
+    """The same calls, but nothing is known of them beforehand."""
+
+    def settled(self, topic: int) -> bool:
+        return False
+
+
 def two_batches(calls: str, **options: Any) -> Play:
     return plain(calls, buffer_memory_bytes=2 * BATCH + 10, **options)
 
@@ -174,6 +181,21 @@ def test_time_in_a_blocked_call_counts_neither_for_linger_nor_for_the_delivery_t
     assert play.at(3500).outcome("C").endswith("CLIENT_DELIVERY_TIMEOUT")
 
 
+def test_an_application_that_stood_still_calls_when_it_goes_on() -> None:
+    """a pause is not time that a record spent in the buffer"""
+    for kind in (Calls, Unsettled):
+        play = Play(kind("A B@500 C@600", {}, 100), linger_us=S, batch_size_bytes=1000, idempotence=False).start()
+        play.at(100).freeze_until(900)
+        play.role.on_resumed(100 * MS, 900 * MS)
+        play.at(1000)
+        assert play.on_wire() == "ABC"  # A's batch was open
+        play = Play(kind("B@500 C@600", {}, 100), linger_us=S, batch_size_bytes=1000, idempotence=False).start()
+        play.at(100).freeze_until(900)
+        play.role.on_resumed(100 * MS, 900 * MS)
+        assert play.at(1899).sent() == ""
+        assert play.at(1900).sent() == "BC"
+
+
 # --- restart ---------------------------------------------------------------------------------------------------------
 def test_a_producer_that_dies_leaves_its_batches_unknown_or_failed() -> None:
     """what the application is told: nothing; what may be in a log is unknown"""
@@ -186,13 +208,6 @@ def test_a_producer_that_dies_leaves_its_batches_unknown_or_failed() -> None:
 
 
 # --- bulk ------------------------------------------------------------------------------------------------------------
-class Unsettled(Calls):
-    """The same calls, but nothing is known of them beforehand."""
-
-    def settled(self, topic: int) -> bool:
-        return False
-
-
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop"
 
 
