@@ -1,12 +1,12 @@
 """Every bundled scenario asks a question, answers it in words, and comes out as it says.
 
-``never``, ``always`` and bounds are looked at over the first seeds of each file; a ``sometimes`` has to be seen in one of
+``never`` and ``always`` are looked at over the first seeds of each file; a ``sometimes`` has to be seen in one of
 the file's own seeds. ``korder check scenarios`` looks at all of them.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def _run(name: str, seed: int) -> Trace:
     return simulate(_scenario(name), seed=seed, check_laws=True)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _scenario(name: str) -> Scenario:
     return load(name)
 
