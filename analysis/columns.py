@@ -14,7 +14,7 @@ __all__ = [
     "starts_of",
 ]  # fmt: skip
 
-OFFSET_BITS = 44  # offsets and rows are below 2**44, places (partitions, lanes) below 2**19: readers see to that
+OFFSET_BITS = 40  # offsets and rows are below 2**40, places (partitions, lanes) below 2**23: see Evidence
 
 
 def expand(count: Column, *firsts: Column) -> tuple[Column, ...]:
@@ -44,14 +44,21 @@ def starts_of(groups: Column) -> Column:
 
 
 def combine(*codes: Column) -> Column:
-    """One small code per combination of codes (each at least -1)."""
-    out = codes[0].astype(np.int64) + 1
-    for code in codes[1:]:
+    """One code per combination of codes."""
+    out = _small(codes[0]).astype(np.int64) + 1
+    for code in map(_small, codes[1:]):
         width = int(code.max(initial=-1)) + 2
         if int(out.max(initial=0)) >= (1 << 62) // width:
             out = np.unique(out, return_inverse=True)[1].astype(np.int64)
         out = out * width + code + 1
     return out
+
+
+def _small(code: Column) -> Column:
+    """Codes as they are; numbers that are not small, such as producer ids, by rank."""
+    if len(code) and (code.min() < -1 or code.max() >= 1 << 31):
+        return np.unique(code, return_inverse=True)[1].astype(np.int64)
+    return code
 
 
 def first_of_each(codes: Column, size: int) -> Column:

@@ -7,18 +7,25 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import combine, coverage, expand
+from analysis.columns import OFFSET_BITS, combine, coverage, expand
 from analysis.deliveries import Deliveries
 from analysis.disorder import disordered_runs
 from analysis.history import ACK, FAIL, Column, History
 from analysis.logs import Logs
 from analysis.marks import Committed
+from sim.errors import InputError
 
 __all__ = ["Evidence"]
+
+MOST_PLACES = 1 << (63 - OFFSET_BITS)
 
 
 class Evidence:
     def __init__(self, history: History) -> None:
+        lanes = len(history.partitions) * max(len(history.brokers), len(history.consumers.names), 1)
+        if lanes >= MOST_PLACES:
+            rule = f"has {lanes} pairs of partition and broker or consumer, and {MOST_PLACES} are too many"
+            raise InputError(history.source, rule, "split it by partition")
         self.history = history
         self.logs = Logs(history)
 
@@ -133,6 +140,9 @@ class Evidence:
     def producer(self, code: int) -> str | None:
         return self.history.producers[int(code)] if code >= 0 else None
 
+    def broker(self, code: int) -> int:
+        return int(self.history.brokers[int(code)])
+
     def partition(self, code: int) -> str | None:
         return self.history.partitions[int(code)] if code >= 0 else None
 
@@ -152,7 +162,8 @@ class Evidence:
             int(seen.value[place]), **more, p=self.partition(seen.partition[place]), o=int(seen.offset[place]),
             event=self.history.event(int(log.row[run])),
         )  # fmt: skip
-        for name in ("broker", "lep", "pid", "epoch"):
+        told["broker"] = self.broker(log.broker[run])
+        for name in ("lep", "pid", "epoch"):
             if getattr(log, name)[run] >= 0:
                 told[name] = int(getattr(log, name)[run])
         if log.seq[run] >= 0:

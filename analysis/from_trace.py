@@ -295,7 +295,8 @@ class _Expansion:
         return History.later(
             source=str(header.get("title") or "trace"), row_word="row", time_unit="us",
             drain=settled and self._everything_read(tables["positions"]), append_times=True,
-            config=_config(header), settled=settled, producers=self.producers, partitions=self.partitions,
+            config=_config(header), settled=settled, producers=self.producers,
+            brokers=range(max(int(host["number"]) for host in header["hosts"]) + 1), partitions=self.partitions,
             keys=list(self.key_names), values=values, words=self.words, txns=[],
             consumers=Consumers(names, [None] * len(names), [False] * len(names)), records=records,
             truncations=h.Truncations(*self.plain(cuts, "partition", "offset", "host")),

@@ -310,6 +310,7 @@ class History(Later):
     config: Mapping[str, Any] | None
     settled: bool
     producers: Sequence[str]
+    brokers: Sequence[int]  # their ids, by code
     partitions: Sequence[str]
     keys: Sequence[str]
     values: Sequence[Any]
@@ -345,6 +346,11 @@ class History(Later):
     def event(self, row: int) -> Any:
         """How a witness names the event in *row*: its id where it has one."""
         return row if self.ids is None or self.ids[row] is None else self.ids[row]
+
+    @property
+    def first_broker(self) -> int:
+        """The code of broker 1, which leads where nobody says who does."""
+        return list(self.brokers).index(1)
 
     def topic_of(self, partition: int) -> str:
         name = self.partitions[partition]

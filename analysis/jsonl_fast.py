@@ -43,10 +43,11 @@ class Block:
         self.ids = [(first + k, e["id"]) for k, e in enumerate(events) if "id" in e]
         self.kinds: dict[str, Kind] = {}
         rows: dict[Any, list[int]] = {}
-        for k, event in enumerate(events):
-            rows.setdefault(event.get("e"), []).append(k)
-        if not rows.keys() <= EVENTS.keys():
+        names = [event.get("e") for event in events]
+        if set(map(type, names)) != {str} or not set(names) <= EVENTS.keys():
             raise Irregular
+        for k, name in enumerate(names):
+            rows.setdefault(name, []).append(k)
         _check_names([name for _, name in self.ids], {int, str, type(None)})
         for name, mine in rows.items():
             self.kinds[name] = Kind(name, [events[k] for k in mine], np.array(mine), first, self.t)
@@ -90,7 +91,7 @@ class Kind:
         column, types = self._column(name)
         if types == {type(None)}:
             return np.zeros(len(column), np.int64)
-        if not set(column) <= _WORDS[self._types[name]] | {None}:
+        if not types <= {str, type(None)} or not set(column) <= _WORDS[self._types[name]] | {None}:
             raise Irregular
         return np.array([x == word for x in column], np.int64)
 
@@ -130,11 +131,11 @@ class Kind:
 
 
 def _check_names(column: list[Any], types: set[type], natural: bool = False) -> None:
+    if not set(map(type, column)) <= types:
+        raise Irregular
     if str in types and "" in column:
         raise Irregular
-    if int in types and any(type(x) is int and not (0 if natural else -LIMIT) <= x < LIMIT for x in column):
-        raise Irregular
-    if not set(map(type, column)) <= types:
+    if int in types and any(type(x) is int and not (0 if natural else 1 - LIMIT) <= x < LIMIT for x in column):
         raise Irregular
 
 

@@ -74,13 +74,12 @@ class Logs:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        tables = (history.appends, history.marks, history.leaders, history.truncations)
-        self.brokers = max(int(table.broker.max(initial=1)) for table in tables) + 1
+        self.brokers = len(history.brokers)
 
     @cached_property
     def last_leader(self) -> Column:
         leaders = self.history.leaders
-        last = np.ones(len(self.history.partitions), np.int64)
+        last = np.full(len(self.history.partitions), self.history.first_broker)
         last[leaders.partition] = leaders.broker  # later rows overwrite earlier ones
         return last
 

@@ -44,14 +44,14 @@ class Committed:
         return marks if acting.all() else marks.take(acting)
 
     def _leader_at(self, partition: Column, row: Column) -> Column:
-        leaders = self.history.leaders
+        leaders, first = self.history.leaders, self.history.first_broker
         key = offset_key(leaders.partition, leaders.row)
         order = np.argsort(key, kind="stable")
         at = np.searchsorted(key[order], offset_key(partition, row)) - 1
         if not len(order):
-            return np.ones(len(row), np.int64)
+            return np.full(len(row), first)
         event = order[np.maximum(at, 0)]
-        return np.where((at >= 0) & (leaders.partition[event] == partition), leaders.broker[event], 1)
+        return np.where((at >= 0) & (leaders.partition[event] == partition), leaders.broker[event], first)
 
     def _still_leads(self, partition: Column, broker: Column, row: Column) -> Column:
         """Led once, and has not followed since."""
@@ -60,7 +60,7 @@ class Committed:
         led = np.sort(offset_key(leaders.partition * self.brokers + leaders.broker, leaders.row))
         at = np.searchsorted(led, offset_key(group, row)) - 1
         since = np.where(at >= 0, led[np.maximum(at, 0)], -1) if len(led) else np.full(len(row), -1, np.int64)
-        has_led = (since >> OFFSET_BITS == group) | (broker == 1)
+        has_led = (since >> OFFSET_BITS == group) | (broker == self.history.first_broker)
         since = np.where(since >> OFFSET_BITS == group, since, offset_key(group, np.zeros(len(row), np.int64)))
         rows = np.flatnonzero(appends.follower)
         followed = appends.partition[rows].astype(np.int64) * self.brokers + appends.broker[rows]

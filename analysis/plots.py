@@ -89,7 +89,7 @@ class _Timeline:
         lanes += [("consumer", c) for c in sorted({consumer for _, consumer, _ in scene.reads})]
         self.y = {lane: -row for row, lane in enumerate(lanes)}
         names = {
-            "producer": lambda n: history.producers[n], "broker": lambda n: f"broker {n}",
+            "producer": lambda n: history.producers[n], "broker": lambda n: f"broker {history.brokers[n]}",
             "consumer": lambda n: history.consumers.names[n],
         }  # fmt: skip
         self.names = [names[kind](number) for kind, number in lanes]
@@ -133,8 +133,9 @@ class _Timeline:
             if left >= right:
                 continue
             self.axes.axvspan(self.time(left), self.time(right), color=BANDS[epoch % len(BANDS)], zorder=0, linewidth=0)
+            words = f"epoch {epoch}: broker {self.evidence.broker(broker)} leads"
             self.axes.annotate(
-                f"epoch {epoch}: broker {broker} leads", (self.time(left), 1), xycoords=("data", "axes fraction"),
+                words, (self.time(left), 1), xycoords=("data", "axes fraction"),
                 xytext=(3, 3), textcoords="offset points", fontsize=8, color=INK, annotation_clip=False,
             )  # fmt: skip
 

@@ -33,6 +33,7 @@ _TABLES: dict[str, type[Table]] = {
     "polls": h.Polls, "positions": h.Positions, "commits": h.Commits, "processing": h.Processing,
     "transactions": h.Transactions, "txn_offsets": h.TxnOffsets, "wire": h.Wire, "notes": h.Notes,
 }  # fmt: skip
+SMALL_BROKER_ID = 256
 _KINDS = {None: h.DATA, "commit": h.COMMIT, "abort": h.ABORT}
 _STATES = {"begin": 0, "commit": 1, "abort": 2, "unknown": 3}
 
@@ -259,8 +260,9 @@ class _Reader:
         header = self.header
         tables: dict[str, Any] = {n: _table(kind, self.rows[n]) for n, kind in _TABLES.items() if n != "records"}
         tables["records"] = self._records()
+        brokers = _coded_brokers(tables)
         history = History(
-            source=self.source, row_word="line", time_unit=header.get("time_unit") or "us",
+            brokers=brokers, source=self.source, row_word="line", time_unit=header.get("time_unit") or "us",
             drain=bool(header.get("drain")), append_times=header.get("append_times") is not False,
             config=header.get("config"), settled=True, producers=list(self.producers),
             partitions=list(map(str, self.partitions)), keys=list(map(str, self.keys)), values=list(self.values),
@@ -326,6 +328,19 @@ class _Padded(list[Any]):
 
     def __getitem__(self, index: Any) -> Any:
         return list.__getitem__(self, index) if index < len(self) else None
+
+
+def _coded_brokers(tables: dict[str, Any]) -> list[int]:
+    """Broker ids become small codes, in place; the ids by code. Those that are small are their own codes."""
+    columns = [(table, table.broker) for table in tables.values() if "broker" in table.columns()]
+    largest = max(int(column.max(initial=1)) for _, column in columns)
+    if largest < SMALL_BROKER_ID:
+        return list(range(largest + 1))
+    ids = np.unique(np.concatenate([column[column >= 0] for _, column in columns] + [np.ones(1, np.int64)]))
+    for table, column in columns:
+        table.broker = np.where(column < 0, -1, np.searchsorted(ids, column))
+    told: list[int] = ids.tolist()
+    return told
 
 
 def _or(x: Any, default: int = -1) -> int:

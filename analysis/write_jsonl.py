@@ -120,6 +120,9 @@ class _Writer:
     def partition(self, code: Any) -> str | None:
         return self.history.partitions[int(code)] if code >= 0 else None
 
+    def broker(self, code: int) -> int | None:
+        return int(self.history.brokers[code]) if code >= 0 else None
+
     @staticmethod
     def name(names: Any, code: Any) -> Any:
         return names[int(code)] if code >= 0 else None
@@ -147,7 +150,7 @@ def _by(*columns: Column) -> Column:
 def _appends(w: _Writer) -> Iterator[Row]:
     for t, row, one in w.rows(w.history.appends):
         common = {
-            "e": "append", "p": w.partition(one["partition"]), "b": one["broker"],
+            "e": "append", "p": w.partition(one["partition"]), "b": w.broker(one["broker"]),
             "role": "follower" if one["follower"] else None, "lep": _or_none(one["lep"]), "pid": _or_none(one["pid"]),
             "epoch": _or_none(one["epoch"]), "txn": w.name(w.history.txns, one["txn"]),
         }  # fmt: skip
@@ -181,17 +184,19 @@ def _outcomes(w: _Writer) -> Iterator[Row]:
 
 def _marks(w: _Writer) -> Iterator[Row]:
     for t, row, one in w.rows(w.history.marks):
-        yield t, row, {"e": "hw", "p": w.partition(one["partition"]), "o": one["offset"], "b": _or_none(one["broker"])}
+        yield t, row, {"e": "hw", "p": w.partition(one["partition"]), "o": one["offset"], "b": w.broker(one["broker"])}
 
 
 def _leaders(w: _Writer) -> Iterator[Row]:
     for t, row, one in w.rows(w.history.leaders):
-        yield t, row, {"e": "leader", "p": w.partition(one["partition"]), "b": one["broker"], "lep": one["lep"]}
+        p, b = w.partition(one["partition"]), w.broker(one["broker"])
+        yield t, row, {"e": "leader", "p": p, "b": b, "lep": one["lep"]}
 
 
 def _truncations(w: _Writer) -> Iterator[Row]:
     for t, row, one in w.rows(w.history.truncations):
-        yield t, row, {"e": "truncate", "p": w.partition(one["partition"]), "to": one["to"], "b": one["broker"]}
+        p, b = w.partition(one["partition"]), w.broker(one["broker"])
+        yield t, row, {"e": "truncate", "p": p, "to": one["to"], "b": b}
 
 
 def _log_starts(w: _Writer) -> Iterator[Row]:
@@ -272,7 +277,7 @@ def _wire(w: _Writer) -> Iterator[Row]:
         if one["response"]:
             event |= {"e": "response", "error": w.name(w.history.words, one["error"])}
         else:
-            event |= {"e": "attempt", "b": one["broker"]}
+            event |= {"e": "attempt", "b": w.broker(one["broker"])}
         yield t, row, event
 
 

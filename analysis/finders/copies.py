@@ -46,9 +46,9 @@ def _same_identity(records: list[dict[str, Any]]) -> str:
         return "the application sent it again"
     if any("pid" not in record for record in records):
         return "no producer identity"
-    if len({(r["pid"], r["epoch"], r.get("seq")) for r in records}) == 1:
+    if len({(r["pid"], r.get("epoch"), r.get("seq")) for r in records}) == 1:
         return "same producer id, epoch and sequence: the broker did not recognise it"
-    if len({(r["pid"], r["epoch"]) for r in records}) == 1:
+    if len({(r["pid"], r.get("epoch")) for r in records}) == 1:
         return "same producer id and epoch, another sequence: sent again"
     return "another producer id or epoch: the producer began anew"
 
@@ -112,7 +112,7 @@ def _loss(evidence: Evidence, value: int, partition: int, offset: int, row: int)
     told: dict[str, Any] = {"partition": record.get("p"), "records": [record], "events": events, "fate": kind}
     told["offsets"] = [offset] if offset >= 0 else []
     if broker >= 0:
-        told["last_on_broker"] = broker
+        told["last_on_broker"] = evidence.broker(broker)
     return told
 
 

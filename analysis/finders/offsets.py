@@ -103,12 +103,13 @@ def committed_truncation(evidence: Evidence) -> Found:
     witnesses = []
     for k in order[:WITNESSES]:
         record = evidence.record(
-            int(value[k]), p=evidence.partition(partition[k]), o=int(offset[k]), broker=int(broker[k]),
+            int(value[k]), p=evidence.partition(partition[k]), o=int(offset[k]), broker=evidence.broker(broker[k]),
             event=evidence.history.event(int(row[k])),
         )  # fmt: skip
         events = [record["event"]] + ([evidence.history.event(int(cut[k]))] if cut[k] >= 0 else [])
-        new_leader = int(evidence.logs.last_leader[partition[k]])
-        witnesses.append(_told([record]) | {"events": events, "old_leader": int(broker[k]), "new_leader": new_leader})
+        now = evidence.broker(evidence.logs.last_leader[partition[k]])
+        told = {"events": events, "old_leader": record["broker"], "new_leader": now}
+        witnesses.append(_told([record]) | told)
     pairs = pairs_of(evidence.history.records.prod[value[order]], partition[order])
     return Found(len(order), witnesses, len(order), pairs)
 

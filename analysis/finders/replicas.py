@@ -80,10 +80,10 @@ def _witness(
     records = []
     for broker, log in tails:
         for k in np.flatnonzero(log.offset == offset).tolist():
-            event = evidence.history.event(int(log.row[k]))
-            here: dict[str, Any] = {"o": offset, "broker": broker, "lep": int(log.lep[k]), "event": event}
             value = int(log.value[k])
-            records.append((evidence.record(value) if value >= 0 else {"control": int(log.kind[k])}) | here)
+            record: dict[str, Any] = evidence.record(value) if value >= 0 else {"control": int(log.kind[k])}
+            record |= {"o": offset, "broker": evidence.broker(broker), "lep": int(log.lep[k])}
+            records.append(record | {"event": evidence.history.event(int(log.row[k]))})
     return {
         "partition": evidence.partition(partition), "offsets": [offset], "first_diverging": first, "records": records,
         "events": [record["event"] for record in records],
