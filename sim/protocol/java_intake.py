@@ -46,7 +46,7 @@ class Intake:
         self._blocked_since_us = 0
         self._free_at_us = 0  # when the last blocked call returned
         self._chosen: tuple[PartitionQueue, bool] | None = None  # partition of the waiting call
-        self._known = False  # metadata of every topic is there
+        self._known_end = 0  # calls before this one are to topics whose metadata is there
         self._bulk = False
         self._one_by_one_for_good = False
         self._filled_to = 0  # calls before this one are in batches
@@ -56,6 +56,7 @@ class Intake:
         self._largest_allowed = min(settings.max_request_size_bytes, settings.buffer_memory_bytes)
         self._all_fit = upper_bound_bytes(sends.largest_bytes) <= self._largest_allowed
         self._largest_index = max(sends.indexes, default=-1)
+        self._first_calls = _first_calls(sends)
         self._resend_limit = resends
         self._resent: dict[int, int] = {}  # how often the application has sent a call's record again
 
@@ -68,14 +69,16 @@ class Intake:
     def learned(self, queue_of: Callable[[int], PartitionQueue], now_us: int) -> None:
         """Metadata arrived or was forgotten; a forgotten topic makes the next call wait (KIP-899)."""
         metadata = self.metadata
-        self._known = not metadata.forgotten
+        known_end = 0 if metadata.forgotten else self.sends.count
         for topic, state in self.topics.items():
             partitions = metadata.partitions(topic)
             if len(partitions) > len(state.queues):
                 self._learn(state, [queue_of(partition) for partition in partitions], now_us)
-            self._known = self._known and bool(state.queues)
-        self._bulk = not self._one_by_one_for_good and all(state.static for state in self.topics.values())
-        self._bulk = self._bulk and self._all_fit
+            if not state.queues:
+                known_end = min(known_end, self._first_calls[topic])
+        self._known_end = known_end
+        known = [state for state in self.topics.values() if state.queues]
+        self._bulk = self._all_fit and not self._one_by_one_for_good and all(state.static for state in known)
 
     def _learn(self, state: TopicState, queues: list[PartitionQueue], now_us: int) -> None:
         """More partitions than before remap the keys of records not yet sent (TOP-2)."""
@@ -117,11 +120,13 @@ class Intake:
             if self.refuse_all:
                 self._refuse_rest(now_us)
                 return
-            if self._bulk and self._known:
-                end = bisect_right(self.sends.times, now_us, self.next, self.sends.count)
+            if self._bulk and self.next < self._known_end:
+                made = bisect_right(self.sends.times, now_us, self.next, self.sends.count)
+                end = min(made, self._known_end)
                 if self._is_safe(end) or self._look_ahead(end, now_us):
                     self.next = end
-                    return
+                    if end == made:
+                        return
         self._one_by_one(now_us)
 
     def _is_safe(self, end: int) -> bool:
@@ -162,10 +167,9 @@ class Intake:
             queue.lane.floor_us, queue.lane.floor_from = now_us, queue.lane.taken
 
     # --- where memory is short ---------------------------------------------------------------------------------------
-    def _by_batches(self, now_us: int) -> bool:
-        """Only a call that begins a batch needs memory: go from one such call to the next. Were all calls taken? Else
-        ``next`` stands at one without memory."""
-        end = bisect_right(self.sends.times, now_us, self.next, self.sends.count)
+    def _by_batches(self, now_us: int) -> None:
+        """Only a call that begins a batch needs memory: go from one such call to the next, up to one without memory."""
+        end = bisect_right(self.sends.times, now_us, self.next, self._known_end)
         buffer, cum = self.buffer, self.sends.cum
         openings = [(buffer.opening(queue, end), number) for number, queue in enumerate(self.queues)]
         heapify(openings)
@@ -174,12 +178,11 @@ class Intake:
             if buffer.free_bytes < buffer.batch_bytes(cum[send + 1] - cum[send]):
                 self.next = send
                 self.take(now_us)
-                return False
+                return
             self.next = send + 1
             buffer.fill(self.queues[number], now_us, self.next)
             heapreplace(openings, (buffer.opening(self.queues[number], end), number))
         self.next = end
-        return True
 
     # --- one by one --------------------------------------------------------------------------------------------------
     def _one_by_one(self, now_us: int) -> None:
@@ -187,8 +190,10 @@ class Intake:
         sends = self.sends
         while self.next < sends.count:
             waits = self.blocked is not None
-            if self._bulk and self._known and not waits and self._by_batches(now_us):
-                return
+            if self._bulk and not waits and self.next < self._known_end:
+                self._by_batches(now_us)
+                if self.next >= sends.count:
+                    return
             called_us = self._blocked_since_us if waits else max(sends.times[self.next], self._free_at_us)
             if called_us > now_us:
                 return
@@ -313,11 +318,12 @@ class Intake:
         if self.next >= sends.count:
             return FOREVER
         called_us = max(sends.times[self.next], self._free_at_us)
-        if self.refuse_all or not self._known:
+        if self.refuse_all or self.next >= self._known_end:
             return called_us
         if not self._is_safe(self.next + 1) and not self._look_ahead(self.next + 1, called_us):
             return called_us  # memory may run out: every call is looked at as it is made
-        horizon_us = sends.times[self._safe_end] if self._safe_end < sends.count else FOREVER
+        end = min(self._safe_end, self._known_end)
+        horizon_us = sends.times[end] if end < sends.count else FOREVER
         if self._bulk or not can_leave:
             return horizon_us  # a queue's next record is its own deadline
         return min(horizon_us, self._sendable_us(called_us))
@@ -332,3 +338,15 @@ class Intake:
         full = bisect_left(sends.cum, sends.cum[self.next] + left, self.next) - 1
         full_us = sends.times[full] if full < sends.count else FOREVER
         return max(called_us, min(called_us + linger_us, full_us))
+
+
+def _first_calls(sends: Sends) -> dict[int, int]:
+    """The first call to each topic."""
+    topics = sends.topic_numbers()
+    found: dict[int, int] = {}
+    for send in range(sends.count if len(topics) > 1 else 1):
+        if sends.count and sends.topics[send] not in found:
+            found[sends.topics[send]] = send
+            if len(found) == len(topics):
+                break
+    return found

@@ -1,8 +1,9 @@
 """A Java producer on a stage: the test is the brokers, the network and the clock.
 
 Records are letters. ``plain("A B D@30")`` is a producer without idempotence whose application sends A and B at time 0
-and D at 30 ms; ``X/1`` goes to partition 1, ``K:key`` has a key, ``N~`` neither. Unless the test says otherwise every
-record is a batch and a request of its own, linger is 0, and connections, metadata and producer ids come at once.
+and D at 30 ms; ``X/1`` goes to partition 1, ``K:key`` has a key, ``N~`` neither, ``T#1`` goes to topic 1. Unless the
+test says otherwise every record is a batch and a request of its own, linger is 0, and connections, metadata and
+producer ids come at once.
 
 ``sent()`` tells what has left since it was last asked: requests between spaces, batches of one request joined by
 ``+``, records of one batch without anything between. ``log()`` is what the test has stored, ``callbacks()`` the
@@ -51,17 +52,18 @@ class Calls:
         self.keys: list[int] = []
         self.indexes: list[int] = []
         self.names: list[bytes] = []
+        self.topics: list[int] = []
         self.cum = [0]
         for word in text.split():
             self._call(*word.partition("@")[::2])
         for letter in self.letters:
             self.cum.append(self.cum[-1] + sizes.get(letter, size))
         self.count = len(self.letters)
-        self.topics = [0] * self.count
         self.largest_bytes = max((b - a for a, b in zip(self.cum, self.cum[1:], strict=False)), default=0)
 
     def _call(self, name: str, at: str) -> None:
         key, index = -1, 0
+        name, _, topic = name.partition("#")
         if "/" in name:
             name, _, number = name.partition("/")
             index = int(number)
@@ -74,18 +76,20 @@ class Calls:
         elif name.endswith("~"):
             name, index = name[:-1], -1
         self.letters.append(name)
+        self.topics.append(int(topic or 0))
         self.times.append(int(float(at) * MS) if at else 0)
         self.keys.append(key)
         self.indexes.append(index)
 
     def topic_numbers(self) -> tuple[int, ...]:
-        return (0,) if self.count else ()
+        return tuple(sorted(set(self.topics)))
 
     def key_bytes(self, topic: int) -> Sequence[bytes]:
         return self.names
 
     def settled(self, topic: int) -> bool:
-        return all(index >= 0 or key >= 0 for index, key in zip(self.indexes, self.keys, strict=True))
+        calls = zip(self.topics, self.indexes, self.keys, strict=True)
+        return all(index >= 0 or key >= 0 for to, index, key in calls if to == topic)
 
     def split(self, topic: int, of_key: Sequence[int], partitions: int, start: int) -> Mapping[int, Columns]:
         def index(send: int) -> int:
@@ -95,7 +99,7 @@ class Calls:
 
         lanes: dict[int, Columns] = {}
         for wanted in range(partitions):
-            chosen = [send for send in range(start, self.count) if index(send) == wanted]
+            chosen = [s for s in range(start, self.count) if self.topics[s] == topic and index(s) == wanted]
             if chosen:
                 cum = [0]
                 for send in chosen:
@@ -126,6 +130,7 @@ class Play:
         calls: str | Any,
         *,
         leaders: dict[int, int] | None = None,
+        topics: dict[int, tuple[int, ...]] | None = None,
         rules: Rules | None = None,
         resend: int = 0,
         size: int = 100,
@@ -138,12 +143,13 @@ class Play:
         self.port = ScriptedPort(draws=dict(draws or {}))
         self.now_us = 0
         self.leaders = {partition: (host, 0) for partition, host in (leaders or {0: 1}).items()}
+        self.topics = topics  # partitions by index; None: topic 0 has all that have ever had a leader
         self.brokers = bootstrap
         self.unreachable: set[int] = set()
         self.gives_metadata = self.gives_producer_ids = True
         self.epoch = 0  # of producer ids given out
         self.pids = 0  # how many were given out
-        self.held: list[tuple[Wire, list[Pending]]] = []  # metadata requests without an answer, and what is before them
+        self.held: list[tuple[Wire, list[Pending], tuple[int, ...]]] = []  # metadata requests: what is before, topics
         self.asked_producer_id = self.asked_metadata = 0
         self.pending: list[Pending] = []
         self.logs: dict[int, list[str]] = {}
@@ -189,7 +195,7 @@ class Play:
             self._produce(wire, message)
         elif isinstance(message, MetadataRequest):
             self.asked_metadata += 1
-            self.held.append((wire, [one for one in self.pending if one.wire == wire]))
+            self.held.append((wire, [one for one in self.pending if one.wire == wire], message.topics))
             self._answer_metadata()
         elif isinstance(message, InitProducerIdRequest):
             self.asked_producer_id += 1
@@ -209,9 +215,13 @@ class Play:
             return
         ready = [held for held in self.held if not any(one in self.pending for one in held[1])]
         self.held = [held for held in self.held if held not in ready]
-        for wire, _ in ready:
-            partitions = tuple(PartitionMetadata(number, *leader) for number, leader in sorted(self.leaders.items()))
-            response = MetadataResponse(self.brokers, {0: partitions} if self.calls.count else {})
+        known = self.topics or {0: tuple(sorted(self.leaders))}
+        for wire, _, asked in ready:
+            told = {
+                topic: tuple(PartitionMetadata(number, *self.leaders[number]) for number in known.get(topic, ()))
+                for topic in asked
+            }
+            response = MetadataResponse(self.brokers, told)
             if wire.number not in self.port.closed:
                 self.role.on_message(wire, response, self.now_us)
 

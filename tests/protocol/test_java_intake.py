@@ -117,6 +117,20 @@ def test_a_partition_that_never_comes_fails_the_call_and_not_those_behind_it() -
     assert play.rows(Kind.REFUSED)[0].code == 1003
 
 
+def test_metadata_of_a_topic_is_asked_for_with_its_first_call_and_its_absence_holds_back_nobody_earlier() -> None:
+    """producer 2.1: one application thread, one topic at a time"""
+    for kind in (Calls, Unsettled):
+        play = Play(
+            kind("A B@100 T#1@500 C@510 U#1@520", {}, 100), idempotence=False, leaders={0: 1, 7: 1}, topics={0: (0,)}
+        ).start()
+        assert play.at(499).sent() == "A B"
+        asked = play.asked_metadata
+        assert play.ok("A", "B").at(1200).sent() == ""  # C waits behind T
+        assert play.asked_metadata > asked
+        play.topics = {0: (0,), 1: (7,)}
+        assert sorted(play.run(2000).sent().replace("+", " ").split()) == ["C", "T", "U"]
+
+
 # --- memory ----------------------------------------------------------------------------------------------------------
 def test_a_call_without_memory_waits_and_those_behind_it_keep_their_order() -> None:
     """producer 1.1, buffer.memory; one application thread"""
