@@ -45,7 +45,7 @@ def damaged(lines: list[dict[str, Any]], draw: random.Random) -> bytes:
             told[line], told[-1] = told[-1], told[line]
     text = "".join(json.dumps(line) + "\n" for line in told).encode()
     for _ in range(draw.choice((0, 0, 0, 1, 3))):
-        at = draw.randrange(len(text))
+        at = draw.randrange(len(text) + 1)
         byte = bytes([draw.randrange(256)])
         text = draw.choice((text[:at] + text[at + 1 :], text[:at] + byte + text[at:], text[:at]))
     return text
