@@ -139,9 +139,11 @@ class _Reader:
         ))  # fmt: skip
 
     def _outcome(self, line: int, t: int, e: Event) -> None:
+        failed = e["e"] == "fail"
         self.put["outcomes"]((
             line, t, RESULTS[e["e"]], self.producers[e["prod"]], self._maybe(self.partitions, e.get("p")),
-            self.values[e["v"]], 1, _or(e.get("o")), self._maybe(self.words, e.get("error")),
+            self.values[e["v"]], 1, -1 if failed else _or(e.get("o")),
+            self._maybe(self.words, e.get("error")) if failed else -1,
         ))  # fmt: skip
 
     def _attempt(self, line: int, t: int, e: Event) -> None:

@@ -159,22 +159,33 @@ def offset_gap(evidence: Evidence) -> Found:
     end = log.offset + log.count
     neighbours = log.partition[1:] == log.partition[:-1]
     before = np.flatnonzero(neighbours & (log.offset[1:] > end[:-1]))
-    count, witnesses, pairs = 0, list[dict[str, Any]](), set[tuple[int, int]]()
+    count, total, witnesses, pairs = 0, 0, list[dict[str, Any]](), set[tuple[int, int]]()
     for k in before:
         partition = int(log.partition[k])
-        missing = np.arange(max(end[k], logs.log_start[partition]), log.offset[k + 1])
-        missing = missing[~logs.gone(np.full(len(missing), partition), missing)]
-        if not len(missing):
+        first = max(int(end[k]), int(logs.log_start[partition]))
+        size, some = _missing(evidence, partition, first, int(log.offset[k + 1]))
+        if not size:
             continue
-        count += len(missing)
+        count, total = count + size, total + 1
         pairs.add((-1, partition))
         if len(witnesses) < WITNESSES:
             events = [evidence.history.event(int(log.row[k])), evidence.history.event(int(log.row[k + 1]))]
             witnesses.append({
-                "partition": evidence.partition(partition), "offsets": missing[:WITNESSES].tolist(),
-                "missing": len(missing), "records": _ends(evidence, log, int(k)), "events": events,
+                "partition": evidence.partition(partition), "offsets": some, "missing": size,
+                "records": _ends(evidence, log, int(k)), "events": events,
             })  # fmt: skip
-    return Found(count, witnesses, len(witnesses) if count else 0, pairs)
+    return Found(count, witnesses, total, pairs)
+
+
+def _missing(evidence: Evidence, partition: int, first: int, end: int) -> tuple[int, list[int]]:
+    """How many offsets from *first* to before *end* nothing explains, and the first of them."""
+    if end <= first:
+        return 0, []
+    place = np.full(2, partition)
+    low, high = np.searchsorted(evidence.logs.compacted, offset_key(place, np.array([first, end]))).tolist()
+    some = np.arange(first, min(end, first + WITNESSES + high - low))
+    some = some[~evidence.logs.gone(np.full(len(some), partition), some)]
+    return end - first - (high - low), some[:WITNESSES].tolist()
 
 
 def _ends(evidence: Evidence, log: Log, k: int) -> list[dict[str, Any]]:
