@@ -152,6 +152,7 @@ class Play:
         self.held: list[tuple[Wire, list[Pending], tuple[int, ...]]] = []  # metadata requests: what is before, topics
         self.asked_producer_id = self.asked_metadata = 0
         self.pending: list[Pending] = []
+        self.answers = 0  # produce requests answered
         self.logs: dict[int, list[str]] = {}
         self.offsets: dict[str, int] = {}
         self.transmissions: list[Transmission] = []
@@ -266,8 +267,8 @@ class Play:
         self.now_us = int(ms * MS)
         return self
 
-    def flow(self, until_ms: float, answer_after_ms: float) -> Play:
-        """Let time pass; every request is stored and acknowledged so much after it was sent."""
+    def flow(self, until_ms: float, answer_after_ms: float, codes: Sequence[int] = (0,)) -> Play:
+        """Let time pass; every request is answered so much after it was sent, with these codes in turn (0: stored)."""
         after_us, end_us = int(answer_after_ms * MS), int(until_ms * MS)
         while True:
             live = self.live()
@@ -279,7 +280,9 @@ class Play:
             if self.port.alarm_us is not None and self.port.alarm_us <= due_us:
                 self.at(max(self.now_us, self.port.alarm_us) / MS)
             elif live:
-                self.at(max(self.now_us, due_us) / MS).ok(live[0].letters[0])
+                self.at(max(self.now_us, due_us) / MS)
+                code = codes[self.answers % len(codes)]
+                self.answer("+".join(live[0].letters), *[code] * len(live[0].letters))
 
     # --- the brokers -------------------------------------------------------------------------------------------------
     def _of(self, letters: str) -> Pending:
@@ -336,6 +339,7 @@ class Play:
 
     def _respond(self, pending: Pending, results: list[ProduceResult]) -> Play:
         self.pending.remove(pending)
+        self.answers += 1
         self.role.on_message(pending.wire, ProduceResponse(results), self.now_us)
         self._answer_metadata()
         return self._serve()
@@ -391,7 +395,7 @@ class Play:
 
     def refused(self) -> str:
         """Letters of the send() calls that failed."""
-        return " ".join(self.calls.letters[i] for row in self.rows(Kind.REFUSED) for i in range(row.lo, row.hi))
+        return " ".join(self._letter(i) for row in self.rows(Kind.REFUSED) for i in range(row.lo, row.hi))
 
     def identities(self, letters: str) -> list[tuple[int, int]]:
         """(epoch, sequence) of every transmission of the batch."""

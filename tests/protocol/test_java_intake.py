@@ -246,6 +246,8 @@ def workloads(draw: st.DrawFn) -> tuple[str, dict[str, int]]:
     buffers=st.sampled_from([1, 2, 5, 1000]),
     max_block_ms=st.sampled_from([0, 30, 60_000]),
     answer_ms=st.integers(1, 80),
+    codes=st.sampled_from([(0,), (0, 0, 19), (0, 87, 0, 19, 10)]),
+    resend=st.sampled_from([0, 2]),
 )
 def test_calls_taken_in_bulk_make_the_batches_that_single_calls_make(
     workload: tuple[str, dict[str, int]],
@@ -255,6 +257,8 @@ def test_calls_taken_in_bulk_make_the_batches_that_single_calls_make(
     buffers: int,
     max_block_ms: int,
     answer_ms: int,
+    codes: tuple[int, ...],
+    resend: int,
 ) -> None:
     """Same requests at the same times, same reports, same refusals, whether the future is known or not."""
     words, sizes = workload
@@ -270,11 +274,13 @@ def test_calls_taken_in_bulk_make_the_batches_that_single_calls_make(
             batch_size_bytes=batch_size,
             buffer_memory_bytes=memory,
             max_block_us=max_block_ms * MS,
+            resend=resend,
         ).start()
-        play.flow(20_000, answer_ms)
+        play.flow(20_000, answer_ms, codes)
         assert play.role.idle()
         assert play.role.intake.buffer.free_bytes == memory
-        seen.append((play.transmissions, play.callbacks(), play.refused(), play.role.sent().floors))
+        sent = play.role.sent()
+        seen.append((play.transmissions, play.callbacks(), play.refused(), sent.floors, sent.resends))
     assert seen[0] == seen[1]
 
 
