@@ -164,6 +164,11 @@ def _never(place: Place) -> Answer:
     return FORBIDDEN
 
 
+_NOT_COVERED = {
+    "key-reorder": "a key in two partitions (partition count, partitioner): order holds within a partition only",
+    "e2e-key-reorder": "a key in two partitions (partition count, partitioner): order holds within a partition only",
+    "duplicate-append": "the application, which sent again: no option of a producer covers that",
+}
 _RULES: dict[str, Callable[[Place], Answer]] = {
     "append-reorder": _reorder, "nonmonotonic-send": _reorder, "int-nonmonotonic-send": _reorder,
     "key-reorder": _reorder, "e2e-key-reorder": _reorder, "duplicate-append": _duplicate, "lost-acked": _loss,
@@ -178,8 +183,8 @@ def permission(name: str, found: Found, evidence: Evidence) -> Answer:
     config = evidence.history.config
     if config is None:
         return UNKNOWN
-    if found.elsewhere and name in ("key-reorder", "e2e-key-reorder") and found.elsewhere == found.count:
-        return True, "a key in two partitions (partition count, partitioner): order holds within a partition only"
+    if found.elsewhere and found.elsewhere == found.count:
+        return True, _NOT_COVERED.get(name, "")
     if name == "duplicate-delivery":
         excused = found.extra.get("excused") == found.count
         return (True, "at-least-once reading") if excused else FORBIDDEN

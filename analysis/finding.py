@@ -23,7 +23,8 @@ Pair = tuple[int, int]  # producer instance and partition, -1 where there is non
 class Found:
     """*total*: of witnesses, told or not. The rest is for the question whether the configuration allows it:
 
-    *pairs*: who and where; *elsewhere*: cases over two partitions; *blameless*: the producer's part of it is in order.
+    *pairs*: who and where; *elsewhere*: cases that no guarantee covers (over two partitions, sent again by the
+    application); *blameless*: the producer's part of it is in order.
     """
 
     count: int = 0

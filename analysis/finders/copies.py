@@ -17,7 +17,7 @@ __all__ = ["duplicate_append", "lost_acked"]
 def duplicate_append(evidence: Evidence) -> Found:
     if evidence.single_copies:
         return Found(extra={"extra": 0})
-    seen, sends = evidence.logs.records, evidence.history.records
+    seen, history, sends = evidence.logs.records, evidence.history, evidence.history.records
     uid = seen.value if evidence.unique_uids else sends.uid[seen.value]
     copies = np.bincount(uid, minlength=1)
     if copies.max() < 2:
@@ -27,8 +27,12 @@ def duplicate_append(evidence: Evidence) -> Found:
     starts = np.flatnonzero(np.diff(uid[places], prepend=-1))
     groups = np.split(places, starts[1:])
     witnesses = [_copies(evidence, group) for group in groups[:WITNESSES]]
-    pairs = pairs_of(sends.prod[seen.value[places]].tolist(), seen.partition[places].tolist())
-    return Found(len(groups), witnesses, len(groups), pairs, extra={"extra": len(places) - len(groups)})
+    value = seen.value[places]
+    again = np.bincount(value, minlength=len(history.values))[value] > 1  # the client sent it again
+    by_client = np.logical_or.reduceat(again, starts)
+    pairs = pairs_of(sends.prod[value[again]].tolist(), seen.partition[places[again]].tolist())
+    extra = {"extra": len(places) - len(groups)}
+    return Found(len(groups), witnesses, len(groups), pairs, int((~by_client).sum()), extra=extra)
 
 
 def _copies(evidence: Evidence, places: Column) -> dict[str, Any]:

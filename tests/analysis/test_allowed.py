@@ -106,6 +106,15 @@ def test_no_order_of_keys_is_promised_over_two_partitions():
     assert finding.allowed is True and "partition" in finding.by
 
 
+def test_what_the_application_sends_again_is_no_matter_of_idempotence():
+    """producer 6.7, item 2; a copy that the client made beside it still is."""
+    text = "send P1 1 a1 o-0 uid=u; send P1 2 a2 o-0 uid=u; append o-0 0 a1; append o-0 1 a2"
+
+    finding = found("duplicate-append", text)
+    assert finding.allowed is True and "application" in finding.by
+    assert found("duplicate-append", f"{text}; append o-0 2 a2").allowed is False
+
+
 def test_at_least_once_allows_the_repeats_that_it_excuses():
     text = """
     send P1 1 a1 o-0; append o-0 0 a1; assign C1 o-0; poll C1 o-0:0:a1; {}crash C1; assign C1 o-0; poll C1 o-0:0:a1
