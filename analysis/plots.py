@@ -18,16 +18,18 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.evidence import Evidence
 from analysis.finders.order import late_places
-from analysis.scene import DOUBLE, LATE, OVERTAKER, PLAIN, Flight, Scene, scene_of
+from analysis.scene import DOUBLE, LATE, LOST, OVERTAKER, PLAIN, Flight, Scene, scene_of
 from analysis.timeaxis import TimeAxis
 from sim.errors import InputError
 
 __all__ = ["log_diagram", "timeline"]
 
 BLUE, VERMILION, GREEN, PURPLE, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#8A939E", "#1B1F24"
-COLOURS = {LATE: VERMILION, OVERTAKER: BLUE, DOUBLE: PURPLE, PLAIN: GREY}
-MARKS = {LATE: "v", OVERTAKER: "D", DOUBLE: "s", PLAIN: "o"}
-WORDS = {LATE: "late", OVERTAKER: "overtakes", DOUBLE: "stored twice", PLAIN: "other batches"}
+COLOURS = {LATE: VERMILION, OVERTAKER: BLUE, DOUBLE: PURPLE, LOST: VERMILION, PLAIN: GREY}
+MARKS = {LATE: "v", OVERTAKER: "D", DOUBLE: "s", LOST: "X", PLAIN: "o"}
+WORDS = {
+    LATE: "late", OVERTAKER: "overtakes", DOUBLE: "stored twice", LOST: "acknowledged, then lost", PLAIN: "other batches",
+}  # fmt: skip
 BANDS = ("#F1F4F8", "#E3E9F1", "#FAF5E8", "#EAF4EF")
 _PAPER = {"facecolor": "white", "alpha": 0.82, "edgecolor": "none", "pad": 0.6}
 UNITS_PER_MS = {"ns": 1_000_000, "us": 1_000, "ms": 1}
@@ -101,7 +103,7 @@ class _Timeline:
         for one in scene.flights:
             if one.role != PLAIN or len(scene.flights) < 80:
                 found += [x for x in (one.sent, one.stored, one.answered) if x is not None]
-        found += [t for t, *_ in scene.notes] + scene.leaders.t.tolist()
+        found += [t for t, *_ in scene.notes] + scene.leaders.t.tolist() + [t for t, *_ in scene.cuts]
         return [t for t in found if scene.start <= t <= scene.end]
 
     def draw(self, title: str) -> None:
@@ -113,6 +115,7 @@ class _Timeline:
         for flight in sorted(self.scene.flights, key=lambda one: one.role != PLAIN):
             self._flight(flight)
         self._marks()
+        self._cuts()
         self._faults()
         self._labels()
         axes.set_yticks(list(self.y.values()), self.names)
@@ -196,7 +199,7 @@ class _Timeline:
         scene = self.scene
         kinds = ((scene.copies, "broker", ""), (scene.acks, "producer", "|"), (scene.reads, "consumer", ""))
         for events, kind, mark in kinds:
-            for role in (PLAIN, OVERTAKER, DOUBLE, LATE):
+            for role in (PLAIN, OVERTAKER, DOUBLE, LOST, LATE):
                 mine = [(self.time(t), self.y[kind, n]) for t, n, r in events if r == role and (kind, n) in self.y]
                 if not mine:
                     continue
@@ -208,6 +211,17 @@ class _Timeline:
                 self.axes.plot(
                     x, y, linestyle="", marker=mark or MARKS[role], markersize=size, color=colour, markerfacecolor=face,
                     markeredgewidth=1.6 if mark and hero else 0.9, zorder=6 if hero else 4, alpha=1 if hero else 0.6,
+                )  # fmt: skip
+
+    def _cuts(self) -> None:
+        """Truncations, on the row of the broker that cut its log."""
+        for t, broker, to in self.scene.cuts[:8]:
+            y = self.y.get(("broker", broker))
+            if y is not None:
+                self.axes.plot([self.time(t)], [y], marker="<", markersize=8, color=INK, zorder=7)
+                self.axes.annotate(
+                    f"cut to {to}", (self.time(t), y), xytext=(-5, 6), textcoords="offset points", ha="right",
+                    fontsize=7.5, color=INK, zorder=9, bbox=_PAPER,
                 )  # fmt: skip
 
     # --- words --------------------------------------------------------------------------------------------------------
@@ -269,7 +283,7 @@ class _Timeline:
 
     def _legend(self) -> None:
         there = {one.role for one in self.scene.flights}
-        roles = [role for role in (LATE, OVERTAKER, DOUBLE, PLAIN) if role in there]
+        roles = [role for role in (LATE, OVERTAKER, DOUBLE, LOST, PLAIN) if role in there]
         handles = [
             Line2D([], [], color=COLOURS[role], marker=MARKS[role], label=WORDS[role], markersize=5, linewidth=1.4)
             for role in roles

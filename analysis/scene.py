@@ -1,8 +1,8 @@
 """What a timeline shows: the events of one partition around the case that matters, matched to one another.
 
-The case: the first late records and what overtook them; else the first record stored twice; else the first fault or
-change of leader; else the beginning. A transmission is matched to the append that it led to: of the same run, on the
-same broker and connection, before its answer. What was never answered gets what is left.
+The case: the first late records and what overtook them; else the first record stored twice; else the first one lost;
+else the first fault or change of leader; else the beginning. A transmission is matched to the append that it led to: of
+the same run, on the same broker and connection, before its answer. What was never answered gets what is left.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from analysis.history import ACK, Column, Leaders
 
 __all__ = ["Flight", "Scene", "scene_of"]
 
-LATE, OVERTAKER, DOUBLE, PLAIN = "late", "overtaker", "twice", "plain"
+LATE, OVERTAKER, DOUBLE, LOST, PLAIN = "late", "overtaker", "twice", "lost", "plain"
 MOST_HEROES = 3  # late (or doubled) runs shown with their names
 
 
@@ -53,6 +53,7 @@ class Scene:
     reads: list[tuple[int, int, str]]  # (time, consumer, role)
     notes: list[tuple[int, str, str, int]]  # (time, kind, words, host)
     leaders: Leaders
+    cuts: list[tuple[int, int, int]]  # (time, broker, to) of truncations
     producers: list[int]
     brokers: list[int]
 
@@ -60,7 +61,7 @@ class Scene:
 def scene_of(evidence: Evidence, partition: int, window: tuple[int, int] | None = None) -> Scene:
     heroes = _heroes(evidence, partition)
     flights = _flights(evidence, partition, heroes)
-    start, end = window or _window(evidence, partition, flights, bool(heroes))
+    start, end = window or _window(evidence, partition, flights, heroes)
     inside = [one for one in flights if one.sent <= end and _last(one) >= start]
     history = evidence.history
     leaders = history.leaders.take(history.leaders.partition == partition)
@@ -69,7 +70,7 @@ def scene_of(evidence: Evidence, partition: int, window: tuple[int, int] | None 
     return Scene(
         partition, start, end, inside, _copies(appends, heroes, start, end),
         _acks(evidence, partition, heroes, start, end), _reads(evidence, partition, heroes, start, end),
-        _notes(evidence, partition, start, end), leaders,
+        _notes(evidence, partition, start, end), leaders, _cuts(evidence, partition, start, end),
         sorted({one.prod for one in inside if one.prod >= 0}), brokers,
     )  # fmt: skip
 
@@ -93,9 +94,17 @@ def _heroes(evidence: Evidence, partition: int) -> dict[int, str]:
         return roles
     twice = np.flatnonzero((evidence.logs.copies[view.value] > 1) & (view.partition == partition))
     if not len(twice):
-        return {}
+        return dict.fromkeys(_lost(evidence, partition), LOST)
     doubled = list(dict.fromkeys(view.run[twice].tolist()))
     return dict.fromkeys(_run_values(evidence, np.array(doubled[:MOST_HEROES])), DOUBLE)
+
+
+def _lost(evidence: Evidence, partition: int) -> list[int]:
+    """Acknowledged values of the first runs that are in no final log."""
+    told = evidence.history.outcomes
+    told = told.take((told.kind == ACK) & (told.partition == partition) & (evidence.logs.copies[told.value] == 0))
+    runs = list(dict.fromkeys(zip(told.value.tolist(), told.count.tolist(), strict=True)))[:MOST_HEROES]
+    return [v for value, count in runs for v in range(value, value + count) if not evidence.logs.copies[v]]
 
 
 def _run_values(evidence: Evidence, runs: Column) -> list[int]:
@@ -172,14 +181,23 @@ def _flights_of_sends(evidence: Evidence, partition: int, heroes: dict[int, str]
 
 
 # --- the window -------------------------------------------------------------------------------------------------------
-def _window(evidence: Evidence, partition: int, flights: list[Flight], heroes: bool) -> tuple[int, int]:
-    if heroes:
-        chosen = [one for one in flights if one.role != PLAIN]
+def _window(evidence: Evidence, partition: int, flights: list[Flight], heroes: dict[int, str]) -> tuple[int, int]:
+    chosen = [one for one in flights if one.role != PLAIN]
+    if chosen:
         start, end = min(one.sent for one in chosen), max(_last(one) for one in chosen)
+        if LOST in heroes.values():
+            end = _end_of_the_lost(evidence, partition, end)
     else:
         start, end = _around_first_change(evidence, partition, flights)
     pad = max((end - start) // 30, 1)
     return start - pad, end + pad
+
+
+def _end_of_the_lost(evidence: Evidence, partition: int, end: int) -> int:
+    """Until the log was cut, or another led."""
+    cuts, leaders = evidence.history.truncations, evidence.history.leaders
+    times = [*cuts.t[cuts.partition == partition].tolist(), *leaders.t[leaders.partition == partition].tolist()]
+    return int(max([end, *times]))
 
 
 def _around_first_change(evidence: Evidence, partition: int, flights: list[Flight]) -> tuple[int, int]:
@@ -218,6 +236,12 @@ def _reads(
     polls = polls.take((polls.partition == partition) & (polls.t >= start) & (polls.t <= end))
     columns = zip(polls.t.tolist(), polls.consumer.tolist(), polls.value.tolist(), polls.count.tolist(), strict=True)
     return [(t, consumer, _role(heroes, value, count)) for t, consumer, value, count in columns]
+
+
+def _cuts(evidence: Evidence, partition: int, start: int, end: int) -> list[tuple[int, int, int]]:
+    cuts = evidence.history.truncations
+    cuts = cuts.take((cuts.partition == partition) & (cuts.t >= start) & (cuts.t <= end))
+    return list(zip(cuts.t.tolist(), cuts.broker.tolist(), cuts.to.tolist(), strict=True))
 
 
 def _notes(evidence: Evidence, partition: int, start: int, end: int) -> list[tuple[int, str, str, int]]:

@@ -216,3 +216,14 @@ def test_a_window_is_in_seconds():
     left, right = figure.axes[0].get_xlim()
 
     assert right - left == pytest.approx(101_000, rel=0.02)
+
+
+def test_a_timeline_of_a_loss_shows_who_cut_what():
+    text = """
+    send P1 1 a1 o-0; append o-0 0 a1; ack P1 a1 o-0 0; send P1 2 a2 o-0; append o-0 1 a2; ack P1 a2 o-0 1
+    append o-0 0 a1 b=2 role=follower; leader o-0 2 1; truncate o-0 1 b=1
+    """
+    axes = timeline(history(text)).axes[0]
+
+    assert "acknowledged, then lost" in [label.get_text() for label in axes.get_legend().get_texts()]
+    assert "cut to 1" in [text_.get_text() for text_ in axes.texts]
