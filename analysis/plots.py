@@ -28,7 +28,8 @@ BLUE, VERMILION, GREEN, PURPLE, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#A
 COLOURS = {LATE: VERMILION, OVERTAKER: BLUE, DOUBLE: PURPLE, LOST: VERMILION, PLAIN: GREY}
 MARKS = {LATE: "v", OVERTAKER: "D", DOUBLE: "s", LOST: "X", PLAIN: "o"}
 WORDS = {
-    LATE: "late", OVERTAKER: "overtakes", DOUBLE: "stored twice", LOST: "acknowledged, then lost", PLAIN: "other batches",
+    LATE: "late", OVERTAKER: "overtakes", DOUBLE: "stored twice", LOST: "acknowledged, then lost",
+    PLAIN: "other batches",
 }  # fmt: skip
 BANDS = ("#F1F4F8", "#E3E9F1", "#FAF5E8", "#EAF4EF")
 _PAPER = {"facecolor": "white", "alpha": 0.82, "edgecolor": "none", "pad": 0.6}
