@@ -81,6 +81,18 @@ class Accumulator:
             state.note_load()
         return ready, wake_us
 
+    def is_full(self) -> bool:
+        """Every partition's broker has all the requests that it may have: no pass finds anything before an answer."""
+        if not self._skips_full:
+            return False
+        limit = self.settings.max_in_flight
+        for queue in self.queues:
+            node = queue.node
+            if node is None or not node.ready or len(node.in_flight) < limit:
+                return False
+        self.can_leave = False
+        return True
+
     def _sendable_us(self, queue: PartitionQueue, now_us: int) -> int:
         """When the first batch may leave: now (or earlier) if it may."""
         head = queue.batches[0]

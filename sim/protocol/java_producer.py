@@ -210,6 +210,8 @@ class JavaProducer:
         again = now_us >= self.intake.buffer.expires_us and self.outcomes.expire(now_us)
         for node, batches in requests:
             self._send(node, batches, now_us)
+        if requests and not again and accumulator.is_full():
+            return False, self.intake.buffer.expires_us
         return again or bool(requests), min(wake_us, self.intake.buffer.expires_us)
 
     def _send(self, node: JavaNode, batches: list[ProducerBatch], now_us: int) -> None:
