@@ -76,6 +76,7 @@ def settings(values: Values, rules: Rules, compression_percent: int = 100) -> Ja
     fields["idempotence"] = _idempotence(values, rules)
     _transactional(values, bool(fields["idempotence"]))
     fields["partitioner"] = _partitioner(values)
+    fields["round_robin_asks_twice"] = rules.partitioner_asked_twice
     _delivery_timeout(values, fields)
     retry_cap(values, fields)
     reconnect_cap(values, fields)

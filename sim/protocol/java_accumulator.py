@@ -91,6 +91,8 @@ class Accumulator:
             if node is None or not node.ready or len(node.in_flight) < limit:
                 return False
         self.can_leave = False
+        for state in self.intake.topics.values():
+            state.note_load()
         return True
 
     def _sendable_us(self, queue: PartitionQueue, now_us: int) -> int:

@@ -42,6 +42,8 @@ class TopicState:
         if index >= 0:
             return self.queues[index], False
         if self.settings.partitioner == "round_robin":
+            if not self.settings.round_robin_asks_twice:
+                return self.queues[self._round_robin.partition(self._led, len(self.queues))], False
             turn = self._round_robin.choose(self._led, len(self.queues), self._room_for(size))
             return self.queues[turn], False
         if key >= 0 and not self.settings.partitioner_ignore_keys:

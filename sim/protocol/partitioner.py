@@ -178,7 +178,7 @@ class RoundRobinPartitioner:
         return available[turn % len(available)] if available else turn % count
 
     def choose(self, available: Sequence[int], count: int, has_room: Callable[[int], bool]) -> int:
-        """The partition of one send. Where the first choice has no open batch with room, the producer asks again, and
-        the counter moves on twice (KAFKA-9965, producer:S50)."""
+        """The partition of one send before 4.0. Where the first choice has no open batch with room, the producer asks
+        again, and the counter moves on twice (KAFKA-9965, producer:S50; 4.0 asks once, KAFKA-17632)."""
         first = self.partition(available, count)
         return first if has_room(first) else self.partition(available, count)

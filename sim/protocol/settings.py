@@ -30,6 +30,7 @@ class Rules:
     exponential_retry_backoff: bool = True  # 3.7, KIP-580
     leader_hints: bool = True  # 3.7, KIP-951
     rebootstrap: bool = True  # KIP-899
+    partitioner_asked_twice: bool = False  # for a record that opens a batch (KAFKA-9965); until 4.0 (KAFKA-17632)
     unknown_producer_mapping_is_fatal: bool = True  # INVALID_PRODUCER_ID_MAPPING; measured on 4.3, before 4.0 a bump
 
 
@@ -49,6 +50,7 @@ class JavaProducerSettings:
     buffer_memory_bytes: int = 33554432
     max_block_us: int = 60 * S
     partitioner: str = "default"  # default, round_robin, or custom: explicit partitions only
+    round_robin_asks_twice: bool = False  # before 4.0 RoundRobinPartitioner was asked again for each new batch
     partitioner_ignore_keys: bool = False
     partitioner_adaptive: bool = True
     partitioner_availability_timeout_us: int = 0

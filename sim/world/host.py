@@ -253,6 +253,9 @@ class Host:
         self._paused = False
         self._set_detour()
         self.pauses.append((self._paused_us, self.kernel._now))
+        told = getattr(self.role, "on_resumed", None)
+        if told is not None and self.state == UP:
+            told(self._paused_us, self.kernel._now)
         waiting, self._backlog = self._backlog, []
         for arrive, event in waiting:
             arrive(event)

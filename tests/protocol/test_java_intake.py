@@ -40,9 +40,16 @@ def test_an_empty_key_is_hashed() -> None:
 
 
 def test_round_robin_with_one_record_a_batch_stays_on_the_second_partition() -> None:
-    """producer:S50: the partitioner is asked twice for a new batch"""
-    play = plain("A~ B~@10 C~@20 D~@30", partitioner="round_robin", leaders={0: 1, 1: 1}).flow(100, 1)
+    """producer:S50: before 4.0 the partitioner is asked twice for a new batch"""
+    twice = {"partitioner": "round_robin", "round_robin_asks_twice": True}
+    play = plain("A~ B~@10 C~@20 D~@30", leaders={0: 1, 1: 1}, **twice).flow(100, 1)
     assert play.log(1) == "A B C D"
+
+
+def test_round_robin_of_4_0_and_later_takes_turns() -> None:
+    """producer:S50 as of 4.0 (KAFKA-17632; ``Partitioner.onNewBatch`` is gone from the 4.3.0 client)"""
+    play = plain("A~ B~@10 C~@20 D~@30", partitioner="round_robin", leaders={0: 1, 1: 1}).flow(100, 1)
+    assert (play.log(0), play.log(1)) == ("A C", "B D")
 
 
 def test_round_robin_passes_over_partitions_without_leader() -> None:
