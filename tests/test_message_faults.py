@@ -63,3 +63,11 @@ def test_the_first_in_the_order_of_the_file_applies() -> None:
 def test_a_fault_has_its_time() -> None:
     matcher = Matcher([fault(value="all", from_us=10, until_us=20)])
     assert [see(matcher, "a", now_us=now)[1] for now in (9, 10, 19, 20)] == [None, 0, 0, None]
+
+
+def test_a_fault_that_begins_later_counts_from_there() -> None:
+    late = MessageFault(0, "swallow", producer=4, partition=0, nth=(2,), from_us=1_000)
+    matcher = Matcher([late])
+    met = [matcher.see(0, list, at_us)[1] for at_us in (0, 500, 1_000, 1_200, 1_400)]
+    assert met == [None, None, None, late, None]
+    assert matcher.before(late) == 2

@@ -109,7 +109,8 @@ class Script:
         if fault.after_answered is None:
             reached = slot.frame.numbers[fault.partition] in answered
         else:
-            reached = all(number in answered for number in range(1, fault.after_answered + 1))
+            first = self._matcher.before(fault) + 1
+            reached = all(number in answered for number in range(first, first + fault.after_answered))
         if reached:
             wire.break_off(fault, slot.frame.cause)
         else:
