@@ -26,7 +26,7 @@ demo: .venv/.installed
 test: .venv/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy sim analysis
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 	$(BIN)/python tests/conformance/run.py
 
 conformance: .venv/.installed
