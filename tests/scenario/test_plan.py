@@ -195,7 +195,7 @@ def test_targets_of_links_in_words(words: str, target: Target) -> None:
         ({"unclean_election": "audit-0"}, "unclean_election", {"partition": 3}),
         ({"add_partitions": "audit", "to": 5}, "add_partitions", {"topic": 1, "count": 5, "to": 5}),
         ({"move_controller": "controller", "outage": "2s"}, "move_controller", {"outage_us": 2_000_000}),
-        ({"restart_producer": "billing", "after": "2s"}, "restart_producer", {"after_us": 2_000_000}),
+        ({"restart_producer": "billing", "after": "2s"}, "restart_producer", {"after_us": 2_000_000, "resend": False}),
         ({"start": "broker 1"}, "restart", {}),
         (
             {"rolling_restart": "brokers", "downtime": "2s", "every": "5s"}, "rolling_restart",
