@@ -86,9 +86,10 @@ def _tell_question(console: Console, file: str, scenario: Scenario, seed: int, o
 
 def _tell(console: Console, scenario: Scenario, trace: Trace, told: dict[str, Any], written: list[str]) -> None:
     from analysis.cli.report import tell_answer, tell_findings, tell_measures, tell_notes, tell_verdict
-    from analysis.cli.summary import tell_run
+    from analysis.cli.summary import tell_logs, tell_run
 
     tell_run(console, trace)
+    tell_logs(console, trace)
     console.print()
     tell_verdict(console, told)
     console.print()

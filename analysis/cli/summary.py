@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["fates", "tell_run"]
 
 MOST_FAULTS = 12
+MOST_SHOWN = 30  # records whose logs are shown whole
 
 
 def tell_run(console: Console, trace: Trace) -> None:
@@ -33,6 +34,23 @@ def tell_run(console: Console, trace: Trace) -> None:
     else:
         why = "; ".join(trace.header.get("unsettled") or []) or "something was still under way"
         console.print(f"did not settle within {simulated} of simulated time: {why}", style="yellow", soft_wrap=True)
+
+
+def tell_logs(console: Console, trace: Trace) -> None:
+    """Of a run that fits on a screen, what every partition holds in the end: ``payments-0: T1 T2 T3``."""
+    if not 0 < trace.send_count <= MOST_SHOWN:
+        return
+    from analysis.from_trace import history_of
+    from analysis.logs import Logs
+
+    history = history_of(trace)
+    records = Logs(history).records
+    console.print()
+    for number, name in enumerate(history.partitions):
+        here = np.flatnonzero(records.partition == number)
+        here = here[np.argsort(records.offset[here], kind="stable")]
+        values = " ".join(str(history.values[code]) for code in records.value[here].tolist())
+        console.print(f"{name}: {values or 'nothing'}", soft_wrap=True, markup=False)
 
 
 def _tell_faults(console: Console, trace: Trace) -> None:

@@ -22,6 +22,11 @@ def test_a_run_tells_question_verdict_and_answer_and_ends_well(korder: Korder, q
         assert words in said.out
 
 
+def test_a_run_that_fits_on_a_screen_shows_its_logs_whole(korder: Korder, quiet: Path) -> None:
+    assert "payments-0: T1 T2 T3\npayments-1: T4 T5 T6\npayments-2: T7 T8 T9\n" in korder("run", "payments").out
+    assert "orders-0: " not in korder("run", quiet).out  # a hundred records
+
+
 def test_results_go_to_stdout_and_progress_to_stderr_as_plain_lines(korder: Korder, quiet: Path) -> None:
     said = korder("run", quiet)
 
