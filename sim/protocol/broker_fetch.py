@@ -187,6 +187,10 @@ class FetchService:
             error = self._epoch_error(part, want)
             if part is None:
                 error = self._state.not_here(want.partition)
+            elif not error and want.last_epoch >= 0 and (problem := self._misfit(part, want)) is not None:
+                answers.append(problem)  # the reader asks whether its position survived an election (KIP-320, VIS-7)
+                urgent = True
+                continue
             elif not error and not part.log.start <= want.offset <= part.log.end:
                 error = ErrorCode.OFFSET_OUT_OF_RANGE  # broker:VIS-3, REP-43
             if part is None or error:

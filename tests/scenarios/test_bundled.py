@@ -14,6 +14,7 @@ import pytest
 
 from analysis import judge
 from sim import Trace, load, simulate
+from sim.protocol.error_codes import ErrorCode
 from sim.protocol.rows import Kind
 from sim.scenario import Scenario, bundled
 
@@ -107,3 +108,14 @@ def test_a_single_partition_costs_about_three_quarters_of_the_throughput() -> No
 def test_every_file_of_the_folder_is_bundled() -> None:
     folder = Path(__file__).resolve().parents[2] / "scenarios"
     assert sorted(path.stem for path in folder.glob("*.yaml")) == NAMES
+
+
+def test_after_an_unclean_election_the_reader_goes_back_to_where_the_logs_part() -> None:
+    """broker:VIS-7, KIP-320: offsets 0 to 299 are in both logs; the position beyond is found to be of another epoch."""
+    events = _run("unclean_election", 0).events
+    resets = [
+        (int(events["offset"][row]), int(events["code"][row]))
+        for row in range(len(events["kind"]))
+        if events["kind"][row] == Kind.RESET
+    ]
+    assert resets == [(0, 0), (300, ErrorCode.FENCED_LEADER_EPOCH)]
