@@ -22,6 +22,7 @@ from sim.trace import Trace
 __all__ = ["FIELDS", "Cell", "difference", "outcome", "play", "read_cells", "scenario_of"]
 
 Cell = dict[str, Any]
+NEEDED = ("id", "client", "config", "faults", "log", "callbacks")
 FIELDS = ("log", "callbacks", "unresolved", "wire")
 RECORDS = 8
 _REPORTS = (Kind.ACK, Kind.FAIL, Kind.UNKNOWN)
@@ -29,7 +30,14 @@ _FATAL = (ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, ErrorCode.UNKNOWN_PRODUCER_ID)
 
 
 def read_cells(path: Path) -> list[Cell]:
-    cells: list[Cell] = json.loads(path.read_text(encoding="utf-8"))
+    """The runs in a file; ``ValueError`` where it is not one of runs."""
+    cells = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(cells, list):
+        raise ValueError("the file is not a list")
+    for number, cell in enumerate(cells):
+        missing = [key for key in NEEDED if not isinstance(cell, dict) or key not in cell]
+        if missing:
+            raise ValueError(f"run {number} has no {missing[0]!r}")
     return cells
 
 
