@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from sim.message_faults import Matcher
 from sim.plan import MessageFault
@@ -339,28 +340,7 @@ class ScriptedHost(Host):
 
     script: Script
 
-    def record(
-        self,
-        kind: int,
-        *,
-        cause: int | None = None,
-        host: int | None = None,
-        conn: int = -1,
-        partition: int = -1,
-        prod: int = -1,
-        lo: int = -1,
-        hi: int = -1,
-        offset: int = -1,
-        lep: int = -1,
-        pid: int = -1,
-        epoch: int = -1,
-        seq: int = -1,
-        n: int = -1,
-        code: int = 0,
-    ) -> int:
+    def record(self, kind: int, **columns: Any) -> int:
         if kind in REPORTS:
-            self.script.reported(kind, hi - lo)
-        return super().record(
-            kind, cause=cause, host=host, conn=conn, partition=partition, prod=prod, lo=lo, hi=hi, offset=offset,
-            lep=lep, pid=pid, epoch=epoch, seq=seq, n=n, code=code,
-        )  # fmt: skip
+            self.script.reported(kind, columns["hi"] - columns["lo"])
+        return super().record(kind, **columns)

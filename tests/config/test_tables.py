@@ -68,7 +68,8 @@ def test_every_default_is_legal_by_its_own_rule(title: str) -> None:
             if default is not None and option.kind is not Kind.ACCEPTED:
                 from sim.config.values import read
 
-                read(table, release, {option.name: default}, config.resolve.at_option)
+                taken = read(table, release, {option.name: default}, config.resolve.at_option)
+                assert option.name in taken.given
 
 
 @pytest.mark.parametrize("title", TABLES)
