@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from sim.protocol.java_accumulator import Accumulator
 from sim.run import simulate
 from sim.scenario import Scenario, from_dict
 from sim.trace import Trace, first_divergence
@@ -105,6 +106,26 @@ def test_a_saved_trace_keeps_its_digest(tmp_path: Path) -> None:
 
 def test_shuffled_ties_are_reproducible_too() -> None:
     assert run("java-plain", 1, tie_shuffle=9).digest() == run("java-plain", 1, tie_shuffle=9).digest()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"linger.ms": 0},
+        {"enable.idempotence": "false", "linger.ms": 20, "batch.size": 500},
+        {"enable.idempotence": "false", "acks": "0", "buffer.memory": 900, "batch.size": 300, "linger.ms": 40},
+        {"enable.idempotence": "false", "max.in.flight.requests.per.connection": 1, "buffer.memory": 2000},
+    ],
+    ids=["no-linger", "small-batches", "no-acks-and-little-memory", "one-in-flight"],
+)
+def test_the_pass_that_a_java_sender_leaves_out_would_have_found_nothing(
+    config: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``Accumulator.rest_us`` stands for the pass behind a send; with every pass made, the trace is the same."""
+    short = simulate(scenario(**config), 3)
+    monkeypatch.setattr(Accumulator, "rest_us", lambda self: None)
+    whole = simulate(scenario(**config), 3)
+    assert first_divergence(short, whole) is None
 
 
 def test_with_and_without_idempotence_meet_the_same_sends_and_faults() -> None:

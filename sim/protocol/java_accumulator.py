@@ -25,6 +25,7 @@ class Accumulator:
         self.can_leave = True  # as of the last look: some broker could take a request, or may yet be reached
         self._mutes = settings.max_in_flight == 1
         self._skips_full = settings.partitioner_availability_timeout_us == 0
+        self._fewest = max(0, self.buffer.room) // max(1, intake.sends.largest_bytes)  # any batch has room for so many
         self._by_partition: dict[int, PartitionQueue] = {}
         self._parts_of: dict[int, list[PartitionQueue]] = {}  # by leader
         self._drain_index: dict[int, int] = {}
@@ -81,19 +82,26 @@ class Accumulator:
             state.note_load()
         return ready, wake_us
 
-    def is_full(self) -> bool:
-        """Every partition's broker has all the requests that it may have: no pass finds anything before an answer."""
-        if not self._skips_full:
-            return False
-        limit = self.settings.max_in_flight
+    def rest_us(self) -> int | None:
+        """Requests have just left. When something becomes sendable by itself, as the next pass at this time would say;
+        None: that pass may find more, so it has to be made."""
+        if not self._skips_full or self.intake.blocked is not None:
+            return None
+        limit, can_leave, wake_us = self.settings.max_in_flight, False, FOREVER
         for queue in self.queues:
             node = queue.node
-            if node is None or not node.ready or len(node.in_flight) < limit:
-                return False
-        self.can_leave = False
+            if node is not None and node.ready and len(node.in_flight) >= limit:
+                continue
+            if queue.batches:
+                return None
+            can_leave = True
+            at_us = self._arrival_us(queue)
+            if at_us < wake_us:
+                wake_us = at_us
+        self.can_leave = can_leave
         for state in self.intake.topics.values():
             state.note_load()
-        return True
+        return wake_us
 
     def _sendable_us(self, queue: PartitionQueue, now_us: int) -> int:
         """When the first batch may leave: now (or earlier) if it may."""
@@ -104,24 +112,27 @@ class Accumulator:
         if head.attempts or head.full or len(queue.batches) > 1 or self.intake.exhausted:
             return now_us
         lingered_us = head.created_us + self.settings.linger_us
-        return lingered_us if lingered_us <= now_us else min(lingered_us, self._full_us(queue, head.lo))
+        return lingered_us if lingered_us <= now_us else self._full_or(queue, head.lo, lingered_us)
 
     def _arrival_us(self, queue: PartitionQueue) -> int:
         """When the next, still future, record of an empty queue would be sendable."""
         lane = queue.lane
         if lane.taken >= lane.length or self.intake.blocked is not None:
             return FOREVER
-        return min(lane.created_us(lane.taken) + self.settings.linger_us, self._full_us(queue, lane.taken))
+        return self._full_or(queue, lane.taken, lane.created_us(lane.taken) + self.settings.linger_us)
 
-    def _full_us(self, queue: PartitionQueue, lo: int) -> int:
-        """When the batch that begins at *lo* will be full, as far as the lane's future tells."""
-        lane = queue.lane
+    def _full_or(self, queue: PartitionQueue, lo: int, lingered_us: int) -> int:
+        """When the batch that begins at *lo* will be full, as far as the lane's future tells, or *lingered_us* if that
+        is earlier."""
+        lane, times, fewest = queue.lane, queue.lane.times, self._fewest
         if self.settings.linger_us == 0 or self.intake.blocked is not None or lane.taken >= lane.length:
-            return FOREVER
+            return lingered_us
+        if fewest and (lo + fewest > lane.length or times[lo + fewest - 1] >= lingered_us):
+            return lingered_us  # even records of the largest size would not fill it before
         hi = lane.room_until(lo, self.buffer.room, lane.length)
         if lane.size(lo, hi) == self.buffer.room:
             hi -= 1  # full to the brim: no further record has to come to show it
-        return lane.times[hi] if hi < lane.length else FOREVER
+        return times[hi] if hi < lane.length and times[hi] < lingered_us else lingered_us
 
     # --- drain -------------------------------------------------------------------------------------------------------
     def drain(self, node: JavaNode, now_us: int) -> list[ProducerBatch]:

@@ -208,11 +208,14 @@ class JavaProducer:
                 if batches:
                     requests.append((node, batches))
         again = now_us >= self.intake.buffer.expires_us and self.outcomes.expire(now_us)
+        if not requests:
+            return again, min(wake_us, self.intake.buffer.expires_us)
         for node, batches in requests:
             self._send(node, batches, now_us)
-        if requests and not again and accumulator.is_full():
-            return False, self.intake.buffer.expires_us
-        return again or bool(requests), min(wake_us, self.intake.buffer.expires_us)
+        rest_us = None if again else accumulator.rest_us()
+        if rest_us is None:
+            return True, FOREVER
+        return False, min(rest_us, self.intake.buffer.expires_us)
 
     def _send(self, node: JavaNode, batches: list[ProducerBatch], now_us: int) -> None:
         """One produce request: the batches as they are now, frozen on the wire."""
