@@ -20,7 +20,7 @@ import numpy as np
 from analysis.columns import by_group, combine, coverage, expand, first_of_each, offset_key, starts_of
 from analysis.history import COMMIT, DATA, Appends, Column, History
 
-__all__ = ["Log", "Logs", "RecordView", "Written"]
+__all__ = ["NO_TRANSACTION", "OPEN", "Log", "Logs", "RecordView", "Written"]
 
 OPEN, NO_TRANSACTION = -1, -2  # Logs.marker
 
@@ -222,23 +222,30 @@ class Logs:
     @cached_property
     def marker(self) -> Column | None:
         """By run of the final log: the run of the marker that decides it, OPEN or NO_TRANSACTION."""
-        log, txn = self.final, self._txn_of_runs
+        log, txn = self.final, self.txn_of_runs
         if txn is None:
             return None
-        marker = np.full(len(log), NO_TRANSACTION)
-        has_pid = log.pid >= 0
-        for chosen, owner in ((has_pid, log.pid), (~has_pid, txn)):
-            rows = np.flatnonzero(chosen & ((txn >= 0) | (log.kind != DATA)))
-            lane = combine(log.partition[rows], owner[rows])
-            order = by_group(lane)
-            rows, lane = rows[order], lane[order]
-            deciding = _next_marker(log.kind[rows], lane)
-            found = np.where(deciding >= 0, rows[deciding], OPEN) if len(rows) else deciding
-            marker[rows] = np.where(log.kind[rows] == DATA, found, NO_TRANSACTION)
-        return marker
+        data, has_pid = log.kind == DATA, log.pid >= 0
+        writes, named = data & (txn >= 0), data & (txn >= 0) & (txn < len(self.history.txns))
+        first = np.full(len(log), len(log))
+        for records, markers, owner in (
+            (writes & has_pid, ~data & has_pid, log.pid), (named & ~has_pid, ~data, txn), (named, ~data & ~has_pid, txn)
+        ):  # fmt: skip
+            if records.any() and markers.any():
+                rows, deciding = self._deciding(np.flatnonzero(records | markers), owner)
+                first[rows] = np.minimum(first[rows], deciding)
+        return np.where(writes, np.where(first < len(log), first, OPEN), NO_TRANSACTION)
+
+    def _deciding(self, rows: Column, owner: Column) -> tuple[Column, Column]:
+        """These rows, each owner's together, and the next marker of that owner (the length of the log: none)."""
+        lane = combine(self.final.partition[rows], owner[rows])
+        order = by_group(lane)
+        rows, lane = rows[order], lane[order]
+        deciding = _next_marker(self.final.kind[rows], lane)
+        return rows, np.where(deciding >= 0, rows[deciding], len(self.final))
 
     @cached_property
-    def _txn_of_runs(self) -> Column | None:
+    def txn_of_runs(self) -> Column | None:
         """By run: its transaction, from the append or else from the send. None: the history has no transactions."""
         log, sends = self.final, self.history.records
         if not len(self.history.txns) and not (self.history.appends.kind != DATA).any():
@@ -284,6 +291,11 @@ class Logs:
     def written(self) -> Written:
         """Every append of any broker, by place."""
         return Written(self.history.appends, np.arange(len(self.history.appends)))
+
+    @cached_property
+    def markers_written(self) -> Written:
+        """Every control record of any broker, by place."""
+        return Written(self.history.appends, np.flatnonzero(self.history.appends.kind != DATA))
 
 
 class Written:

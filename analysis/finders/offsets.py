@@ -63,7 +63,7 @@ def _claims(evidence: Evidence) -> list[tuple[int, Outcomes | Polls]]:
     found: list[tuple[int, Outcomes | Polls]] = [(0, told if acks.all() else told.take(acks)), (2, history.polls)]
     if unknown.any():
         proven = told.take(unknown)
-        found.append((1, proven.take(_proven(evidence)[proven.value])))
+        found.append((1, proven.take((evidence.delivered | evidence.proven)[proven.value])))
     return found
 
 
@@ -74,17 +74,6 @@ def _claims_one_by_one(tables: list[tuple[int, Outcomes | Polls]]) -> list[Colum
         run, offset, value = expand(table.count, table.offset, table.value)
         parts.append([table.partition[run], offset, value, np.full(len(run), who, np.int8), table.row[run]])
     return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
-
-
-def _proven(evidence: Evidence) -> Column:
-    """By value: it was read, or another write of its transaction was."""
-    txn = evidence.history.records.txn
-    seen = evidence.delivered.copy()
-    proven = np.zeros(len(evidence.history.txns) + 1, bool)
-    proven[txn[seen]] = True
-    proven[-1] = False
-    mask: Column = seen | proven[txn]
-    return mask
 
 
 # --- committed-truncation -------------------------------------------------------------------------------------------
