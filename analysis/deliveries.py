@@ -265,8 +265,7 @@ class Deliveries:
         log, at = self.logs.final, np.maximum(marker, 0)
         if not self.history.append_times:
             return (marker < 0) | (log.offset[at] < high)
-        first = self.logs.markers_written.first(log.partition[at], log.offset[at], np.full(len(at), -1))
-        return (marker < 0) | (first < row)
+        return (marker < 0) | (self.logs.append_row[at] < row)
 
     def _removed_before(self, partition: int, offset: Column, row: int) -> Column:
         starts, holes = self.history.log_starts, self.history.compactions

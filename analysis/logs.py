@@ -251,8 +251,8 @@ class Logs:
         if not len(self.history.txns) and not (self.history.appends.kind != DATA).any():
             return None
         txn = np.where(log.txn < 0, np.where(log.value < 0, -1, sends.txn[np.maximum(log.value, 0)]), log.txn)
-        decided = np.unique(log.pid[(log.kind != DATA) & (log.pid >= 0)])
-        unnamed = (txn < 0) & (log.kind == DATA) & np.isin(log.pid, decided)
+        decided = np.unique(self.history.appends.pid[self.history.appends.kind != DATA])
+        unnamed = (txn < 0) & (log.kind == DATA) & (log.pid >= 0) & np.isin(log.pid, decided)
         return np.where(unnamed, len(self.history.txns), txn)  # a marker's producer id writes in transactions only
 
     @cached_property
@@ -291,11 +291,6 @@ class Logs:
     def written(self) -> Written:
         """Every append of any broker, by place."""
         return Written(self.history.appends, np.arange(len(self.history.appends)))
-
-    @cached_property
-    def markers_written(self) -> Written:
-        """Every control record of any broker, by place."""
-        return Written(self.history.appends, np.flatnonzero(self.history.appends.kind != DATA))
 
 
 class Written:

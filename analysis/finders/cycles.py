@@ -127,7 +127,8 @@ def _witness(evidence: Evidence, edges: Edges, through: int) -> dict[str, Any]:
         path = shortest_path(ends, b, a)
         if not best or len(path) < len(best):
             best = path
-    circle = [best[-1], *best]
+    first = best.index(min(best))
+    circle = [*best[first:], *best[: first + 1]]  # from the one that the history names first
     told = [_step(evidence, edges, steps[a, b]) for a, b in zip(circle, circle[1:], strict=False)]
     records = [step["record"] for step in told]
     return {

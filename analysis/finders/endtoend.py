@@ -85,7 +85,8 @@ def _with_starts(evidence: Evidence, met: Met) -> Met:
     value = progress.values(table)
     table, value = table.take(value >= 0), value[value >= 0]
     theirs = evidence.deliveries.scopes[table.consumer]
-    others = met.take(~np.isin(met.scope, evidence.deliveries.scopes[evidence.history.processing.consumer]))
+    tell = evidence.history.processing.consumer[evidence.history.processing.end == 0]
+    others = met.take(~np.isin(met.scope, evidence.deliveries.scopes[tell]))
     starts = Met(theirs, value, table.consumer, table.partition, table.offset, table.row)
     return Met(*(np.concatenate([getattr(one, name) for one in (others, starts)]) for name in Met.__slots__))
 

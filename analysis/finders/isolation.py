@@ -62,15 +62,14 @@ def _too_early(evidence: Evidence) -> Column:
 
 
 def _decided_in_the_log(evidence: Evidence) -> Column:
-    """By run of the polls table: it stands in the final log, in no transaction or before a marker written by then."""
+    """By run of the polls table: it stands in the final log, in no transaction or before a marker copied by then."""
     logs, polls = evidence.logs, evidence.history.polls
     if logs.marker is None or not len(logs.final):
         return np.zeros(len(polls), bool)
     held = logs.holds(polls.partition, polls.offset, polls.value, polls.count)
     marker = logs.marker[np.maximum(logs.find(polls.partition, polls.offset), 0)]
-    partition, offset = (getattr(logs.final, name)[np.maximum(marker, 0)] for name in ("partition", "offset"))
-    written = logs.markers_written.first(partition, offset, np.full(len(polls), -1))
-    decided: Column = held & ((marker == NO_TRANSACTION) | ((marker >= 0) & (written < polls.row)))
+    before = (marker >= 0) & (logs.final.row[np.maximum(marker, 0)] < polls.row)
+    decided: Column = held & ((marker == NO_TRANSACTION) | before)
     return decided
 
 
