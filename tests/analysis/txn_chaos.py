@@ -31,6 +31,7 @@ class TxnChaos:
         self.ending: list[tuple[str, str, str, str]] = []  # (producer, transaction, kind, partition): markers to come
         self.handed: list[tuple[str, str, int]] = []
         self.transactions = 0
+        self.inside = 0.4  # how often a poll is in a transaction
         self.producers, self.readers = list(PRODUCERS), list(CONSUMERS)
         self.position: dict[tuple[str, str], int] = {}
 
@@ -46,6 +47,7 @@ class TxnChaos:
             "transactions": ending, "processing": working | moving, "everything": ending | working | moving | rare,
         }[about]  # fmt: skip
         self.producers = ["P4"] if about == "processing" else list(PRODUCERS)
+        self.inside = 0.9 if about == "transactions" else 0.4
         self.readers = list(CONSUMERS)[: 2 if about == "processing" else None]
         for _ in range(length):
             self.draw.choices(list(steps), list(steps.values()))[0]()
@@ -128,7 +130,7 @@ class TxnChaos:
         p, consumer = self.draw.choice(PARTITIONS), self.draw.choice(self.readers)
         start = self.position.get((consumer, p), 0) + (self.draw.randrange(-2, 3) if self.odds(0.3) else 0)
         data = [e for e in self.log[p] if "v" in e and e["o"] >= start]
-        if not self.odds(0.5):
+        if not self.odds(1.2 * self.inside):
             data = [e for e in data if "txn" not in e or e["txn"] not in self.open.values()]
         records = [[p, e["o"], e["v"]] for e in data][: self.draw.randrange(1, 6)]
         if self.odds(0.05) and records and self.sent:
@@ -139,7 +141,7 @@ class TxnChaos:
             self.tell("poll", con=consumer, recs=records, **self.reader())
 
     def reader(self) -> Event:
-        if self.draw.random() < 0.6:
+        if self.draw.random() > self.inside:
             return {}
         named = [txn for producer, txn in self.open.items() if PRODUCERS[producer].get("named")]
         if named and self.draw.random() < 0.8:
