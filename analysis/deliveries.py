@@ -100,6 +100,12 @@ class Deliveries:
         return found
 
     @cached_property
+    def held(self) -> Column:
+        """By run: its records stand in one run of the final log."""
+        polls = self.polls
+        return self.logs.holds(polls.partition, polls.offset, polls.value, polls.count)
+
+    @cached_property
     def singles(self) -> Singles:
         return Singles(*expand(self.polls.count, self.polls.offset, self.polls.value))
 
@@ -210,7 +216,8 @@ class Deliveries:
     def _position(self, inside: Column) -> Column:
         """Where a delivered record stands: its offset, unless its value now stands at another one of that partition."""
         partition, offset, value = self.polls.partition, self.polls.offset + inside, self.polls.value + inside
-        moved = np.flatnonzero(~self.logs.holds(partition, offset, value))
+        moved = np.flatnonzero(~self.held)
+        moved = moved[~self.logs.holds(partition[moved], offset[moved], value[moved])]
         if not len(moved):
             return offset
         seen, size = self.logs.records, len(self.history.values)

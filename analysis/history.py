@@ -67,10 +67,6 @@ class Table(Later):
         """The chosen rows (a mask, indexes or a slice)."""
         return type(self)(*(getattr(self, f.name)[rows] for f in fields(self)))
 
-    def joined(self, other: Self) -> Self:
-        """These rows, then those."""
-        return type(self)(*(np.concatenate([getattr(t, f.name) for t in (self, other)]) for f in fields(self)))
-
     def columns(self) -> dict[str, Column]:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 

@@ -36,11 +36,14 @@ class RecordView:
 
 
 class Log:
-    """Runs of one or more logs, ordered by partition (and broker) and offset. Columns are gathered when asked for."""
+    """Runs of one or more logs, ordered by partition (and broker) and offset. Columns are gathered when asked for.
 
-    def __init__(self, appends: Appends, rows: Column, count: Column) -> None:
-        self._appends, self.rows, self.count = appends, rows, count
-        self._columns: dict[str, Column] = {"count": count}
+    *own*: columns that are not those of the appends in ``rows``.
+    """
+
+    def __init__(self, appends: Appends, rows: Column, count: Column, own: dict[str, Column] | None = None) -> None:
+        self._appends, self.rows, self.count, self._own = appends, rows, count, own or {}
+        self._columns: dict[str, Column] = {"count": count, **self._own}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -54,19 +57,17 @@ class Log:
         return columns[name]
 
     def take(self, chosen: Column) -> Log:
-        log = Log(self._appends, self.rows[chosen], self.count[chosen])
-        log._columns |= {name: column[chosen] for name, column in self._columns.items()}
-        return log
+        own = {name: column[chosen] for name, column in self._own.items()}
+        return Log(self._appends, self.rows[chosen], self.count[chosen], own)
 
     def singles(self) -> Log:
         """The same records as runs of one."""
         run, offset, value = expand(self.count, self.offset, np.maximum(self.value, -1))
-        log = Log(self._appends, self.rows[run], np.ones(len(run), np.int64))
         inside = offset - self.offset[run]
         seq = self.seq[run]
-        log._columns |= {"offset": offset, "value": np.where(self.kind[run] == DATA, value, -1)}
-        log._columns["seq"] = np.where(seq >= 0, (seq + inside) & 0x7FFFFFFF, seq)
-        return log
+        own = {"offset": offset, "value": np.where(self.kind[run] == DATA, value, -1)}
+        own["seq"] = np.where(seq >= 0, (seq + inside) & 0x7FFFFFFF, seq)
+        return Log(self._appends, self.rows[run], np.ones(len(run), np.int64), own)
 
 
 class Logs:

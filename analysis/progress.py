@@ -117,13 +117,9 @@ class Progress:
         partition, offset = table.partition, table.offset
         run = self.logs.find(partition, offset)
         log, at = self.logs.final, np.maximum(run, 0)
-        stored = run >= 0
-        value = np.full(len(table), -1, np.int64)
-        if len(log):
-            stored &= log.kind[at] == DATA
-            value = np.where(stored, log.value[at] + offset - log.offset[at], -1)
-        polls = self.history.polls
-        if stored.all() and self.logs.holds(polls.partition, polls.offset, polls.value, polls.count).all():
+        stored = (run >= 0) & (log.kind[at] == DATA) if len(log) else run >= 0
+        value = np.where(stored, log.value[at] + offset - log.offset[at], -1) if len(log) else run
+        if stored.all() and self.deliveries.held.all():
             return value
         delivery = self._delivery_of(table)
         handed = delivery >= 0
@@ -140,10 +136,13 @@ class Progress:
         """Events by place and time; their lanes; where each place begins; by event the next end of its place."""
         table = self.processing
         lane = self.lane_of(table.consumer, table.partition)
-        keys = offset_key(lane, table.offset)
-        order = np.argsort(keys, kind="stable")
+        order = by_group(lane)  # which is all to do where offsets come in order
         table, lane = table.take(order), lane[order]
-        begins = starts_of(keys[order])
+        keys = offset_key(lane, table.offset)
+        if (keys[1:] < keys[:-1]).any():
+            order = np.argsort(keys, kind="stable")
+            table, lane, keys = table.take(order), lane[order], keys[order]
+        begins = starts_of(keys)
         return table, lane, begins, self._next_end(table, begins)
 
     @staticmethod
@@ -186,11 +185,12 @@ class Progress:
         mine = crash >> OFFSET_BITS == table.consumer
         return table, np.where(mine, np.minimum(over, crash & FOREVER), over)
 
-    def sublanes(self, table: Processing) -> Column:
-        """Lane and key by event; records without key share one."""
-        value = self.values(table)
-        key = np.where(value < 0, -1, self.history.records.key[value])
-        return combine(self.lane_of(table.consumer, table.partition), key)
+    def sublanes(self, *tables: Processing) -> Column:
+        """Lane and key by event, of all these tables; records without key share one."""
+        values = [self.values(table) for table in tables]
+        keys = [np.where(value < 0, -1, self.history.records.key[value]) for value in values]
+        lanes = [self.lane_of(table.consumer, table.partition) for table in tables]
+        return combine(np.concatenate(lanes), np.concatenate(keys))
 
     # --- what a group received ----------------------------------------------------------------------------------------
     @cached_property
@@ -216,16 +216,19 @@ class Progress:
         return lane
 
     def _received_and_visible(self) -> Column:
-        singles, logs = self.deliveries.singles, self.logs
-        mask: Column = self.scopes[self.deliveries.scope[singles.run]]
+        """By delivery."""
+        singles, polls, logs = self.deliveries.singles, self.history.polls, self.logs
+        theirs: Column = self.scopes[self.deliveries.scope]
         if not len(self.history.appends):
-            return mask  # no log says what is visible
-        partition = self.history.polls.partition[singles.run]
-        held = logs.holds(partition, singles.offset, singles.value)
-        if logs.transaction_state is not None:
-            run = logs.find(partition, singles.offset)
-            held &= logs.visible[np.maximum(run, 0)] if len(logs.final) else held
-        return mask & held
+            return theirs[singles.run]  # no log says what is visible
+        seen = np.append(logs.visible, False)
+        visible = theirs & seen[logs.find(polls.partition, polls.offset)] & self.deliveries.held
+        mask: Column = visible[singles.run]
+        rest = np.flatnonzero((theirs & ~self.deliveries.held)[singles.run])
+        if len(rest):
+            partition, offset, value = polls.partition[singles.run[rest]], singles.offset[rest], singles.value[rest]
+            mask[rest] = seen[logs.find(partition, offset)] & logs.holds(partition, offset, value)
+        return mask
 
     def _ended(self, lane: Column, offset: Column) -> Column:
         """By place: the row of its first end, NEVER where there is none."""

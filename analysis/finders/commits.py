@@ -86,15 +86,25 @@ def _dealt_with(evidence: Evidence, lane: int, offset: Column) -> Column:
     progress, logs = evidence.progress, evidence.logs
     places, received = progress.places, progress.received
     span = slice(*np.searchsorted(places.lane, [lane, lane + 1]).tolist())
-    dealt = np.isin(offset, places.offset[span][places.ended[span] < NEVER])
+    dealt = _among(places.offset[span][places.ended[span] < NEVER], offset)
+    if dealt.all():
+        return dealt
     partition = np.full(len(offset), lane % progress.width)
     span = slice(*np.searchsorted(received.lane, [lane, lane + 1]).tolist())
-    dealt |= logs.gone(partition, offset) & ~np.isin(offset, received.key[span])
+    dealt |= logs.gone(partition, offset) & ~_among(received.key[span], offset)
     steps = np.zeros(len(offset) + 1, np.int64)
     low, high = progress.passed_over(lane)
     np.add.at(steps, np.searchsorted(offset, low), 1)
     np.add.at(steps, np.searchsorted(offset, high), -1)
     return dealt | (np.cumsum(steps[:-1]) > 0)
+
+
+def _among(known: Column, offset: Column) -> Column:
+    """By offset: it is known; both ascend."""
+    if not len(known):
+        return np.zeros(len(offset), bool)
+    found: Column = known[np.minimum(np.searchsorted(known, offset), len(known) - 1)] == offset
+    return found
 
 
 def _loss(evidence: Evidence, commit: int, value: int, offset: int) -> dict[str, Any]:

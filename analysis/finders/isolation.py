@@ -66,10 +66,9 @@ def _decided_in_the_log(evidence: Evidence) -> Column:
     logs, polls = evidence.logs, evidence.history.polls
     if logs.marker is None or not len(logs.final):
         return np.zeros(len(polls), bool)
-    held = logs.holds(polls.partition, polls.offset, polls.value, polls.count)
     marker = logs.marker[np.maximum(logs.find(polls.partition, polls.offset), 0)]
     before = (marker >= 0) & (logs.final.row[np.maximum(marker, 0)] < polls.row)
-    decided: Column = held & ((marker == NO_TRANSACTION) | before)
+    decided: Column = evidence.deliveries.held & ((marker == NO_TRANSACTION) | before)
     return decided
 
 

@@ -15,11 +15,15 @@ from analysis.logs import Log
 __all__ = ["committed_truncation", "inconsistent_offsets", "offset_gap"]
 
 WHO = ("ack", "unknown", "poll")
+POLL = 2
 
 
 def inconsistent_offsets(evidence: Evidence) -> Found:
     runs = _claims(evidence)
-    doubtful = [~evidence.logs.holds(t.partition, t.offset, t.value, t.count) for _, t in runs]
+    doubtful = [
+        ~(evidence.deliveries.held if who == POLL else evidence.logs.holds(t.partition, t.offset, t.value, t.count))
+        for who, t in runs
+    ]
     if not any(mask.any() for mask in doubtful):
         return Found()  # all agree with the log, so with each other
     partition, offset, value, who, row = _claims_one_by_one(runs)
@@ -60,7 +64,7 @@ def _claims(evidence: Evidence) -> list[tuple[int, Outcomes | Polls]]:
     history, told = evidence.history, evidence.history.outcomes
     acks = (told.kind == ACK) & (told.offset >= 0) & (told.partition >= 0)
     unknown = (told.kind == UNKNOWN) & (told.offset >= 0)
-    found: list[tuple[int, Outcomes | Polls]] = [(0, told if acks.all() else told.take(acks)), (2, history.polls)]
+    found: list[tuple[int, Outcomes | Polls]] = [(0, told if acks.all() else told.take(acks)), (POLL, history.polls)]
     if unknown.any():
         proven = told.take(unknown)
         found.append((1, proven.take((evidence.delivered | evidence.proven)[proven.value])))

@@ -41,10 +41,14 @@ def overlapping_processing(evidence: Evidence) -> Found:
     """First starts while a lower offset is under way: until somebody ends it, or its process dies."""
     progress = evidence.progress
     starts, (running, over) = progress.starts, progress.under_way
-    lanes = progress.sublanes(starts.joined(running))
+    lane, theirs = (progress.lane_of(table.consumer, table.partition) for table in (starts, running))
+    early = np.flatnonzero(Intervals(theirs, running.offset, running.row, over).met(lane, starts.offset, starts.row))
+    if not len(early):
+        return Found()  # whatever the key
+    lanes = progress.sublanes(starts, running)
     lane, theirs = lanes[: len(starts)], lanes[len(starts) :]
     under_way = Intervals(theirs, running.offset, running.row, over)
-    early = np.flatnonzero(under_way.met(lane, starts.offset, starts.row))
+    early = early[under_way.met(lane[early], starts.offset[early], starts.row[early])]
     witnesses = []
     for k in early[:WITNESSES].tolist():
         other = under_way.lowest(int(lane[k]), int(starts.offset[k]), int(starts.row[k]))

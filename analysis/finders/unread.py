@@ -17,6 +17,8 @@ __all__ = ["lost_write", "unseen"]
 def unseen(evidence: Evidence) -> Found:
     """Acknowledged values that no poll delivered, unless their transaction did not commit or they expired unread."""
     values = np.flatnonzero(evidence.acked & ~evidence.delivered)
+    if not len(values):
+        return Found()
     values = values[~evidence.transactions.may_be_hidden[values]]
     partition, offset, row = _known_places(evidence, values)
     placed = (offset >= 0) & (partition >= 0)
@@ -30,6 +32,8 @@ def lost_write(evidence: Evidence) -> Found:
     """Known values that nobody got, although readers went on to their offset or beyond it without leaping over it."""
     known = evidence.acked | _told_offset(evidence)
     values = np.flatnonzero(known & ~evidence.delivered)
+    if not len(values):
+        return Found()
     values = values[~evidence.transactions.may_be_hidden[values]]
     partition, offset, row = _known_places(evidence, values)
     keep = (offset >= 0) & (partition >= 0)
@@ -69,11 +73,12 @@ def _told_offset(evidence: Evidence) -> Column:
 
 def _known_places(evidence: Evidence, values: Column) -> tuple[Column, Column, Column]:
     """Partition, offset and row by which each value is known last: its acks, or where it stands in the log."""
-    told = evidence.history.outcomes
-    told = told.take((told.kind == ACK) | (told.kind == UNKNOWN))
+    told, size = evidence.history.outcomes, len(evidence.history.values)
+    before = np.concatenate(([0], np.cumsum(mask_of(values, size))))
+    about = before[told.value + told.count] > before[told.value]
+    told = told.take(np.flatnonzero(about & ((told.kind == ACK) | (told.kind == UNKNOWN))))
     run, value, offset = expand(told.count, told.value, told.offset)
     offset = np.where(told.offset[run] < 0, -1, offset)
-    size = len(evidence.history.values)
     places = [np.full(size, -1, np.int64) for _ in range(3)]
     for rows in (np.arange(len(run)), np.flatnonzero(offset >= 0)):  # those with an offset have the last word
         for column, source in zip(places, (told.partition[run], offset, told.row[run]), strict=True):

@@ -50,7 +50,7 @@ def test_long_histories_agree_as_well(tmp_path, seed):
 def test_the_random_histories_show_every_name_and_often_enough_none(tmp_path):
     """A comparison in which nothing is ever found would prove nothing."""
     seen: Counter[str] = Counter()
-    for seed in range(200):
+    for seed in range(300):
         counts = fast_counts(tmp_path, TxnChaos(seed).history(60))
         seen.update(name for name, count in counts.items() if count)
         seen.update(f"no {name}" for name, count in counts.items() if not count)

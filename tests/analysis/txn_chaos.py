@@ -38,7 +38,7 @@ class TxnChaos:
     def history(self, length: int) -> list[Event]:
         """A third of the histories are about transactions, a third about processing, a third about everything."""
         writing = {self.send: 7.0, self.append: 9.0, self.outcome: 5.0}
-        ending = {self.end: 3.0, self.mark: 4.0, self.poll: 9.0}
+        ending = {self.end: 2.5, self.mark: 5.0, self.poll: 9.0}
         working = {self.start: 8.0, self.finish: 7.0, self.commit: 2.5, self.poll: 9.0}
         moving = {self.move: 0.6, self.crash: 0.3, self.assign: 1.2}
         rare = {self.cut: 0.2, self.remove: 0.3, self.offsets: 1.0}
@@ -46,7 +46,8 @@ class TxnChaos:
         steps = writing | {
             "transactions": ending, "processing": working | moving, "everything": ending | working | moving | rare,
         }[about]  # fmt: skip
-        self.producers = ["P4"] if about == "processing" else list(PRODUCERS)
+        named = [name for name, told in PRODUCERS.items() if told.get("named")]
+        self.producers = ["P4"] if about == "processing" else self.draw.choice((named, list(PRODUCERS)))
         self.inside = 0.9 if about == "transactions" else 0.4
         self.readers = list(CONSUMERS)[: 2 if about == "processing" else None]
         for _ in range(length):
