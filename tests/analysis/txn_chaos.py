@@ -35,14 +35,14 @@ class TxnChaos:
         self.producers, self.readers = list(PRODUCERS), list(CONSUMERS)
         self.position: dict[tuple[str, str], int] = {}
 
-    def history(self, length: int) -> list[Event]:
-        """A third of the histories are about transactions, a third about processing, a third about everything."""
+    def history(self, length: int, about: str = "") -> list[Event]:
+        """About transactions, processing or everything; a third each where nothing is asked for."""
         writing = {self.send: 7.0, self.append: 9.0, self.outcome: 5.0}
         ending = {self.end: 2.5, self.mark: 5.0, self.poll: 9.0}
         working = {self.start: 8.0, self.finish: 7.0, self.commit: 2.5, self.poll: 9.0}
         moving = {self.move: 0.6, self.crash: 0.3, self.assign: 1.2}
         rare = {self.cut: 0.2, self.remove: 0.3, self.offsets: 1.0}
-        about = self.draw.choice(("transactions", "processing", "everything"))
+        about = about or self.draw.choice(("transactions", "processing", "everything"))
         steps = writing | {
             "transactions": ending, "processing": working | moving, "everything": ending | working | moving | rare,
         }[about]  # fmt: skip
