@@ -81,12 +81,21 @@ class Evidence:
 
     @cached_property
     def proven(self) -> Column:
-        """By value: its transaction committed, as its client saw, or as somebody who read a record of it shows."""
+        """By value: its transaction committed, as its client saw, or as somebody who read a record of it shows.
+
+        A read of what the log hides proves nothing.
+        """
         of_value, told = self.transactions.of_value, self.transactions.told
         proven = told == TOLD_COMMIT
-        proven[of_value[self.delivered]] = True
+        proven[of_value[self.delivered & ~self.transactions.stored_and_hidden]] = True
         proven[-1] = False
         mask: Column = (proven & (told != TOLD_ABORT))[of_value]
+        return mask
+
+    @cached_property
+    def has_to_be_seen(self) -> Column:
+        """By value: in no transaction, or in one that must have committed."""
+        mask: Column = ~self.transactions.may_be_hidden | self.proven
         return mask
 
     @cached_property

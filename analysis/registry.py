@@ -124,7 +124,16 @@ def _drained(evidence: Evidence) -> str | None:
     history = evidence.history
     if not len(history.polls) and not len(history.positions) and not history.consumers.names:
         return "the history has no readers"
-    return _acks(evidence)
+    return None
+
+
+def _drained_acks(evidence: Evidence) -> str | None:
+    return _drained(evidence) or _acks(evidence)
+
+
+def _drained_offsets(evidence: Evidence) -> str | None:
+    told = evidence.history.outcomes
+    return _drained(evidence) or (None if (told.offset >= 0).any() else _acks(evidence))
 
 
 def _commits(evidence: Evidence) -> str | None:
@@ -229,8 +238,8 @@ FINDERS: dict[str, Finder] = _all(
     ("duplicate-delivery", reads.duplicate_delivery, _polls),
     ("aborted-read", reads.aborted_read, _polls),
     ("above-hw-read", reads.above_hw_read, _polls_and_marks),
-    ("unseen", unread.unseen, _drained),
-    ("lost-write", unread.lost_write, _drained),
+    ("unseen", unread.unseen, _drained_acks),
+    ("lost-write", unread.lost_write, _drained_offsets),
     ("e2e-key-reorder", endtoend.e2e_key_reorder, _met_keys),
     ("cross-partition-inversion", endtoend.cross_partition_inversion, _polled_sends),
     ("commit-regression", commits.commit_regression, _commits),

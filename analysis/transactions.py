@@ -75,11 +75,16 @@ class Transactions:
     @cached_property
     def may_be_hidden(self) -> Column:
         """By value: in a transaction that need not have committed, so that nobody has to see it."""
-        hidden: Column = ~self.committed[self.of_value]
-        state = self.logs.transaction_state
+        nameless = self.of_value < 0  # of a producer id in transactions
+        hidden: Column = ~self.committed[self.of_value] | (nameless & self.stored_and_hidden)
+        return hidden
+
+    @cached_property
+    def stored_and_hidden(self) -> Column:
+        """By value: in the final log, but not visible."""
+        state, log = self.logs.transaction_state, self.logs.final
         if state is None:
-            return hidden
-        log = self.logs.final.take(np.flatnonzero((state != COMMIT) & (self.logs.final.kind == DATA))).singles()
-        nameless = mask_of(log.value, len(hidden)) & (self.of_value < 0)  # a producer id in transactions
-        hidden |= nameless & (self.logs.copies == 0)
+            return np.zeros(len(self.history.values), bool)
+        log = log.take(np.flatnonzero((state != COMMIT) & (log.kind == DATA))).singles()
+        hidden: Column = mask_of(log.value, len(self.history.values)) & (self.logs.copies == 0)
         return hidden

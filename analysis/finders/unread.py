@@ -19,7 +19,7 @@ def unseen(evidence: Evidence) -> Found:
     values = np.flatnonzero(evidence.acked & ~evidence.delivered)
     if not len(values):
         return Found()
-    values = values[~evidence.transactions.may_be_hidden[values]]
+    values = values[evidence.has_to_be_seen[values]]
     partition, offset, row = _known_places(evidence, values)
     placed = (offset >= 0) & (partition >= 0)
     keep = np.ones(len(values), bool)
@@ -34,7 +34,7 @@ def lost_write(evidence: Evidence) -> Found:
     values = np.flatnonzero(known & ~evidence.delivered)
     if not len(values):
         return Found()
-    values = values[~evidence.transactions.may_be_hidden[values]]
+    values = values[evidence.has_to_be_seen[values]]
     partition, offset, row = _known_places(evidence, values)
     keep = (offset >= 0) & (partition >= 0)
     values, partition, offset, row = values[keep], partition[keep], offset[keep], row[keep]

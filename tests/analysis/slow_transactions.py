@@ -74,8 +74,13 @@ class SlowTransactions:
         """Nobody has to see it."""
         if self.txn(v) is not None:
             return not self.committed(self.txn(v))
-        copies = [e for log in self.log.values() for _, e in log if e.get("v") == v]
-        return bool(copies) and v not in self.values
+        return self.stored_and_hidden(v)
+
+    def stored_and_hidden(self, v: str) -> bool:
+        return v not in self.values and any(e.get("v") == v for log in self.log.values() for _, e in log)
+
+    def unneeded(self, v: str) -> bool:
+        return self.hidden(v) and not self.proven(v)
 
     def gone(self, p: str, o: int) -> bool:
         starts = [e["o"] for _, e in self.of("logstart") if e["p"] == p]
@@ -147,7 +152,7 @@ class SlowTransactions:
     def unseen(self) -> int:
         """Acknowledged values that no poll delivered, except those that need not be seen and those that are gone."""
         got = {v for *_, v in self.deliveries()}
-        return sum(not self.hidden(v) and not self.known_to_be_gone(v) for v in self.acked - got)
+        return sum(not self.unneeded(v) and not self.known_to_be_gone(v) for v in self.acked - got)
 
     def known_to_be_gone(self, v: str) -> bool:
         told = [(e["p"], e["o"]) for _, e in self.of("ack", "unknown") if e["v"] == v and "o" in e]
@@ -278,7 +283,7 @@ class SlowTransactions:
     def proven(self, v: str) -> bool:
         """Of a transaction that its client saw commit, or of which somebody read a record."""
         txn = self.txn(v)
-        read = any(self.txn(w) == txn for *_, w in self.deliveries())
+        read = any(self.txn(w) == txn and not self.stored_and_hidden(w) for *_, w in self.deliveries())
         return txn is not None and self.client(txn) != "abort" and (self.client(txn) == "commit" or read)
 
     def inconsistent_offsets(self) -> int:
@@ -302,7 +307,7 @@ class SlowTransactions:
             for p, o in known:
                 past = {e["con"] for _, e, q, place, _ in self.deliveries() if q == p and place >= o}
                 leapt = past and all(self.leapt(c, p, o) for c in past)
-                count += bool(past) and not leapt and not self.gone(p, o) and not self.hidden(v)
+                count += bool(past) and not leapt and not self.gone(p, o) and not self.unneeded(v)
         return count
 
     def leapt(self, consumer: str, p: str, o: int) -> bool:
