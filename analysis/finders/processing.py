@@ -14,8 +14,9 @@ import numpy as np
 from analysis.columns import by_group, offset_key
 from analysis.evidence import Evidence
 from analysis.finders.order import late_in
+from analysis.finders.reads import repeats
 from analysis.finding import WITNESSES, Found, pairs_of
-from analysis.history import Processing
+from analysis.history import Column, Processing
 from analysis.intervals import Intervals
 
 __all__ = ["duplicate_processing", "out_of_order_processing", "overlapping_processing"]
@@ -57,7 +58,7 @@ def overlapping_processing(evidence: Evidence) -> Found:
 
 
 def duplicate_processing(evidence: Evidence) -> Found:
-    """Offsets of a group that were processed to the end more than once; *elsewhere*: after a permitted repeat."""
+    """Offsets of a group that were processed to the end more than once; *elsewhere*: at-least-once permits it."""
     progress = evidence.progress
     places = progress.places
     again = np.flatnonzero(places.ends > 1)
@@ -74,7 +75,20 @@ def duplicate_processing(evidence: Evidence) -> Found:
         _told(evidence, [(ends, int(k), "end") for k in order[first[one] : last[one]].tolist()])
         for one in by_time[:WITNESSES].tolist()
     ]
-    return _found(evidence, ends.take(order[first]), witnesses)
+    found = _found(evidence, ends.take(order[first]), witnesses)
+    found.elsewhere = int(_permitted(evidence, wanted).sum())
+    return found
+
+
+def _permitted(evidence: Evidence, places: Column) -> Column:
+    """By place (lane and offset in one): it was delivered again, and every time as at-least-once permits."""
+    _, again, excused, _ = repeats(evidence)
+    polls, singles = evidence.history.polls, evidence.deliveries.singles
+    runs = singles.run[again]
+    lane = evidence.progress.lane_of(polls.consumer[runs], polls.partition[runs])
+    keys = offset_key(lane, singles.offset[again])
+    permitted: Column = np.isin(places, keys) & ~np.isin(places, keys[~excused])
+    return permitted
 
 
 def _found(evidence: Evidence, cases: Processing, witnesses: list[dict[str, Any]]) -> Found:

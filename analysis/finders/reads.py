@@ -11,19 +11,14 @@ from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import ABORT, DATA, FORGET_ASSIGN, FORGET_RESET, FORGET_SEEK, Column
 
-__all__ = ["above_hw_read", "aborted_read", "duplicate_delivery"]
+__all__ = ["above_hw_read", "aborted_read", "duplicate_delivery", "repeats"]
 
 
 # --- duplicate-delivery -----------------------------------------------------------------------------------------------
 def duplicate_delivery(evidence: Evidence) -> Found:
     """Deliveries beyond the first per (group, partition, offset, value), outside explicit replays."""
-    first, again = _repeats(evidence)
-    keep = ~_replayed(evidence, first, again)
-    first, again = first[keep], again[keep]
-    start, committed = _session(evidence, again)
+    first, again, excused, committed = repeats(evidence)
     singles, polls = evidence.deliveries.singles, evidence.history.polls
-    excused = (start > polls.row[singles.run[first]]) & (singles.offset[again] >= committed)
-    excused &= ~_exactly_once(evidence, singles.run[first], singles.run[again])
     witnesses = [
         _repeat(evidence, int(a), int(b), bool(x), int(c))
         for a, b, x, c in list(zip(first, again, excused, committed, strict=True))[:WITNESSES]
@@ -31,6 +26,21 @@ def duplicate_delivery(evidence: Evidence) -> Found:
     runs = singles.run[again]
     pairs = pairs_of(evidence.history.records.prod[singles.value[again]], polls.partition[runs])
     return Found(len(again), witnesses, len(again), pairs, extra={"excused": int(excused.sum())})
+
+
+def repeats(evidence: Evidence) -> tuple[Column, Column, Column, Column]:
+    """Each repeat and the delivery before (in ``singles``), whether at-least-once permits it, and what was committed.
+
+    It is permitted to a reader that began on the partition after that delivery, at or above the committed offset.
+    """
+    first, again = _repeats(evidence)
+    keep = ~_replayed(evidence, first, again)
+    first, again = first[keep], again[keep]
+    start, committed = _session(evidence, again)
+    singles = evidence.deliveries.singles
+    excused = (start > evidence.history.polls.row[singles.run[first]]) & (singles.offset[again] >= committed)
+    excused &= ~_exactly_once(evidence, singles.run[first], singles.run[again])
+    return first, again, excused, committed
 
 
 def _repeats(evidence: Evidence) -> tuple[Column, Column]:
