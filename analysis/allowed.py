@@ -167,6 +167,7 @@ def _never(place: Place) -> Answer:
 _NOT_COVERED = {
     "key-reorder": "a key in two partitions (partition count, partitioner): order holds within a partition only",
     "e2e-key-reorder": "a key in two partitions (partition count, partitioner): order holds within a partition only",
+    "duplicate-processing": "at-least-once reading",
     "duplicate-append": "the application, which sent again: no option of a producer covers that",
 }
 _RULES: dict[str, Callable[[Place], Answer]] = {

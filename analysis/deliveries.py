@@ -14,11 +14,12 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis.columns import by_group, coverage, expand, mask_of, offset_key
-from analysis.history import DATA, FORGET_CRASH, Column, History, Polls
+from analysis.columns import by_group, coverage, expand, mask_of, offset_key, starts_of
+from analysis.history import DATA, FORGET_CRASH, FORGET_RESET, FORGET_SEEK, Column, History, Polls
 from analysis.logs import Log, Logs
+from analysis.transactions import TOLD_COMMIT, Transactions
 
-__all__ = ["Deliveries", "Ranks", "Singles", "Steps"]
+__all__ = ["Deliveries", "Leaps", "Ranks", "Singles", "Steps"]
 
 
 @dataclass(slots=True)
@@ -38,6 +39,25 @@ class Singles:
     run: Column
     offset: Column
     value: Column
+
+
+@dataclass(slots=True)
+class Leaps:
+    """Moves of a position forward by the application (seek) or the client library (reset): from *low* to *high*."""
+
+    consumer: Column
+    partition: Column
+    row: Column
+    kind: Column
+    fresh: Column  # nothing of the partition had been delivered to this consumer before; *low* is 0 then
+    low: Column
+    high: Column
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def take(self, rows: Column) -> Leaps:
+        return Leaps(*(getattr(self, name)[rows] for name in self.__slots__))
 
 
 class Ranks:
@@ -63,8 +83,8 @@ class Ranks:
 
 
 class Deliveries:
-    def __init__(self, history: History, logs: Logs) -> None:
-        self.history, self.logs = history, logs
+    def __init__(self, history: History, logs: Logs, transactions: Transactions) -> None:
+        self.history, self.logs, self.transactions = history, logs, transactions
         self.polls: Polls = history.polls
         self.scope_names, self.scopes = history.consumers.scopes()
         self.committed_only = np.array(history.consumers.committed_only, bool)
@@ -80,26 +100,46 @@ class Deliveries:
         return found
 
     @cached_property
+    def held(self) -> Column:
+        """By run: its records stand in one run of the final log."""
+        polls = self.polls
+        return self.logs.holds(polls.partition, polls.offset, polls.value, polls.count)
+
+    @cached_property
     def singles(self) -> Singles:
         return Singles(*expand(self.polls.count, self.polls.offset, self.polls.value))
 
     @cached_property
     def counts_as_progress(self) -> Column:
-        """By run: not in a transaction that did not commit."""
-        history = self.history
-        committed = np.zeros(len(history.txns) + 1, bool)
-        committed[history.transactions.txn[history.transactions.state == 1]] = True
+        """By run: not in a transaction, or in one that its client saw commit, so that it goes on from there."""
+        committed: Column = self.transactions.told == TOLD_COMMIT
         committed[-1] = True
         return committed[self.polls.txn]
 
     @cached_property
+    def counted(self) -> Column:
+        """By run: not in a transaction, or in one that must have committed, so that what came of it stays."""
+        found: Column = self.transactions.committed[self.polls.txn]
+        return found
+
+    @cached_property
     def each_once(self) -> bool:
         """No group got a value twice."""
-        for scope in range(len(self.scope_names)):
-            mine = self.polls if len(self.scope_names) == 1 else self.polls.take(self.scope == scope)
-            if coverage(mine.value, mine.count, len(self.history.values)).max(initial=0) > 1:
+        order = by_group(self.scope)
+        starts = np.append(starts_of(self.scope[order]), len(order))
+        for first, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
+            mine = self.polls if len(starts) == 2 else self.polls.take(order[first:end])
+            if not self._distinct(mine):
                 return False
         return True
+
+    def _distinct(self, polls: Polls) -> bool:
+        """No value is in two of these runs."""
+        size = len(self.history.values)
+        if len(polls) > size >> 4:
+            return bool(coverage(polls.value, polls.count, size).max(initial=0) < 2)
+        order = np.argsort(polls.value, kind="stable")
+        return bool((polls.value[order][1:] >= (polls.value + polls.count)[order][:-1]).all())
 
     # --- steps --------------------------------------------------------------------------------------------------------
     @cached_property
@@ -127,23 +167,39 @@ class Deliveries:
         return np.where(last >= 0, order[np.maximum(last, 0)], -1)
 
     @cached_property
-    def _forgettings(self) -> Column:
-        """Sorted (lane, row) keys of everything that makes a consumer forget its position."""
+    def _forgettings(self) -> tuple[Column, Column]:
+        """Sorted keys of everything that makes a consumer forget its position: (lane, row), and (consumer, row)."""
         table, width = self.history.positions, len(self.history.partitions)
         whole = table.kind == FORGET_CRASH
-        lanes = [table.consumer[~whole].astype(np.int64) * width + table.partition[~whole]]
-        rows = [table.row[~whole]]
-        for consumer, row in zip(table.consumer[whole].tolist(), table.row[whole].tolist(), strict=True):
-            lanes.append(np.arange(width) + consumer * width)
-            rows.append(np.full(width, row))
-        return np.sort(offset_key(np.concatenate(lanes), np.concatenate(rows)))
+        lane = table.consumer[~whole].astype(np.int64) * width + table.partition[~whole]
+        return np.sort(offset_key(lane, table.row[~whole])), self.crashes
+
+    @cached_property
+    def crashes(self) -> Column:
+        """Sorted (consumer, row) keys."""
+        table = self.history.positions.take(self.history.positions.kind == FORGET_CRASH)
+        return np.sort(offset_key(table.consumer, table.row))
 
     def _forgot(self, before: Column, after: Column) -> Column:
-        lane, row = self.lane[after], self.polls.row
-        first = np.searchsorted(self._forgettings, offset_key(lane, row[before]), side="right")
-        last = np.searchsorted(self._forgettings, offset_key(lane, row[after]), side="right")
-        forgot: Column = last > first
+        row, forgot = self.polls.row, np.zeros(len(after), bool)
+        for keys, owner in zip(self._forgettings, (self.lane, self.polls.consumer), strict=True):
+            first = np.searchsorted(keys, offset_key(owner[after], row[before]), side="right")
+            forgot |= np.searchsorted(keys, offset_key(owner[after], row[after]), side="right") > first
         return forgot
+
+    @cached_property
+    def leaps(self) -> Leaps:
+        table = self.history.positions
+        table = table.take((table.kind == FORGET_SEEK) | (table.kind == FORGET_RESET))
+        keys = offset_key(self.lane, self.polls.row)
+        order = np.argsort(keys, kind="stable") if len(table) else keys[:0]
+        lane = table.consumer.astype(np.int64) * len(self.history.partitions) + table.partition
+        at = np.searchsorted(keys[order], offset_key(lane, table.row)) - 1
+        run = order[np.maximum(at, 0)] if len(order) else at
+        came = (at >= 0) & (self.lane[run] == lane) if len(order) else np.zeros(len(table), bool)
+        low = np.where(came, (self.polls.offset + self.polls.count)[run], 0) if len(order) else np.zeros_like(lane)
+        leaps = Leaps(table.consumer, table.partition, table.row, table.kind, ~came, low, table.offset)
+        return leaps.take(np.flatnonzero(table.offset > low))
 
     @cached_property
     def first_position(self) -> Column:
@@ -160,7 +216,8 @@ class Deliveries:
     def _position(self, inside: Column) -> Column:
         """Where a delivered record stands: its offset, unless its value now stands at another one of that partition."""
         partition, offset, value = self.polls.partition, self.polls.offset + inside, self.polls.value + inside
-        moved = np.flatnonzero(~self.logs.holds(partition, offset, value))
+        moved = np.flatnonzero(~self.held)
+        moved = moved[~self.logs.holds(partition[moved], offset[moved], value[moved])]
         if not len(moved):
             return offset
         seen, size = self.logs.records, len(self.history.values)
@@ -198,14 +255,24 @@ class Deliveries:
         first = start + max(int(np.searchsorted(log.offset[start:end], low, side="right")) - 1, 0)
         runs = np.arange(first, start + int(np.searchsorted(log.offset[start:end], high)))
         runs = runs[log.kind[runs] == DATA]
-        runs = runs[logs.written.first(log.partition[runs], log.offset[runs], log.value[runs]) < row]
+        if self.history.append_times:
+            runs = runs[logs.written.first(log.partition[runs], log.offset[runs], log.value[runs]) < row]
         if self.committed_only[consumer] and logs.marker is not None:
             runs = runs[logs.visible[runs]]
-            marker = logs.marker[runs]
-            runs = runs[(marker < 0) | (log.row[np.maximum(marker, 0)] < row)]
+            runs = runs[self._decided(logs.marker[runs], high, row)]
         _, offset, value = expand(log.count[runs], log.offset[runs], log.value[runs])
         keep = (offset > low) & (offset < high) & ~self._removed_before(partition, offset, row)
         return offset[keep], value[keep]
+
+    def _decided(self, marker: Column, high: int, row: int) -> Column:
+        """Whether these markers (runs of the final log, negative for none) stood there at *row*, or else below *high*.
+
+        Where appends have no times, a marker above what was read is taken to have come later (anomalies 2.8).
+        """
+        log, at = self.logs.final, np.maximum(marker, 0)
+        if not self.history.append_times:
+            return (marker < 0) | (log.offset[at] < high)
+        return (marker < 0) | (self.logs.append_row[at] < row)
 
     def _removed_before(self, partition: int, offset: Column, row: int) -> Column:
         starts, holes = self.history.log_starts, self.history.compactions

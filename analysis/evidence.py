@@ -13,6 +13,8 @@ from analysis.disorder import disordered_runs
 from analysis.history import ACK, FAIL, Column, History
 from analysis.logs import Logs
 from analysis.marks import Committed
+from analysis.progress import Progress
+from analysis.transactions import TOLD_ABORT, TOLD_COMMIT, Transactions
 from sim.errors import InputError
 
 __all__ = ["Evidence"]
@@ -35,7 +37,15 @@ class Evidence:
 
     @cached_property
     def deliveries(self) -> Deliveries:
-        return Deliveries(self.history, self.logs)
+        return Deliveries(self.history, self.logs, self.transactions)
+
+    @cached_property
+    def transactions(self) -> Transactions:
+        return Transactions(self.history, self.logs)
+
+    @cached_property
+    def progress(self) -> Progress:
+        return Progress(self.history, self.logs, self.deliveries, self.transactions)
 
     # --- what was told to the application, by value -------------------------------------------------------------------
     @cached_property
@@ -68,6 +78,25 @@ class Evidence:
         """By value: some poll delivered it."""
         polls = self.history.polls
         return coverage(polls.value, polls.count, len(self.history.values)) > 0
+
+    @cached_property
+    def proven(self) -> Column:
+        """By value: its transaction committed, as its client saw, or as somebody who read a record of it shows.
+
+        A read of what the log hides proves nothing.
+        """
+        of_value, told = self.transactions.of_value, self.transactions.told
+        proven = told == TOLD_COMMIT
+        proven[of_value[self.delivered & ~self.transactions.stored_and_hidden]] = True
+        proven[-1] = False
+        mask: Column = (proven & (told != TOLD_ABORT))[of_value]
+        return mask
+
+    @cached_property
+    def has_to_be_seen(self) -> Column:
+        """By value: in no transaction, or in one that must have committed."""
+        mask: Column = ~self.transactions.may_be_hidden | self.proven
+        return mask
 
     @cached_property
     def producers_with_unacked(self) -> frozenset[int]:
@@ -136,6 +165,15 @@ class Evidence:
             o=int(polls.offset[run]) + inside, con=self.consumer(polls.consumer[run]),
             event=self.history.event(int(polls.row[run])),
         )  # fmt: skip
+
+    def delivered_record(self, single: int, **more: Any) -> dict[str, Any]:
+        """The same by its position in ``deliveries.singles``."""
+        singles = self.deliveries.singles
+        run = int(singles.run[single])
+        return self.handed_over(run, int(singles.offset[single] - self.history.polls.offset[run]), **more)
+
+    def transaction(self, code: int) -> Any:
+        return self.history.txns[int(code)] if code >= 0 else None
 
     def producer(self, code: int) -> str | None:
         return self.history.producers[int(code)] if code >= 0 else None

@@ -20,7 +20,7 @@ import numpy as np
 from analysis.columns import by_group, combine, coverage, expand, first_of_each, offset_key, starts_of
 from analysis.history import COMMIT, DATA, Appends, Column, History
 
-__all__ = ["Log", "Logs", "RecordView", "Written"]
+__all__ = ["NO_TRANSACTION", "OPEN", "Log", "Logs", "RecordView", "Written"]
 
 OPEN, NO_TRANSACTION = -1, -2  # Logs.marker
 
@@ -36,11 +36,14 @@ class RecordView:
 
 
 class Log:
-    """Runs of one or more logs, ordered by partition (and broker) and offset. Columns are gathered when asked for."""
+    """Runs of one or more logs, ordered by partition (and broker) and offset. Columns are gathered when asked for.
 
-    def __init__(self, appends: Appends, rows: Column, count: Column) -> None:
-        self._appends, self.rows, self.count = appends, rows, count
-        self._columns: dict[str, Column] = {"count": count}
+    *own*: columns that are not those of the appends in ``rows``.
+    """
+
+    def __init__(self, appends: Appends, rows: Column, count: Column, own: dict[str, Column] | None = None) -> None:
+        self._appends, self.rows, self.count, self._own = appends, rows, count, own or {}
+        self._columns: dict[str, Column] = {"count": count, **self._own}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -54,19 +57,17 @@ class Log:
         return columns[name]
 
     def take(self, chosen: Column) -> Log:
-        log = Log(self._appends, self.rows[chosen], self.count[chosen])
-        log._columns |= {name: column[chosen] for name, column in self._columns.items()}
-        return log
+        own = {name: column[chosen] for name, column in self._own.items()}
+        return Log(self._appends, self.rows[chosen], self.count[chosen], own)
 
     def singles(self) -> Log:
         """The same records as runs of one."""
         run, offset, value = expand(self.count, self.offset, np.maximum(self.value, -1))
-        log = Log(self._appends, self.rows[run], np.ones(len(run), np.int64))
         inside = offset - self.offset[run]
         seq = self.seq[run]
-        log._columns |= {"offset": offset, "value": np.where(self.kind[run] == DATA, value, -1)}
-        log._columns["seq"] = np.where(seq >= 0, (seq + inside) & 0x7FFFFFFF, seq)
-        return log
+        own = {"offset": offset, "value": np.where(self.kind[run] == DATA, value, -1)}
+        own["seq"] = np.where(seq >= 0, (seq + inside) & 0x7FFFFFFF, seq)
+        return Log(self._appends, self.rows[run], np.ones(len(run), np.int64), own)
 
 
 class Logs:
@@ -222,30 +223,37 @@ class Logs:
     @cached_property
     def marker(self) -> Column | None:
         """By run of the final log: the run of the marker that decides it, OPEN or NO_TRANSACTION."""
-        log, txn = self.final, self._txn_of_runs
+        log, txn = self.final, self.txn_of_runs
         if txn is None:
             return None
-        marker = np.full(len(log), NO_TRANSACTION)
-        has_pid = log.pid >= 0
-        for chosen, owner in ((has_pid, log.pid), (~has_pid, txn)):
-            rows = np.flatnonzero(chosen & ((txn >= 0) | (log.kind != DATA)))
-            lane = combine(log.partition[rows], owner[rows])
-            order = by_group(lane)
-            rows, lane = rows[order], lane[order]
-            deciding = _next_marker(log.kind[rows], lane)
-            found = np.where(deciding >= 0, rows[deciding], OPEN) if len(rows) else deciding
-            marker[rows] = np.where(log.kind[rows] == DATA, found, NO_TRANSACTION)
-        return marker
+        data, has_pid = log.kind == DATA, log.pid >= 0
+        writes, named = data & (txn >= 0), data & (txn >= 0) & (txn < len(self.history.txns))
+        first = np.full(len(log), len(log))
+        for records, markers, owner in (
+            (writes & has_pid, ~data & has_pid, log.pid), (named & ~has_pid, ~data, txn), (named, ~data & ~has_pid, txn)
+        ):  # fmt: skip
+            if records.any() and markers.any():
+                rows, deciding = self._deciding(np.flatnonzero(records | markers), owner)
+                first[rows] = np.minimum(first[rows], deciding)
+        return np.where(writes, np.where(first < len(log), first, OPEN), NO_TRANSACTION)
+
+    def _deciding(self, rows: Column, owner: Column) -> tuple[Column, Column]:
+        """These rows, each owner's together, and the next marker of that owner (the length of the log: none)."""
+        lane = combine(self.final.partition[rows], owner[rows])
+        order = by_group(lane)
+        rows, lane = rows[order], lane[order]
+        deciding = _next_marker(self.final.kind[rows], lane)
+        return rows, np.where(deciding >= 0, rows[deciding], len(self.final))
 
     @cached_property
-    def _txn_of_runs(self) -> Column | None:
+    def txn_of_runs(self) -> Column | None:
         """By run: its transaction, from the append or else from the send. None: the history has no transactions."""
         log, sends = self.final, self.history.records
         if not len(self.history.txns) and not (self.history.appends.kind != DATA).any():
             return None
         txn = np.where(log.txn < 0, np.where(log.value < 0, -1, sends.txn[np.maximum(log.value, 0)]), log.txn)
-        decided = np.unique(log.pid[(log.kind != DATA) & (log.pid >= 0)])
-        unnamed = (txn < 0) & (log.kind == DATA) & np.isin(log.pid, decided)
+        decided = np.unique(self.history.appends.pid[self.history.appends.kind != DATA])
+        unnamed = (txn < 0) & (log.kind == DATA) & (log.pid >= 0) & np.isin(log.pid, decided)
         return np.where(unnamed, len(self.history.txns), txn)  # a marker's producer id writes in transactions only
 
     @cached_property

@@ -12,6 +12,7 @@ subsequence, direct predecessors) looks only at the stretches that are out of or
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.columns import expand
 from analysis.history import Column
 from analysis.online import buffer_online, density_online
 from sim.errors import InputError
@@ -26,12 +28,14 @@ from sim.errors import InputError
 __all__ = ["reordering"]
 
 Numbers = Sequence[int] | Column
+LIMIT = 1 << 62  # of every number: safe to add and subtract
+MOST_LOST = 10_000_000
 
 
 def reordering(
     arrivals: Numbers,
     sent: tuple[int, int] | None = None,
-    times: Numbers | None = None,
+    times: Numbers | Sequence[float] | None = None,
     sizes: Numbers | int | None = None,
     modulus: int | None = None,
     DT: int | None = None,
@@ -39,9 +43,10 @@ def reordering(
 ) -> dict[str, Any]:
     """All measures of numbers in the order of their arrival.
 
-    *sent*: first and last number sent (default: the smallest and largest that came). *times*: when each came. *sizes*:
-    its bytes, one number for all or a list. *modulus*: numbers roll over there. *DT*, *BT*: thresholds of the online
-    algorithms of RFC 5236; without them their results are None.
+    *sent*: first and last number sent (default: the smallest and largest that came). *times*: when each came, in any
+    unit. *sizes*: its bytes, one number for all or a list. *modulus*: numbers roll over there. *DT*, *BT*: thresholds
+    of the online algorithms of RFC 5236; without them their results are None. Integers of 62 bits at most;
+    :class:`InputError` where something is not as said here.
     """
     raw = _column("arrivals", arrivals)
     numbers, base = _unrolled(raw, modulus)
@@ -49,7 +54,7 @@ def reordering(
     s = numbers[first]
     low, high = _sent_range(sent, s, base, raw, modulus)
     named = _Names(modulus)
-    when = None if times is None else _column("times", times, len(raw))[first]
+    when = None if times is None else _column("times", times, len(raw), kinds="iuf")[first]
     weight = _weights(sizes, len(raw), first)
     stream = _Stream(s)
     measures = _counts(stream, numbers, first, low, high, named)
@@ -96,15 +101,20 @@ class _Stream:
 
 
 # --- input ----------------------------------------------------------------------------------------------------------
-def _column(name: str, numbers: Numbers, length: int | None = None) -> Column:
-    column = np.asarray(numbers if isinstance(numbers, np.ndarray) else list(numbers))
-    if len(column) == 0:
+def _column(name: str, numbers: Numbers | Sequence[float], length: int | None = None, kinds: str = "iu") -> Column:
+    try:
+        column = np.asarray(numbers if isinstance(numbers, np.ndarray) else list(numbers))
+    except (TypeError, ValueError):  # no list at all, or a ragged one
+        raise InputError(f"reordering: {name}", f"must be a list of integers, not {numbers!r:.60}") from None
+    if column.size == 0 and column.ndim == 1:
         column = column.astype(np.int64)
-    if column.ndim != 1 or column.dtype.kind not in "iu":
-        raise InputError(f"reordering: {name}", "must be a list of integers (64 bit)")
+    if column.ndim != 1 or column.dtype.kind not in kinds:
+        raise InputError(f"reordering: {name}", "must be a list of integers (of 62 bits at most)")
+    if not ((column < LIMIT) & (column > -LIMIT)).all():
+        raise InputError(f"reordering: {name}", "must lie between -2**62 and 2**62")
     if length is not None and len(column) != length:
         raise InputError(f"reordering: {name}", f"has {len(column)} entries for {length} arrivals", "give one for each")
-    return column.astype(np.int64)
+    return column if column.dtype.kind == "f" else column.astype(np.int64)
 
 
 def _unrolled(raw: Column, modulus: int | None) -> tuple[Column, int]:
@@ -113,11 +123,12 @@ def _unrolled(raw: Column, modulus: int | None) -> tuple[Column, int]:
         return raw, 0
     if modulus is None:
         return raw, int(raw[0])
-    if modulus < 2:
-        raise InputError("reordering: modulus", f"must be at least 2, not {modulus}")
+    if not isinstance(modulus, int | np.integer) or not 2 <= modulus <= LIMIT >> 1:
+        raise InputError("reordering: modulus", f"must be an integer from 2 to 2**61, not {modulus!r}")
     if raw.min() < 0 or raw.max() >= modulus:
         raise InputError("reordering: arrivals", f"must be from 0 to {modulus - 1}, below the modulus")
-    steps = (np.diff(raw) + modulus // 2) % modulus - modulus // 2
+    steps = np.diff(raw)
+    steps = steps - modulus * (2 * steps > modulus) + modulus * (2 * steps < -modulus)
     return np.concatenate(([raw[0]], raw[0] + np.cumsum(steps))), int(raw[0])
 
 
@@ -126,14 +137,26 @@ def _sent_range(
 ) -> tuple[int, int]:  # fmt: skip
     if sent is None:
         return (int(s.min()), int(s.max())) if len(s) else (1, 0)
-    low, high = (int(n) for n in sent)
+    first, last = _two_integers(sent)
     if modulus is None:
-        return low, high
+        return first, last
+    low = first
     if len(s):
-        low = base + (low - base + modulus // 2) % modulus - modulus // 2
-        while low > int(s.min()):
-            low -= modulus
-    return low, low + (high - sent[0]) % modulus
+        low = base + (first - base) % modulus  # the first and the last sent, on either side of all that came
+        low -= modulus * max(0, -((int(s.min()) - low) // modulus))
+    high = low + (last - first) % modulus
+    if len(s) and high < int(s.max()):
+        high += modulus * -((high - int(s.max())) // modulus)
+    return low, high
+
+
+def _two_integers(sent: Any) -> tuple[int, int]:
+    try:
+        first, last = (operator.index(n) for n in sent)
+    except (TypeError, ValueError):
+        rule = f"must be the first and the last number sent, not {sent!r:.60}"
+        raise InputError("reordering: sent", rule, "such as (1, 100)") from None
+    return first, last
 
 
 def _first_copies(numbers: Column) -> Column:
@@ -146,9 +169,11 @@ def _first_copies(numbers: Column) -> Column:
 def _weights(sizes: Numbers | int | None, length: int, first: Column) -> Column | None:
     if sizes is None:
         return None
-    if isinstance(sizes, int | np.integer):
-        return np.full(len(first), int(sizes), np.int64)
-    return _column("sizes", sizes, length)[first]
+    column = np.full(length, sizes) if isinstance(sizes, int | np.integer) else sizes
+    column = _column("sizes", column, length)
+    if column.min(initial=0) < 0:
+        raise InputError("reordering: sizes", f"must not be negative, as {column.min()} is", "give bytes")
+    return column[first]
 
 
 # --- RFC 4737 -------------------------------------------------------------------------------------------------------
@@ -166,12 +191,17 @@ def _counts(
 
 
 def _missing(s: Column, low: int, high: int) -> Column:
-    inside = s[(s >= low) & (s <= high)]
-    if high < low or len(inside) == high - low + 1:
+    """The numbers from *low* to *high* that are not in *s*, ascending."""
+    inside = np.sort(s[(s >= low) & (s <= high)])
+    lost = high - low + 1 - len(inside)
+    if lost <= 0:
         return s[:0]
-    came = np.zeros(high - low + 1, bool)
-    came[inside - low] = True
-    return np.flatnonzero(~came) + low
+    if lost > MOST_LOST:
+        rule = f"{lost} numbers from {low} to {high} never came, and {MOST_LOST} are the most that are listed"
+        raise InputError("reordering: sent", rule, "give the first and the last number that was really sent")
+    ends = np.concatenate(([low - 1], inside, [high + 1]))
+    missing: Column = expand(np.diff(ends) - 1, ends[:-1] + 1)[1]
+    return missing
 
 
 def _lateness(stream: _Stream, when: Column | None, weight: Column | None, named: _Names) -> dict[str, Any]:
@@ -261,9 +291,9 @@ def _buffer(stream: _Stream, low: int, threshold: int | None) -> dict[str, Any]:
 
 
 def _threshold(name: str, value: int) -> int:
-    if type(value) is not int or value < 1:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 1:
         raise InputError(f"reordering: {name}", f"must be an integer from 1, not {value!r}")
-    return value
+    return int(value)
 
 
 def _histogram(values: Sequence[int]) -> dict[int, int]:

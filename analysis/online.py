@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import chain
 
 __all__ = ["buffer_online", "density_online"]
 
@@ -41,8 +42,7 @@ def density_online(arrivals: Sequence[int], first: int, threshold: int) -> tuple
             break
     while window:
         if index not in ahead and index not in early:
-            nearest = min(min(ahead), min(early, default=window[0]))
-            index = nearest if index < nearest else index + 1
+            index = min(number for number in chain(ahead, early) if number > index)
             continue
         number = window.popleft()
         ahead.discard(number)

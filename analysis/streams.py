@@ -96,11 +96,12 @@ def _on_the_log(evidence: Evidence, numbered: _Numbered) -> Iterator[tuple[str, 
 
 
 def _as_delivered(evidence: Evidence, numbered: _Numbered) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Without what was delivered in transactions that did not commit: a rewind is no second copy."""
     deliveries, polls = evidence.deliveries, evidence.history.polls
     if not len(polls):
         return
     singles = deliveries.singles
-    stream = numbered.stream[singles.value]
+    stream = np.where(deliveries.counted[singles.run], numbered.stream[singles.value], -1)
     height = int(numbered.stream.max(initial=0)) + 1
     lane = np.where(stream < 0, -1, deliveries.scope[singles.run] * height + stream)
     for one, places in _by_stream(lane):

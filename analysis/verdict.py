@@ -19,7 +19,7 @@ from analysis.expectations import Judged, SeedResult, judge_one, overall
 from analysis.finding import CLASSES, Finding
 from analysis.history import History
 from analysis.measures import as_numbers
-from analysis.registry import FINDERS, lacking_for_the_rest
+from analysis.registry import FINDERS
 from analysis.streams import measures_of
 
 if TYPE_CHECKING:
@@ -113,12 +113,10 @@ def _seed_result(findings: dict[str, Finding], evidence: Evidence, seed: int) ->
 
 
 def _finding(name: str, evidence: Evidence, wanted: bool) -> Finding:
-    finder = FINDERS.get(name)
-    if not wanted:
-        return Finding(name, CLASSES[name], checked=False, why="it was not asked for")
-    why = lacking_for_the_rest(name, evidence) if finder is None else finder.lacking(evidence)
-    if finder is None or why:
-        return Finding(name, CLASSES[name], checked=False, why=str(why))
+    finder = FINDERS[name]
+    why = finder.lacking(evidence) if wanted else "it was not asked for"
+    if why:
+        return Finding(name, CLASSES[name], checked=False, why=why)
     found = finder.find(evidence)
     allowed, by = permission(name, found, evidence)
     if CLASSES[name] == "information" and allowed is not None:

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import expand, mask_of, offset_key
+from analysis.columns import expand, offset_key
 from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import ACK, Column
 
-__all__ = ["duplicate_append", "lost_acked"]
+__all__ = ["duplicate_append", "known_gone", "lost_acked", "where_acked"]
 
 
 def duplicate_append(evidence: Evidence) -> Found:
@@ -63,15 +63,16 @@ def lost_acked(evidence: Evidence) -> Found:
     if not missing.any():
         return Found()
     values = np.flatnonzero(missing)
-    partition, offset, row = _where_acked(evidence, values)
-    keep = ~_excused(evidence, values, partition, offset)
+    values = values[~evidence.transactions.may_be_hidden[values]]
+    partition, offset, row = where_acked(evidence, values)
+    keep = ~known_gone(evidence, partition, offset)
     values, partition, offset, row = values[keep], partition[keep], offset[keep], row[keep]
     cases = list(zip(values.tolist(), partition.tolist(), offset.tolist(), row.tolist(), strict=True))[:WITNESSES]
     witnesses = [_loss(evidence, *case) for case in cases]
     return Found(len(values), witnesses, len(values), pairs_of(history.records.prod[values], partition))
 
 
-def _where_acked(evidence: Evidence, values: Column) -> tuple[Column, Column, Column]:
+def where_acked(evidence: Evidence, values: Column) -> tuple[Column, Column, Column]:
     """Partition, offset (-1: not told) and row of the first ack of each value."""
     told = evidence.history.outcomes.take(evidence.history.outcomes.kind == ACK)
     run, value, offset = expand(told.count, told.value, told.offset)
@@ -81,29 +82,16 @@ def _where_acked(evidence: Evidence, values: Column) -> tuple[Column, Column, Co
     return told.partition[run[at]], offset[at], told.row[run[at]]
 
 
-def _excused(evidence: Evidence, values: Column, partition: Column, offset: Column) -> Column:
-    """Hidden by a transaction that need not have committed, or expired before the history saw the log."""
+def known_gone(evidence: Evidence, partition: Column, offset: Column) -> Column:
+    """Expired or compacted before the history saw the log."""
     logs, log = evidence.logs, evidence.logs.final
-    run, place, value = expand(log.count, log.offset, log.value)
-    hidden = mask_of(value[value >= 0], len(evidence.history.values))[values]
-    hidden &= ~_must_have_committed(evidence)[values]
-    expired = (offset >= 0) & (partition >= 0)
+    expired: Column = (offset >= 0) & (partition >= 0)
     expired[expired] = logs.gone(partition[expired], offset[expired])
     if expired.any():  # unless another record stands there: then it was lost before
+        run, place = expand(log.count, log.offset)
         taken = np.isin(offset_key(partition, offset), offset_key(log.partition[run], place))
         expired &= ~taken
-    return hidden | expired
-
-
-def _must_have_committed(evidence: Evidence) -> Column:
-    """By value: not in a transaction, or in one that the client saw commit or whose other writes are visible."""
-    history, logs = evidence.history, evidence.logs
-    txn = history.records.txn
-    sure = np.zeros(len(history.txns) + 1, bool)
-    sure[history.transactions.txn[history.transactions.state == 1]] = True
-    sure[txn[logs.records.value]] = True
-    sure[-1] = True
-    return sure[txn]
+    return expired
 
 
 def _loss(evidence: Evidence, value: int, partition: int, offset: int, row: int) -> dict[str, Any]:

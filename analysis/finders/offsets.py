@@ -15,11 +15,15 @@ from analysis.logs import Log
 __all__ = ["committed_truncation", "inconsistent_offsets", "offset_gap"]
 
 WHO = ("ack", "unknown", "poll")
+POLL = 2
 
 
 def inconsistent_offsets(evidence: Evidence) -> Found:
     runs = _claims(evidence)
-    doubtful = [~evidence.logs.holds(t.partition, t.offset, t.value, t.count) for _, t in runs]
+    doubtful = [
+        ~(evidence.deliveries.held if who == POLL else evidence.logs.holds(t.partition, t.offset, t.value, t.count))
+        for who, t in runs
+    ]
     if not any(mask.any() for mask in doubtful):
         return Found()  # all agree with the log, so with each other
     partition, offset, value, who, row = _claims_one_by_one(runs)
@@ -60,10 +64,10 @@ def _claims(evidence: Evidence) -> list[tuple[int, Outcomes | Polls]]:
     history, told = evidence.history, evidence.history.outcomes
     acks = (told.kind == ACK) & (told.offset >= 0) & (told.partition >= 0)
     unknown = (told.kind == UNKNOWN) & (told.offset >= 0)
-    found: list[tuple[int, Outcomes | Polls]] = [(0, told if acks.all() else told.take(acks)), (2, history.polls)]
+    found: list[tuple[int, Outcomes | Polls]] = [(0, told if acks.all() else told.take(acks)), (POLL, history.polls)]
     if unknown.any():
         proven = told.take(unknown)
-        found.append((1, proven.take(_proven(evidence)[proven.value])))
+        found.append((1, proven.take((evidence.delivered | evidence.proven)[proven.value])))
     return found
 
 
@@ -74,17 +78,6 @@ def _claims_one_by_one(tables: list[tuple[int, Outcomes | Polls]]) -> list[Colum
         run, offset, value = expand(table.count, table.offset, table.value)
         parts.append([table.partition[run], offset, value, np.full(len(run), who, np.int8), table.row[run]])
     return [np.concatenate(columns) for columns in zip(*parts, strict=True)]
-
-
-def _proven(evidence: Evidence) -> Column:
-    """By value: it was read, or another write of its transaction was."""
-    txn = evidence.history.records.txn
-    seen = evidence.delivered.copy()
-    proven = np.zeros(len(evidence.history.txns) + 1, bool)
-    proven[txn[seen]] = True
-    proven[-1] = False
-    mask: Column = seen | proven[txn]
-    return mask
 
 
 # --- committed-truncation -------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Single deliveries: duplicate-delivery, aborted-read, above-hw-read, commit-regression (anomalies 2.3, 2.8, 3.1)."""
+"""Single deliveries: duplicate-delivery, aborted-read, above-hw-read (anomalies 2.3, 2.8, 3.1)."""
 
 from __future__ import annotations
 
@@ -9,20 +9,16 @@ import numpy as np
 from analysis.columns import OFFSET_BITS, by_group, combine, mask_of, offset_key, running_max
 from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
-from analysis.history import ABORT, FORGET_ASSIGN, FORGET_RESET, FORGET_SEEK, Column
+from analysis.history import ABORT, DATA, FORGET_ASSIGN, FORGET_RESET, FORGET_SEEK, Column
 
-__all__ = ["above_hw_read", "aborted_read", "commit_regression", "duplicate_delivery"]
+__all__ = ["above_hw_read", "aborted_read", "duplicate_delivery", "repeats"]
 
 
 # --- duplicate-delivery -----------------------------------------------------------------------------------------------
 def duplicate_delivery(evidence: Evidence) -> Found:
     """Deliveries beyond the first per (group, partition, offset, value), outside explicit replays."""
-    first, again = _repeats(evidence)
-    keep = ~_replayed(evidence, first, again)
-    first, again = first[keep], again[keep]
-    start, committed = _session(evidence, again)
+    first, again, excused, committed = repeats(evidence)
     singles, polls = evidence.deliveries.singles, evidence.history.polls
-    excused = (start > polls.row[singles.run[first]]) & (singles.offset[again] >= committed)
     witnesses = [
         _repeat(evidence, int(a), int(b), bool(x), int(c))
         for a, b, x, c in list(zip(first, again, excused, committed, strict=True))[:WITNESSES]
@@ -32,13 +28,28 @@ def duplicate_delivery(evidence: Evidence) -> Found:
     return Found(len(again), witnesses, len(again), pairs, extra={"excused": int(excused.sum())})
 
 
+def repeats(evidence: Evidence) -> tuple[Column, Column, Column, Column]:
+    """Each repeat and the delivery before (in ``singles``), whether at-least-once permits it, and what was committed.
+
+    It is permitted to a reader that began on the partition after that delivery, at or above the committed offset.
+    """
+    first, again = _repeats(evidence)
+    keep = ~_replayed(evidence, first, again)
+    first, again = first[keep], again[keep]
+    start, committed = _session(evidence, again)
+    singles = evidence.deliveries.singles
+    excused = (start > evidence.history.polls.row[singles.run[first]]) & (singles.offset[again] >= committed)
+    excused &= ~_exactly_once(evidence, singles.run[first], singles.run[again])
+    return first, again, excused, committed
+
+
 def _repeats(evidence: Evidence) -> tuple[Column, Column]:
     """Positions in ``singles`` of each repeat, in order, and of the delivery it repeats (the one before)."""
     deliveries = evidence.deliveries
     singles, polls = deliveries.singles, evidence.history.polls
     if deliveries.each_once:
         return singles.run[:0], singles.run[:0]
-    counted = np.flatnonzero(deliveries.counts_as_progress[singles.run])
+    counted = np.flatnonzero(deliveries.counted[singles.run])
     run, offset, value = singles.run[counted], singles.offset[counted], singles.value[counted]
     scope = deliveries.scope[run]
     lane = combine(scope, polls.partition[run])
@@ -87,27 +98,25 @@ def _session(evidence: Evidence, again: Column) -> tuple[Column, Column]:
     at = np.searchsorted(keys, offset_key(lane, history.polls.row[runs])) - 1
     found = keys[np.maximum(at, 0)] if len(keys) else np.full(len(again), -1, np.int64)
     start = np.where((at >= 0) & (found >> OFFSET_BITS == lane), found & ((1 << OFFSET_BITS) - 1), -1)
-    scope = deliveries.scope[runs]
-    return start, _committed_at(evidence, scope, history.polls.partition[runs], start)
+    group = deliveries.scope[runs] * evidence.progress.width + history.polls.partition[runs]
+    return start, evidence.progress.committed_at(group, start)
 
 
-def _committed_at(evidence: Evidence, scope: Column, partition: Column, row: Column) -> Column:
-    """The group's last accepted commit before *row*; 0 where there was none."""
-    commits, width = evidence.history.commits, len(evidence.history.partitions)
-    commits = commits.take(commits.ok > 0)
-    if not len(commits):
-        return np.zeros(len(row), np.int64)
-    lane = evidence.deliveries.scopes[commits.consumer] * width + commits.partition
-    order = np.argsort(offset_key(lane, commits.row), kind="stable")
-    keys = offset_key(lane, commits.row)[order]
-    wanted = scope * width + partition
-    at = np.searchsorted(keys, offset_key(wanted, np.maximum(row, 0))) - 1
-    there = (at >= 0) & (lane[order[np.maximum(at, 0)]] == wanted)
-    return np.where(there, commits.offset[order[np.maximum(at, 0)]], 0)
+def _exactly_once(evidence: Evidence, first: Column, again: Column) -> Column:
+    """Both polls were in committed transactions of which one took the offsets of the partition along."""
+    polls, sent, width = evidence.history.polls, evidence.history.txn_offsets, len(evidence.history.partitions)
+    if not len(sent):
+        return np.zeros(len(again), bool)
+    along = np.unique(sent.txn.astype(np.int64) * width + sent.partition)
+    both = (polls.txn[first] >= 0) & (polls.txn[again] >= 0)
+    some = np.zeros(len(again), bool)
+    for runs in (first, again):
+        some |= np.isin(polls.txn[runs].astype(np.int64) * width + polls.partition[runs], along)
+    return both & some
 
 
 def _repeat(evidence: Evidence, first: int, again: int, excused: bool, committed: int) -> dict[str, Any]:
-    records = [_single(evidence, first), _single(evidence, again)]
+    records = [evidence.delivered_record(first), evidence.delivered_record(again)]
     scope = int(evidence.deliveries.scope[evidence.deliveries.singles.run[again]])
     return {
         "group": evidence.deliveries.scope_names[scope],
@@ -116,40 +125,43 @@ def _repeat(evidence: Evidence, first: int, again: int, excused: bool, committed
     }  # fmt: skip
 
 
-def _single(evidence: Evidence, single: int) -> dict[str, Any]:
-    singles, polls = evidence.deliveries.singles, evidence.history.polls
-    run = int(singles.run[single])
-    return evidence.handed_over(run, int(singles.offset[single] - polls.offset[run]))
-
-
 # --- aborted-read -----------------------------------------------------------------------------------------------------
 def aborted_read(evidence: Evidence) -> Found:
     """Delivered records that were certainly not to be seen, each once."""
-    aborted = _aborted_values(evidence)
-    if aborted is None and not (evidence.failed & evidence.delivered).any():
-        return Found()
     singles, polls = evidence.deliveries.singles, evidence.history.polls
-    bad = evidence.failed[singles.value]
-    if aborted is not None:
-        bad = bad | (aborted[singles.value] & evidence.deliveries.committed_only[polls.consumer[singles.run]])
+    bad = _aborted(evidence)
+    if bad is None and not (evidence.failed & evidence.delivered).any():
+        return Found()
+    failed = evidence.failed[singles.value]
+    bad = failed if bad is None else failed | bad
     places = np.flatnonzero(bad)
     key = combine(polls.partition[singles.run[places]], singles.offset[places], singles.value[places])
     places = places[np.sort(np.unique(key, return_index=True)[1])]
     witnesses = []
     for place in places[:WITNESSES]:
-        record = _single(evidence, int(place))
+        record = evidence.delivered_record(int(place))
         why = "send failed" if evidence.failed[singles.value[place]] else "transaction aborted"
         witnesses.append(_one(record) | {"because": why})
     prod = evidence.history.records.prod[singles.value[places]]
     return Found(len(places), witnesses, len(places), pairs_of(prod, polls.partition[singles.run[places]]))
 
 
-def _aborted_values(evidence: Evidence) -> Column | None:
-    state = evidence.logs.transaction_state
-    if state is None:
+def _aborted(evidence: Evidence) -> Column | None:
+    """By delivery: to a reader of committed data, of a transaction that aborted, as the log says or its client saw."""
+    logs, singles, polls = evidence.logs, evidence.deliveries.singles, evidence.history.polls
+    state, by_client = logs.transaction_state, evidence.transactions.aborted
+    if state is None and not by_client.any():
         return None
-    log = evidence.logs.final.take(np.flatnonzero(state == ABORT)).singles()
-    return mask_of(log.value[log.value >= 0], len(evidence.history.values))
+    bad: Column = by_client[singles.value]
+    if state is not None and (state == ABORT).any():
+        partition = polls.partition[singles.run]
+        run = logs.find(partition, singles.offset)
+        held = logs.holds(partition, singles.offset, singles.value)
+        log = logs.final.take(np.flatnonzero((state == ABORT) & (logs.final.kind == DATA))).singles()
+        elsewhere = mask_of(log.value, len(evidence.history.values)) & (logs.copies == 0)
+        bad = bad | np.where(held, state[np.maximum(run, 0)] == ABORT, elsewhere[singles.value])
+    bad &= evidence.deliveries.committed_only[polls.consumer[singles.run]]
+    return bad
 
 
 def _one(record: dict[str, Any]) -> dict[str, Any]:
@@ -188,23 +200,3 @@ def _announced(evidence: Evidence) -> Column:
     found = np.zeros(len(polls), np.int64)
     found[asked[there]] = announced[at[there]]
     return found
-
-
-# --- commit-regression ------------------------------------------------------------------------------------------------
-def commit_regression(evidence: Evidence) -> Found:
-    """Commits of a lower offset than one committed before, per group and partition."""
-    commits = evidence.history.commits
-    commits = commits.take(commits.ok > 0)
-    lane = combine(evidence.deliveries.scopes[commits.consumer], commits.partition)
-    order = by_group(lane)
-    lifted, highest = running_max(commits.offset[order], lane[order])
-    low = np.flatnonzero(lifted < highest)
-    before = np.searchsorted(highest, lifted[low], side="right")
-    witnesses = []
-    for a, b in zip(order[before][:WITNESSES].tolist(), order[low][:WITNESSES].tolist(), strict=True):
-        events = [evidence.history.event(int(commits.row[k])) for k in (a, b)]
-        witnesses.append({
-            "consumer": evidence.consumer(commits.consumer[b]), "partition": evidence.partition(commits.partition[b]),
-            "records": [], "offsets": [int(commits.offset[a]), int(commits.offset[b])], "events": events,
-        })  # fmt: skip
-    return Found(len(low), witnesses, len(low))

@@ -60,13 +60,14 @@ def _explained(evidence: Evidence, log: Log, left: Column, right: Column) -> Col
 
 
 def fenced_append(evidence: Evidence) -> Found:
+    """Data records behind a record, or a marker (that of the coordinator that fenced them), of a higher epoch."""
     log = evidence.logs.final
-    rows = np.flatnonzero((log.kind == DATA) & (log.pid >= 0) & (log.epoch >= 0))
+    rows = np.flatnonzero((log.pid >= 0) & (log.epoch >= 0))
     lane = combine(log.partition[rows], log.pid[rows])
     order = by_group(lane)
     rows, lane = rows[order], lane[order]
     lifted, highest = running_max(log.epoch[rows], lane)
-    low = np.flatnonzero(lifted < highest)
+    low = np.flatnonzero((lifted < highest) & (log.kind[rows] == DATA))
     fence = np.searchsorted(highest, lifted[low], side="right")  # the first of a higher epoch
     count, witnesses = int(log.count[rows[low]].sum()), list[dict[str, Any]]()
     for k, other in zip(low.tolist(), fence.tolist(), strict=True):

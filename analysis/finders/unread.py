@@ -9,7 +9,7 @@ import numpy as np
 from analysis.columns import expand, mask_of, offset_key
 from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
-from analysis.history import ACK, FORGET_RESET, FORGET_SEEK, UNKNOWN, Column
+from analysis.history import ACK, UNKNOWN, Column
 
 __all__ = ["lost_write", "unseen"]
 
@@ -17,7 +17,9 @@ __all__ = ["lost_write", "unseen"]
 def unseen(evidence: Evidence) -> Found:
     """Acknowledged values that no poll delivered, unless their transaction did not commit or they expired unread."""
     values = np.flatnonzero(evidence.acked & ~evidence.delivered)
-    values = values[~_hidden(evidence)[values]]
+    if not len(values):
+        return Found()
+    values = values[evidence.has_to_be_seen[values]]
     partition, offset, row = _known_places(evidence, values)
     placed = (offset >= 0) & (partition >= 0)
     keep = np.ones(len(values), bool)
@@ -30,7 +32,9 @@ def lost_write(evidence: Evidence) -> Found:
     """Known values that nobody got, although readers went on to their offset or beyond it without leaping over it."""
     known = evidence.acked | _told_offset(evidence)
     values = np.flatnonzero(known & ~evidence.delivered)
-    values = values[~_hidden(evidence)[values]]
+    if not len(values):
+        return Found()
+    values = values[evidence.has_to_be_seen[values]]
     partition, offset, row = _known_places(evidence, values)
     keep = (offset >= 0) & (partition >= 0)
     values, partition, offset, row = values[keep], partition[keep], offset[keep], row[keep]
@@ -59,34 +63,22 @@ def _found(evidence: Evidence, values: Column, partition: Column, offset: Column
     return Found(len(values), witnesses, len(values), pairs_of(prod, partition), blameless=in_log)
 
 
-def _hidden(evidence: Evidence) -> Column:
-    """By value: stored, but its transaction aborted or is open, so that nobody need see it."""
-    if evidence.logs.transaction_state is None:
-        return np.zeros(len(evidence.history.values), bool)
-    log = evidence.logs.final.singles()
-    stored = mask_of(log.value[log.value >= 0], len(evidence.history.values))
-    hidden: Column = stored & (evidence.logs.place_of < 0)
-    return hidden
-
-
 def _told_offset(evidence: Evidence) -> Column:
     """By value: an unknown result that another read write of its transaction proves."""
-    told, txn = evidence.history.outcomes, evidence.history.records.txn
-    proven = np.zeros(len(evidence.history.txns) + 1, bool)
-    proven[txn[evidence.delivered]] = True
-    proven[-1] = False
+    told = evidence.history.outcomes
     rows = (told.kind == UNKNOWN) & (told.offset >= 0)
     mask = mask_of(told.value[rows], len(evidence.history.values))
-    return mask & proven[txn]
+    return mask & evidence.proven
 
 
 def _known_places(evidence: Evidence, values: Column) -> tuple[Column, Column, Column]:
     """Partition, offset and row by which each value is known last: its acks, or where it stands in the log."""
-    told = evidence.history.outcomes
-    told = told.take((told.kind == ACK) | (told.kind == UNKNOWN))
+    told, size = evidence.history.outcomes, len(evidence.history.values)
+    before = np.concatenate(([0], np.cumsum(mask_of(values, size))))
+    about = before[told.value + told.count] > before[told.value]
+    told = told.take(np.flatnonzero(about & ((told.kind == ACK) | (told.kind == UNKNOWN))))
     run, value, offset = expand(told.count, told.value, told.offset)
     offset = np.where(told.offset[run] < 0, -1, offset)
-    size = len(evidence.history.values)
     places = [np.full(size, -1, np.int64) for _ in range(3)]
     for rows in (np.arange(len(run)), np.flatnonzero(offset >= 0)):  # those with an offset have the last word
         for column, source in zip(places, (told.partition[run], offset, told.row[run]), strict=True):
@@ -110,42 +102,38 @@ def _read_up_to(evidence: Evidence) -> Column:
 def _leapt_over(evidence: Evidence, partition: Column, offset: Column) -> Column:
     """Every consumer that read beyond the offset had been moved over it on purpose (seek, start at the end)."""
     history, polls = evidence.history, evidence.history.polls
-    leaps = _leaps(evidence)
-    if not leaps:
+    if not len(evidence.deliveries.leaps):
         return np.zeros(len(offset), bool)
-    passed = np.zeros(len(offset), np.int64)  # consumers that read beyond
-    leapt = np.zeros(len(offset), np.int64)  # of these, such as were moved over it
-    for consumer in range(len(history.consumers.names)):
-        mine = polls.consumer == consumer
-        bound = np.full(len(history.partitions), -1, np.int64)
-        np.maximum.at(bound, polls.partition[mine], (polls.offset + polls.count - 1)[mine])
-        beyond = bound[partition] >= offset
-        over = np.zeros(len(offset), bool)
-        for p, low, high in leaps.get(consumer, ()):
-            over |= (partition == p) & (offset >= low) & (offset < high)
-        passed += beyond
-        leapt += beyond & over
+    lanes, place = np.unique(evidence.deliveries.lane, return_inverse=True)
+    bound = np.full(len(lanes), -1, np.int64)
+    np.maximum.at(bound, place, polls.offset + polls.count - 1)
+    lane, low, high = _merged(evidence, lanes, bound)
+    read, moved = lanes % len(history.partitions), lane % len(history.partitions)
+    passed = _at_or_above(read, bound, partition, offset)  # consumers that read beyond
+    leapt = _at_or_above(moved, high - 1, partition, offset) - _at_or_above(moved, low - 1, partition, offset)
     result: Column = (passed > 0) & (passed == leapt)
     return result
 
 
-def _leaps(evidence: Evidence) -> dict[int, list[tuple[int, int, int]]]:
-    """By consumer: (partition, from, to) of every move forward that it or its library made."""
-    table, polls = evidence.history.positions, evidence.history.polls
-    rows = np.flatnonzero((table.kind == FORGET_SEEK) | (table.kind == FORGET_RESET))
-    if not len(rows):
-        return {}
-    width = len(evidence.history.partitions)
-    keys = offset_key(evidence.deliveries.lane, polls.row)
-    order = np.argsort(keys, kind="stable")
-    leaps: dict[int, list[tuple[int, int, int]]] = {}
-    for row in rows.tolist():
-        consumer, p, to = int(table.consumer[row]), int(table.partition[row]), int(table.offset[row])
-        lane = consumer * width + p
-        at = int(np.searchsorted(keys[order], offset_key(np.array([lane]), table.row[row : row + 1])[0])) - 1
-        run = int(order[at]) if at >= 0 else -1
-        came = run >= 0 and int(evidence.deliveries.lane[run]) == lane
-        position = int(polls.offset[run] + polls.count[run]) if came else 0
-        if to > position:
-            leaps.setdefault(consumer, []).append((p, position, to))
-    return leaps
+def _at_or_above(lanes: Column, bound: Column, partition: Column, offset: Column) -> Column:
+    """How many bounds of each partition are at or above each offset."""
+    keys = np.sort(offset_key(lanes, bound + 1))
+    found: Column = np.searchsorted(keys, offset_key(partition + 1, np.zeros_like(offset)))
+    return found - np.searchsorted(keys, offset_key(partition, offset + 1))
+
+
+def _merged(evidence: Evidence, lanes: Column, bound: Column) -> tuple[Column, Column, Column]:
+    """(lane, from, to) of all moves forward, without overlap in a lane, as far as their consumers read beyond them."""
+    leaps, width = evidence.deliveries.leaps, len(evidence.history.partitions)
+    lane = leaps.consumer.astype(np.int64) * width + leaps.partition
+    read_up_to = dict(zip(lanes.tolist(), bound.tolist(), strict=True))
+    merged: list[list[int]] = []
+    for k in np.lexsort((leaps.low, lane)).tolist():
+        one, low, high = int(lane[k]), int(leaps.low[k]), int(leaps.high[k])
+        high = min(high, read_up_to.get(one, -1) + 1)
+        if merged and merged[-1][0] == one and low <= merged[-1][2]:
+            merged[-1][2] = max(merged[-1][2], high)
+        elif low < high:
+            merged.append([one, low, high])
+    columns = np.array(merged, np.int64).reshape(-1, 3)
+    return columns[:, 0], columns[:, 1], columns[:, 2]

@@ -127,3 +127,70 @@ def cycles(s: list[int]) -> int:
                 seen.add(k)
                 k = rank[s[k]]
     return count
+
+
+# --- online, step by step as RFC 5236 writes it -----------------------------------------------------------------------
+def slow_density_online(s: list[int], first: int, threshold: int) -> tuple[dict[int, int], list[int]]:
+    """RFC 5236, 5.1: first-in-first-out window of DT + 1 arrivals, a buffer for early ones, an index that looks on."""
+    arrivals, window, buffer = list(s), list[int](), list[int]()
+    found: dict[int, int] = {}
+    discarded = []
+    index = first
+
+    def next_arrival() -> None:
+        while arrivals:
+            number = arrivals.pop(0)
+            if number >= index:
+                window.append(number)
+                return
+            discarded.append(number)
+
+    for _ in range(threshold + 1):
+        next_arrival()
+    while window:
+        if index not in window + buffer:
+            lowest = min(window + buffer)
+            index = lowest if index < lowest else index + 1
+            continue
+        number = window.pop(0)
+        if abs(index - number) <= threshold:
+            found[index - number] = found.get(index - number, 0) + 1
+            if index in buffer:
+                buffer.remove(index)
+            if index - number < 0:
+                buffer.append(number)
+            index += 1
+        else:
+            discarded.append(number)
+        next_arrival()
+    return dict(sorted(found.items())), discarded
+
+
+def slow_buffer_online(s: list[int], first: int, threshold: int) -> list[int]:
+    """RFC 5236, 5.2; a newcomer that the freed prefix does not reach is stored (anomalies 6.7)."""
+    awaited, buffer, occupancy = first, list[int](), []
+    for number in s:
+        if number == awaited:
+            awaited += 1
+        elif number > awaited:
+            buffer.append(number)
+            if len(buffer) > threshold:  # no room: what is awaited is given up, and all before the earliest one held
+                awaited = min(buffer)
+        while awaited in buffer:
+            buffer.remove(awaited)
+            awaited += 1
+        occupancy.append(len(buffer))
+    return occupancy
+
+
+def unrolled(raw: list[int], modulus: int) -> list[int]:
+    """A jump of more than half the range went the other way round."""
+    found = raw[:1]
+    for before, number in zip(raw, raw[1:], strict=False):
+        step = number - before
+        if step > modulus / 2:
+            step -= modulus
+        elif step < -modulus / 2:
+            step += modulus
+        found.append(found[-1] + step)
+    return found

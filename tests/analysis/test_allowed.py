@@ -124,6 +124,18 @@ def test_at_least_once_allows_the_repeats_that_it_excuses():
     assert found("duplicate-delivery", text.format("commit C1 o-0 1; ")).allowed is False
 
 
+def test_at_least_once_allows_what_is_processed_again_after_such_a_repeat():
+    text = """
+    send P1 1 a1 o-0; append o-0 0 a1; assign C1 o-0; poll C1 o-0:0:a1; proc_end C1 o-0 0; {}crash C1; assign C1 o-0
+    poll C1 o-0:0:a1; proc_end C1 o-0 0
+    """
+
+    finding = found("duplicate-processing", text.format(""))
+    assert finding.allowed is True and "at-least-once" in finding.by
+    assert found("duplicate-processing", text.format("commit C1 o-0 1; ")).allowed is False
+    assert found("duplicate-processing", text.format("proc_end C1 o-0 0; ").split("crash")[0]).allowed is False
+
+
 def test_an_unread_record_that_is_in_the_log_is_no_matter_of_acks():
     text = "send P1 1 a1 o-0; append o-0 0 a1; ack P1 a1 o-0 0; poll C1"
     config = {"clients": {"P1": {"acks": 1}}, "topics": {"o": {}}}

@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from analysis import reordering
 from sim.errors import InputError
-from tests.analysis.slow_measures import cycles, first_copies, slow
+from tests.analysis.slow_measures import (
+    cycles,
+    first_copies,
+    slow,
+    slow_buffer_online,
+    slow_density_online,
+    unrolled,
+)
 
 A = [1, 2, 3, 5, 6, 4, 7]
 B = [1, 3, 2, 3, 5]
@@ -170,7 +177,72 @@ def test_arrays_and_lists_give_the_same():
     assert reordering(np.array(A, np.int32), sent=(1, 7)) == reordering(A, sent=(1, 7))
 
 
+def test_a_jump_of_exactly_half_the_range_is_no_roll_over():
+    """Section 6: more than half. 0 to 4 of 8 is a jump forward, and 4 to 0 one back."""
+    assert reordering([0, 4], modulus=8)["seq_discontinuities"] == [[4, 3]]
+    assert reordering([4, 0], modulus=8)["reordered"] == [0]
+    assert reordering([0, 5], modulus=8)["reordered"] == [5]
+
+
+def test_what_was_sent_may_be_more_than_what_came():
+    assert reordering([5, 6], sent=(3, 9))["lost_values"] == [3, 4, 7, 8, 9]
+    assert reordering([1, 2], sent=(6, 4), modulus=8)["lost_values"] == [6, 7, 0, 3, 4]
+    assert reordering([], sent=(6, 1), modulus=8)["lost_values"] == [6, 7, 0, 1]
+    assert reordering([*range(8), 0, 1, 3], sent=(0, 3), modulus=8)["lost_values"] == [2]  # more than one round
+
+
+def test_numbers_may_be_huge_and_far_apart():
+    far = 10**18
+    found = reordering([far, far + 2, far + 1], sent=(far, far + 3))
+
+    assert (found["reordered"], found["lost_values"], found["inversions"]) == ([far + 1], [far + 3], 1)
+    assert reordering([-far, 5, far], sent=(5, 5), DT=10**9, BT=10**9)["reordered_count"] == 0
+
+
+def test_times_in_seconds_and_a_size_for_each():
+    found = reordering([1, 3, 2], times=[0.5, 1.25, 2.0], sizes=[10, 20, 40])
+
+    assert (found["late_time"], found["byte_offset"]) == ({2: 0.75}, {2: 20})
+
+
+def test_a_record_of_its_own_stream_counts_alone():
+    """anomalies 6.5: reset per stream. One record: in order, an open run of one."""
+    found = reordering([7], sent=(1, 9), times=[3], sizes=5, DT=2, BT=2)
+
+    assert (found["received_unique"], found["lost"], found["runs"]["tail"]) == (1, 8, 1)
+    assert (found["FD"], found["FD_online"], found["occupancy"]) == ({0: 1}, {0: 1}, [0])
+    assert (found["lis"], found["rem"], found["footrule"], found["descents"]) == (1, 0, 0, 0)
+
+
+def test_all_lost():
+    found = reordering([], sent=(4, 6), times=[], sizes=[], modulus=16, DT=3, BT=3)
+
+    assert (found["lost"], found["lost_values"], found["ratio"], found["extent"]) == (3, [4, 5, 6], 0, {})
+    assert (found["FD"], found["FD_online"], found["FB_offline"], found["FB_online"]) == ({}, {}, {}, {})
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint32, np.uint64])
+def test_columns_of_any_width_are_numbers(kind):
+    expected = reordering(A, sent=(1, 7), times=A, sizes=A)
+
+    assert reordering(np.array(A, kind), (1, 7), np.array(A, kind), np.array(A, kind)) == expected
+    assert reordering(range(1, 4), sent=(np.int64(1), np.int64(3)), sizes=np.int64(7), DT=np.int64(1))["lost"] == 0
+
+
 BAD = {
+    "no list at all": {"arrivals": 7},
+    "a table": {"arrivals": np.zeros((2, 2), np.int64)},
+    "rows of unequal length": {"arrivals": [[1], [1, 2]]},
+    "numbers of 64 bits": {"arrivals": [2**63 - 1]},
+    "numbers beyond 64 bits": {"arrivals": [2**80]},
+    "an unsigned column beyond the signed ones": {"arrivals": np.array([2**64 - 1], np.uint64)},
+    "times that are no numbers": {"arrivals": [1], "times": [float("nan")]},
+    "a negative size": {"arrivals": [1], "sizes": -1},
+    "a range of three": {"arrivals": [1], "sent": (1, 2, 3)},
+    "a range of words": {"arrivals": [1], "sent": ("1", "2")},
+    "more lost than anybody reads": {"arrivals": [1, 10**15]},
+    "a modulus that is none": {"arrivals": [1], "modulus": 2.5},
+    "a threshold of yes": {"arrivals": [1], "DT": True},
     "floats": {"arrivals": [1.5, 2.0]},
     "too few times": {"arrivals": [1, 2], "times": [3]},
     "too few sizes": {"arrivals": [1, 2], "sizes": [3]},
@@ -201,6 +273,32 @@ def test_every_measure_is_that_of_the_literal_definition(arrivals, data):
 
     expected = slow(arrivals, 1, 14, times, sizes)
     assert {name: found[name] for name in expected} == expected
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(arrivals_of_a_stream, st.integers(1, 6), st.integers(1, 6))
+def test_online_measures_are_those_of_the_steps_of_rfc_5236(arrivals, early_or_late, room):
+    found = reordering(arrivals, sent=(1, 14), DT=early_or_late, BT=room)
+    kept = first_copies(arrivals)
+    occupancy = slow_buffer_online(kept, 1, room)
+
+    assert (found["FD_online"], found["RD_discarded"]) == slow_density_online(kept, 1, early_or_late)
+    assert found["FB_online"] == {n: occupancy.count(n) for n in sorted(set(occupancy))}
+    assert max(occupancy, default=0) <= room
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(st.integers(2, 9), st.lists(st.integers(0, 8), max_size=16))
+def test_roll_over_is_undone_before_anything_is_measured(modulus, numbers):
+    raw = [n % modulus for n in numbers]
+    plain = unrolled(raw, modulus)
+    found, expected = reordering(raw, modulus=modulus), reordering(plain)
+
+    assert found["reordered"] == [n % modulus for n in expected["reordered"]]
+    assert found["lost_values"] == [n % modulus for n in expected["lost_values"]]
+    assert found["seq_discontinuities"] == [[n % modulus, size] for n, size in expected["seq_discontinuities"]]
+    for name in ("ratio", "max_extent", "runs", "FD", "occupancy", "inversions", "kendall_tau", "lis", "footrule"):
+        assert found[name] == expected[name]
 
 
 @settings(max_examples=200, deadline=None, derandomize=True)

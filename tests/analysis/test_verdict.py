@@ -60,6 +60,16 @@ def test_measures_of_a_stream_number_the_sends_of_one_producer_to_one_partition(
     assert log["late_time"] == {1: 2}  # lines 7 and 9
 
 
+def test_what_a_transaction_read_that_did_not_commit_is_not_in_the_measures():
+    text = """
+    send P1 1 a o-0; send P1 2 b o-0; append o-0 0 a; append o-0 1 b
+    poll C1 o-0:1:b txn=T; txn T abort; poll C1 o-0:0:a o-0:1:b txn=U; txn U commit
+    """
+    measures = judged(text).measures["C1/P1/o-0"]
+
+    assert (measures["received_unique"], measures["duplicates"], measures["reordered"]) == (2, 0, [])
+
+
 def test_names_and_classes_are_those_of_the_exchange_format():
     """Exchange format, section 3; the scenario reader has the same names."""
     assert list(CLASSES) == list(FINDING_NAMES)

@@ -29,6 +29,7 @@ FIELDS = {
     "compact": ("p", "removed"), "logstart": ("p", "o"), "assign": ("con", "p"), "revoke": ("con", "p"),
     "seek": ("con", "p", "o"), "reset": ("con", "p", "o"), "crash": ("who",), "commit": ("con", "p", "o"),
     "txn": ("txn", "state"), "proc_start": ("con", "p", "o"), "proc_end": ("con", "p", "o"), "fault": ("what",),
+    "txn_offsets": ("txn", "con", "p", "o"),
 }  # fmt: skip
 NUMBERS = {"i", "o", "b", "lep", "to", "pid", "epoch", "seq", "n", "ts"}
 LISTS = {("compact", "removed"), ("assign", "p"), ("revoke", "p")}
