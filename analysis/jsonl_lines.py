@@ -18,25 +18,33 @@ from sim.errors import InputError
 
 __all__ = ["MAX_LINE_BYTES", "chunks_of_lines"]
 
-MAX_LINE_BYTES = 16 << 20
+MAX_LINE_BYTES = 4 << 20
 MAX_RATIO = 200  # of unpacked to packed bytes; histories pack 10 to 60 times
 FREE_BYTES = 64 << 20  # unpacked bytes that no ratio forbids
-BLOCK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 18  # small enough for what is made of a block to stay in a processor's cache
 
 
-def chunks_of_lines(path: Path) -> Iterator[tuple[int, list[bytes]]]:
-    """(number of the first line, lines without their ends), a block of the file at a time."""
+def chunks_of_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """(number of the first line, lines), a block of the file at a time; each line ends with a line feed."""
     number, rest = 1, b""
     for block in _blocks(path):
-        lines = (rest + block).split(b"\n")
-        rest = lines.pop()
-        if len(rest) > MAX_LINE_BYTES or any(len(line) > MAX_LINE_BYTES for line in lines):
-            raise InputError(f"{path}:{number}", f"a line is at most {MAX_LINE_BYTES} bytes long", "one event a line")
-        if lines:
+        end = block.rfind(b"\n") + 1
+        if not end:
+            rest += block
+        else:
+            lines, rest = rest + block[:end], block[end:]
+            if len(lines) > MAX_LINE_BYTES:  # only its first line can be so long
+                _check_length(path, number, lines.index(b"\n"))
             yield number, lines
-            number += len(lines)
+            number += lines.count(b"\n")
+        _check_length(path, number, len(rest))
     if rest:
-        yield number, [rest]
+        yield number, rest + b"\n"
+
+
+def _check_length(path: Path, number: int, length: int) -> None:
+    if length > MAX_LINE_BYTES:
+        raise InputError(f"{path}:{number}", f"a line is at most {MAX_LINE_BYTES} bytes long", "one event a line")
 
 
 def _blocks(path: Path) -> Iterator[bytes]:

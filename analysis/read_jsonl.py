@@ -6,9 +6,11 @@ dozen bytes an event and the names; no event is kept as an object.
 
 from __future__ import annotations
 
+import heapq
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import fields
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,10 +46,11 @@ def read_jsonl(path: str | Path) -> History:
     reader = _Reader(str(path))
     for first, lines in chunks_of_lines(path):
         if first == 1:
-            header = parse_strictly(f"{path}:1", lines[0])
+            line, _, lines = lines.partition(b"\n")
+            header = parse_strictly(f"{path}:1", line)
             check_header(f"{path}:1", header)
             reader.open(header)
-            first, lines = 2, lines[1:]
+            first = 2
         if lines:
             reader.read(first, lines)
     if not reader.header:
@@ -62,8 +65,8 @@ class _Reader:
         self.source = source
         self.header: Event = {}
         self.last_t: int | None = None
-        self.rows: dict[str, array[int]] = {name: array("q") for name in _TABLES}
-        self.put: dict[str, Callable[[Iterable[int]], None]] = {k: v.extend for k, v in self.rows.items()}
+        self.columns = {name: Growing(len(fields(kind))) for name, kind in _TABLES.items()}
+        self.put: dict[str, Callable[[Iterable[int]], None]] = {k: v.row for k, v in self.columns.items()}
         self.producers, self.partitions, self.keys, self.values = Codes(), Codes(), Codes(), Codes()
         self.words, self.txns, self.consumers, self.groups = Codes(), Codes(), Codes(), Codes()
         self.ids: dict[int, Any] = {}
@@ -84,34 +87,29 @@ class _Reader:
         for name in header.get("consumers") or {}:
             self.consumers[name]
 
-    def read(self, first: int, lines: list[bytes]) -> None:
+    def read(self, first: int, lines: bytes) -> None:
         """A block of lines: by columns where all is plain, else line by line."""
         try:
             block = Block(first, lines, self.last_t)
-            columns = {name: COMMON[name](self, kind) for name, kind in block.kinds.items() if name in COMMON}
+            made = [COMMON[name](self, kind) for name, kind in block.kinds.items() if name in COMMON]
         except Irregular:
             self._read_strictly(first, lines)
             return
-        for line, name in block.ids:
+        for line, name in block.ids():
             self._identify(line, name)
-        for make in columns.values():
-            table, made = make()
-            self.put[table](np.stack(made, axis=1).ravel().tolist())
+        for table, columns in made:
+            self.columns[table].add(columns)
         self._take_the_rest(block)
         self.last_t = block.last_t
 
     def _take_the_rest(self, block: Block) -> None:
         """Rare events, one by one, in order."""
-        rest = [
-            (int(row), event) for name, kind in block.kinds.items() if name not in COMMON
-            for row, event in zip(kind.row, kind.events, strict=True)
-        ]  # fmt: skip
-        for row, event in sorted(rest, key=lambda one: one[0]):
-            check_event(f"{self.source}:{row}", event, None)
+        rest = [kind.events() for name, kind in block.kinds.items() if name not in COMMON]
+        for row, event in heapq.merge(*rest, key=itemgetter(0)):
             self.handlers[event["e"]](row, event["t"], event)
 
-    def _read_strictly(self, first: int, lines: list[bytes]) -> None:
-        for line, text in enumerate(lines, first):
+    def _read_strictly(self, first: int, lines: bytes) -> None:
+        for line, text in enumerate(lines[:-1].split(b"\n"), first):
             place = f"{self.source}:{line}"
             event = parse_strictly(place, text)
             check_event(place, event, self.last_t)
@@ -240,8 +238,8 @@ class _Reader:
         con, txn = self.consumers[e["con"]], self._maybe(self.txns, e.get("txn"))
         for p in e.get("rebalanced") or ():
             self.put["positions"]((line, t, h.FORGET_REVOKE, con, self.partitions[p], -1))
-        mark = ("txn", e["txn"]) if txn >= 0 else ("op", e["op"]) if e.get("op") is not None else ("line", line)
-        group = self.groups[(con, *mark)]
+        op = e.get("op")
+        group = self.groups[(con, "txn", e["txn"]) if txn >= 0 else (con, "op", op) if op is not None else line]
         for p, o, v in e["recs"]:
             self.put["polls"]((line, t, con, self.partitions[p], o, self.values[v], 1, group, txn))
 
@@ -260,7 +258,7 @@ class _Reader:
     # --- the whole ----------------------------------------------------------------------------------------------------
     def history(self) -> History:
         header = self.header
-        tables: dict[str, Any] = {n: _table(kind, self.rows[n]) for n, kind in _TABLES.items() if n != "records"}
+        tables: dict[str, Any] = {n: _table(kind, self.columns[n]) for n, kind in _TABLES.items() if n != "records"}
         tables["records"] = self._records()
         brokers = _coded_brokers(tables)
         history = History(
@@ -284,12 +282,12 @@ class _Reader:
 
     def _records(self) -> Records:
         size = len(self.values)
-        rows = np.frombuffer(self.rows["records"], np.int64).reshape(-1, 10)
-        self._check_sent_once(rows[:, 0], rows[:, 6])
+        value, *sent = self.columns["records"].whole()
+        self._check_sent_once(value, sent[5])
         columns = [np.full(size, -1, np.int64) for _ in range(10)]
         columns[4] = np.arange(size)  # a value that nobody sent is its own identity
-        for k in range(9):
-            columns[k][rows[:, 0]] = rows[:, k + 1]
+        for column in columns[:9]:
+            column[value] = sent.pop(0)
         return Records(*columns)
 
     def _check_sent_once(self, value: Column, row: Column) -> None:
@@ -349,10 +347,41 @@ def _or(x: Any, default: int = -1) -> int:
     return default if x is None else int(x)
 
 
-def _table(kind: type[T], rows: array[int]) -> T:
-    """Columns out of rows; those of one table may have come kind by kind."""
-    width = len(fields(kind))
-    block = np.frombuffer(rows, np.int64).reshape(-1, width)
-    if (block[1:, 0] < block[:-1, 0]).any():
-        block = block[np.argsort(block[:, 0], kind="stable")]
-    return kind(*(np.ascontiguousarray(block[:, k]) for k in range(width)))
+def _table(kind: type[T], rows: Growing) -> T:
+    """Rows of one table may have come kind by kind."""
+    columns = rows.whole()
+    row = columns[0]
+    if (row[1:] < row[:-1]).any():
+        order = np.argsort(row, kind="stable")
+        columns = [column[order] for column in columns]
+    return kind(*columns)
+
+
+class Growing:
+    """Columns that grow by rows or by blocks of columns."""
+
+    def __init__(self, width: int) -> None:
+        self._rows = array("q")
+        self.row = self._rows.extend
+        self._parts: list[list[Column]] = [[] for _ in range(width)]
+
+    def add(self, columns: list[Column]) -> None:
+        self._settle()
+        for parts, column in zip(self._parts, columns, strict=True):
+            parts.append(column)
+
+    def whole(self) -> list[Column]:
+        """The columns; nothing is left here, so that one column at a time is there twice."""
+        self._settle()
+        columns = []
+        for parts in self._parts:
+            columns.append(np.concatenate([np.zeros(0, np.int64), *parts]))
+            parts.clear()
+        return columns
+
+    def _settle(self) -> None:
+        if self._rows:
+            block = np.array(self._rows, np.int64).reshape(-1, len(self._parts))
+            for parts, column in zip(self._parts, block.T, strict=True):
+                parts.append(np.ascontiguousarray(column))
+            del self._rows[:]
