@@ -6,26 +6,19 @@ block have been found regular.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from itertools import chain
+from typing import Protocol
 
 import numpy as np
 
 import analysis.history as h
 from analysis.history import Column
-from analysis.jsonl_fast import Irregular, Kind
+from analysis.jsonl_fast import Codes, Irregular, Kind, codes_of
 
-__all__ = ["COMMON", "RESULTS", "Codes"]
+__all__ = ["COMMON", "RESULTS"]
 
 RESULTS = {"ack": h.ACK, "unknown": h.UNKNOWN, "fail": h.FAIL}
-
-
-class Codes(dict[Any, int]):
-    """Names to codes, in the order in which they are first met."""
-
-    def __missing__(self, name: Any) -> int:
-        code = self[name] = len(self)
-        return code
 
 
 class Names(Protocol):
@@ -44,10 +37,6 @@ class Names(Protocol):
 Columns = tuple[str, list[Column]]
 
 
-def _of(codes: Codes, names: Sequence[Any]) -> Column:
-    return np.fromiter(map(codes.__getitem__, names), np.int64, len(names))
-
-
 def _sends(r: Names, k: Kind) -> Columns:
     value, identity = k.codes("v", r.values), k.codes("uid", r.values)
     return "records", [
@@ -62,21 +51,20 @@ def _appends(r: Names, k: Kind) -> Columns:
     if ((value < 0) != (commit + abort > 0)).any():
         raise Irregular
     return "appends", [
-        k.row, k.t, k.codes("p", r.partitions), k.numbers("o"), value, np.ones_like(value),
+        k.row, k.t, k.codes("p", r.partitions), k.numbers("o"), value, k.all(1),
         np.where(broker < 0, 1, broker), k.words("role", "follower"), k.numbers("lep"), k.numbers("pid"),
         k.numbers("epoch"), k.numbers("seq"), k.codes("txn", r.txns), commit * h.COMMIT + abort * h.ABORT,
-        np.full(k.size, -1),
+        k.all(-1),
     ]  # fmt: skip
 
 
 def _outcomes(name: str) -> Callable[[Names, Kind], Columns]:
     def make(r: Names, k: Kind) -> Columns:
-        nothing = np.full(k.size, -1)
         failed = name == "fail"
         return "outcomes", [
-            k.row, k.t, np.full(k.size, RESULTS[name]), k.codes("prod", r.producers), k.codes("p", r.partitions),
-            k.codes("v", r.values), np.ones(k.size, np.int64), nothing if failed else k.numbers("o"),
-            k.codes("error", r.words) if failed else nothing,
+            k.row, k.t, k.all(RESULTS[name]), k.codes("prod", r.producers), k.codes("p", r.partitions),
+            k.codes("v", r.values), k.all(1), k.all(-1) if failed else k.numbers("o"),
+            k.codes("error", r.words) if failed else k.all(-1),
         ]  # fmt: skip
 
     return make
@@ -88,13 +76,12 @@ def _marks(r: Names, k: Kind) -> Columns:
 
 def _wire(response: bool) -> Callable[[Names, Kind], Columns]:
     def make(r: Names, k: Kind) -> Columns:
-        nothing = np.full(k.size, -1)
         values, count = k.lists("vs")
-        value = _of(r.values, values)
+        value = codes_of(r.values, values)
         columns = (
             k.row, k.t, k.codes("prod", r.producers), k.codes("p", r.partitions),
-            nothing if response else k.numbers("b"), k.codes("conn", r.words), k.numbers("n"),
-            k.codes("error", r.words) if response else nothing,
+            k.all(-1) if response else k.numbers("b"), k.codes("conn", r.words), k.numbers("n"),
+            k.codes("error", r.words) if response else k.all(-1),
         )  # fmt: skip
         row, t, producer, partition, broker, conn, n, error = (np.repeat(column, count) for column in columns)
         return "wire", [
@@ -109,23 +96,26 @@ def _polls(r: Names, k: Kind) -> Columns:
     if any(k.names("rebalanced")):
         raise Irregular
     records, count = k.lists("recs")
-    partition, offset, value = zip(*records, strict=True) if records else ((), (), ())
+    flat = list(chain.from_iterable(records))
+    partition, offset, value = (flat[place::3] for place in range(3))
     consumer, txn = k.codes("con", r.consumers), k.codes("txn", r.txns)
     columns = (k.row, k.t, consumer, _groups(r, k, consumer.tolist()), txn)
     row, t, who, group, transaction = (np.repeat(column, count) for column in columns)
     return "polls", [
-        row, t, who, _of(r.partitions, partition), np.fromiter(offset, np.int64, len(offset)), _of(r.values, value),
-        np.ones_like(row), group, transaction,
+        row, t, who, codes_of(r.partitions, partition), np.fromiter(offset, np.int64, len(offset)),
+        codes_of(r.values, value), np.ones_like(row), group, transaction,
     ]  # fmt: skip
 
 
 def _groups(r: Names, k: Kind, consumers: list[int]) -> Column:
     """Poll groups: of one consumer and txn, else of one consumer and op, else alone."""
+    if not k.has("txn") and not k.has("op"):
+        return codes_of(r.groups, k.row.tolist())
     marks = [
         (consumer, "txn", txn) if txn is not None else (consumer, "op", op) if op is not None else line
         for consumer, txn, op, line in zip(consumers, k.names("txn"), k.names("op"), k.row.tolist(), strict=True)
     ]
-    return _of(r.groups, marks)
+    return codes_of(r.groups, marks)
 
 
 COMMON: dict[str, Callable[[Names, Kind], Columns]] = {

@@ -1,157 +1,174 @@
 """A block of lines of the exchange format read by columns.
 
-The rules stand in ``jsonl_rules`` alone; from its table of events msgspec makes a decoder that checks types and ranges
-while it parses. This module only recognises a block in which everything is plainly as it should be. Anything else is
-:class:`Irregular`, before anything was kept, and the block is read again line by line, which finds the line and says
-what is wrong with it.
-
-What the decoder does not see is whether a key stands twice and where lines end. Both are counted: a block has as many
-objects as lines, every line begins and ends with a brace, and there are as many keys in its bytes as fields were met.
+The rules stand in ``jsonl_rules`` alone. This module only recognises a block in which everything is plainly as it
+should be: a decoder of ``jsonl_shape`` takes it, and what decoders do not see holds as well. There are as many objects
+as lines, every line begins and ends with a brace, and there are as many keys in the bytes as fields were met, so that
+none stands twice. Anything else is :class:`Irregular`, and the block is read again line by line, which finds the line
+and says what is wrong with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import chain, compress
-from typing import Annotated, Any, Literal, Union
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import chain, count
+from typing import Any
 
 import msgspec
 import numpy as np
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 from msgspec.structs import astuple
 
 from analysis.history import Column
-from analysis.jsonl_rules import COMMON_FIELDS, EVENTS, LIMIT, OFFSETS
+from analysis.jsonl_shape import ANY, STRANGE, Decoder, Fields, Shape
 
-__all__ = ["Block", "Irregular", "Kind"]
+__all__ = ["Block", "Codes", "Irregular", "Kind"]
 
-_INTEGER = Annotated[int, Meta(gt=-LIMIT, lt=LIMIT)]
-_NATURAL = Annotated[int, Meta(ge=0, lt=LIMIT)]
-_OFFSET = Annotated[int, Meta(ge=0, lt=OFFSETS)]
-_NAME = Annotated[str, Meta(min_length=1)]
-_VALUE = Union[_NAME, _INTEGER]  # noqa: UP007 - "|" does not take Annotated before 3.14
-_PARTITION = Union[_NAME, _NATURAL]  # noqa: UP007
-_ANNOTATIONS: dict[str, Any] = {
-    "integer": _INTEGER, "natural": _NATURAL, "seq": Annotated[int, Meta(ge=-1, lt=1 << 31)], "value": _VALUE,
-    "name": _NAME, "text": str, "bool": bool, "partition": _PARTITION, "partitions": list[_PARTITION],
-    "offset": _OFFSET, "naturals": list[_OFFSET], "values": list[_VALUE],
-    "records": list[tuple[_PARTITION, _OFFSET, _VALUE]], "role": Literal["leader", "follower"],
-    "kind": Literal["commit", "abort"], "how": Literal["manual", "group", "rebalance"],
-    "state": Literal["begin", "commit", "abort", "unknown"],
-}  # fmt: skip
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_ANYTHING = msgspec.json.Decoder()
+_LINE_FEED, _OPEN, _CLOSE, _QUOTE, _COLON = b'\n{}":'
+_BLANKS_END = ord(" ") + 1
+
+
+_NOTHING = {None: -1, UNSET: -1}
 
 
 class Irregular(Exception):
     """Look at the block line by line."""
 
 
-def _struct(event: str, strange: bool) -> type[msgspec.Struct]:
-    required, optional = EVENTS[event]
-    fields: list[Any] = [("t", _INTEGER), *((name, _ANNOTATIONS[kind]) for name, kind in required.items())]
-    fields += [
-        (name, Union[_ANNOTATIONS[kind], None, UnsetType], UNSET)  # noqa: UP007
-        for name, kind in (optional | COMMON_FIELDS).items()
-    ]
-    return msgspec.defstruct(
-        event, fields, tag_field="e", tag=event, gc=False, forbid_unknown_fields=not strange,
-    )  # fmt: skip
+class Codes(defaultdict[Any, int]):
+    """Names to codes, in the order in which they are first met; no name is -1."""
 
+    def __init__(self) -> None:
+        super().__init__(count().__next__, _NOTHING)
 
-def _decoder(strange: bool) -> tuple[list[type[msgspec.Struct]], Callable[[bytes], list[Any]]]:
-    structs = [_struct(event, strange) for event in EVENTS]
-    return structs, msgspec.json.Decoder(Union[tuple(structs)]).decode_lines
+    def names(self) -> list[Any]:
+        """By code."""
+        return list(self)[len(_NOTHING) :]
 
-
-# The second takes fields that the format does not know; it cannot count the keys, so somebody else must.
-_STRICT, _LENIENT = _decoder(strange=False), _decoder(strange=True)
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-_ANYTHING = msgspec.json.Decoder()
-_NAMES = {event: ("t", *required, *optional, *COMMON_FIELDS) for event, (required, optional) in EVENTS.items()}
+    def __len__(self) -> int:
+        return super().__len__() - len(_NOTHING)
 
 
 class Block:
-    """Parsed lines, by kind of event. *first* is the number of the first line; every line ends with a line feed."""
+    """Parsed lines, by kind of event. *first* is the number of the first line; every line ends with a line feed.
 
-    def __init__(self, first: int, text: bytes, last_t: int | None) -> None:
-        text = text.replace(b"\r\n", b"\n")
-        lines = text.count(b"\n")
-        if not (text.startswith(b"{") and text.count(b"\n{") == lines - 1 and text.count(b"}\n") == lines):
+    A block that *shape* has no decoder for is ``new`` to it.
+    """
+
+    def __init__(self, first: int, text: bytes, last_t: int | None, shape: Shape) -> None:
+        if b"\r" in text:
+            text = text.replace(b"\r\n", b"\n")
+        seen = np.frombuffer(text, np.uint8)
+        lines = _lines(seen)
+        events, decoder = _parsed(text, seen, shape)
+        if len(events) != lines:
             raise Irregular
-        events, structs, keys = _parsed(text, lines)
-        kind_of = {struct: number for number, struct in enumerate(structs)}
-        kinds = np.fromiter(map(kind_of.__getitem__, map(type, events)), np.int8, lines)
+        self.new = decoder is ANY
         self.t = np.empty(lines, np.int64)
         self.kinds: dict[str, Kind] = {}
-        for number in dict.fromkeys(kinds.tolist()):
-            mine = kinds == number
-            kind = Kind(structs[number].__name__, list(compress(events, mine.tolist())), np.flatnonzero(mine) + first)
-            self.t[mine] = kind.t
+        for number, rows, mine in _by_kind(events, decoder):
+            kind = Kind(decoder, number, mine, rows + first)
+            self.t[rows] = kind.t
             self.kinds[kind.name] = kind
-        if keys is not None and keys != sum(kind.fields for kind in self.kinds.values()) + lines:  # and each its "e"
+        fields = sum(kind.met for kind in self.kinds.values()) + lines  # and each its "e"
+        if decoder is not STRANGE and not _so_many_keys(seen, fields):
             raise Irregular
         if (self.t[1:] < self.t[:-1]).any() or (last_t is not None and self.t[0] < last_t):
             raise Irregular
 
-    @property
-    def last_t(self) -> int:
-        return int(self.t[-1])
-
-    def ids(self) -> list[tuple[int, Any]]:
-        """(line, id) of the events that have one, in order."""
-        return sorted(chain.from_iterable(kind.ids() for kind in self.kinds.values()), key=lambda one: one[0])
+    def fields(self) -> dict[str, Fields]:
+        """By kind: the fields that it has here, and whether every event has them."""
+        return {name: kind.fields() for name, kind in self.kinds.items()}
 
 
-def _parsed(text: bytes, lines: int) -> tuple[list[Any], list[type[msgspec.Struct]], int | None]:
-    """The events, the types that they may be of, and the number of keys in *text* where it has yet to be compared."""
+def _lines(text: Column) -> int:
+    """How many lines there are. Each may be an object or several; none is empty or ends within an object."""
+    ends = np.flatnonzero(text == _LINE_FEED)
+    if text[0] != _OPEN or (text[ends[:-1] + 1] != _OPEN).any() or (text[ends - 1] != _CLOSE).any():
+        raise Irregular
+    return len(ends)
+
+
+def _parsed(text: bytes, seen: Column, shape: Shape) -> tuple[list[Any], Decoder]:
+    for decoder in (shape.decoder, ANY):
+        try:
+            if decoder is not None:
+                return decoder.decode(text), decoder
+        except msgspec.ValidationError:
+            continue
+        except _NOT_JSON as error:
+            raise Irregular from error
     try:
-        events, structs, keys = _STRICT[1](text), _STRICT[0], _keys(text)
-    except msgspec.ValidationError:
-        events, structs, keys = _parsed_leniently(text), _LENIENT[0], None
+        events, anything = STRANGE.decode(text), _ANYTHING.decode_lines(text)
     except _NOT_JSON as error:
         raise Irregular from error
-    if len(events) != lines:
+    if not _so_many_keys(seen, sum(map(len, anything))):
         raise Irregular
-    return events, structs, keys
+    return events, STRANGE
 
 
-def _parsed_leniently(text: bytes) -> list[Any]:
-    try:
-        events, anything = _LENIENT[1](text), _ANYTHING.decode_lines(text)
-    except _NOT_JSON as error:
-        raise Irregular from error
-    if sum(map(len, anything)) != _keys(text):
-        raise Irregular
-    return events
+def _so_many_keys(text: Column, fields: int) -> bool:
+    """Are there no more keys in *text* than *fields*? (There are not fewer, and false may be wrong.)"""
+    colon = text == _COLON
+    if np.count_nonzero(colon) == fields:
+        return True
+    quote = text[:-1] == _QUOTE
+    if (quote & (text[1:] < _BLANKS_END)).any():  # there may be space between a key and its colon
+        return False
+    return int(np.count_nonzero(quote & colon[1:])) == fields
 
 
-def _keys(text: bytes) -> int:
-    """How many keys there are, or more than that: never less."""
-    if b'" ' in text or b'"\t' in text or b'"\r' in text:
-        return text.count(b":")
-    return text.count(b'":')
+def _by_kind(events: list[Any], decoder: Decoder) -> Iterator[tuple[int, Column, list[Any]]]:
+    """(number of the kind, positions, events) of each kind there is."""
+    kinds = np.fromiter(map(decoder.number.__getitem__, map(type, events)), np.int8, len(events))
+    order = np.argsort(kinds, kind="stable")
+    events = list(map(events.__getitem__, order.tolist()))
+    end = 0
+    for number, size in enumerate(np.bincount(kinds).tolist()):
+        start, end = end, end + size
+        if size:
+            yield number, order[start:end], events[start:end]
 
 
 class Kind:
     """The events of one kind in a block, by columns. *row*: their lines."""
 
-    def __init__(self, name: str, events: list[Any], row: Column) -> None:
-        self.name, self.row, self.size = name, row, len(row)
-        names = _NAMES[name]
-        self._columns: dict[str, tuple[Any, ...]] = dict(zip(names, zip(*map(astuple, events), strict=True), strict=True))
-        optional = names[1 + len(EVENTS[name][0]) :]
-        self._missing = {field: _unset(self._columns[field]) for field in optional}
+    def __init__(self, decoder: Decoder, number: int, events: list[Any], row: Column) -> None:
+        self.name, self.row, self.size = decoder.events[number], row, len(row)
+        names = decoder.names[number]
+        flat = list(chain.from_iterable(map(astuple, events)))
+        self._columns = {name: flat[k :: len(names)] for k, name in enumerate(names)}
+        self._missing = {name: _unset(self._columns[name]) for name in decoder.optional[number]}
         self.t = self.numbers("t")
 
     @property
-    def fields(self) -> int:
+    def met(self) -> int:
         """How many fields there are in all the events, without ``e``."""
         return len(self._columns) * self.size - sum(self._missing.values())
 
-    def ids(self) -> Iterator[tuple[int, Any]]:
-        if self._missing["id"] < self.size:
-            for line, name in zip(self.row.tolist(), self._columns["id"], strict=True):
-                if name is not UNSET:
-                    yield line, name
+    def fields(self) -> Fields:
+        """Those that some event has, and whether every event has them, with more than null."""
+        told = ((name, self._missing.get(name, 0)) for name in self._columns if name != "t")
+        return {
+            name: not missing and not (name in self._missing and None in self._columns[name])
+            for name, missing in told
+            if missing < self.size
+        }
+
+    def has(self, name: str) -> bool:
+        return name in self._columns and self._missing.get(name, 0) < self.size
+
+    def ids(self) -> tuple[list[int], list[Any]]:
+        """(lines, ids) of the events that have one."""
+        if not self.has("id"):
+            return [], []
+        lines, names = self.row.tolist(), self.names("id")
+        if None not in names:
+            return lines, names
+        lines = [line for line, name in zip(lines, names, strict=True) if name is not None]
+        return lines, [name for name in names if name is not None]
 
     def events(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """(line, event as it stood there) of each, without what the format does not know."""
@@ -161,9 +178,9 @@ class Kind:
 
     def numbers(self, name: str) -> Column:
         """Integers, -1 where there is none."""
+        if not self.has(name):
+            return self.all(-1)
         column = self._columns[name]
-        if self._missing.get(name, 0) == self.size:
-            return np.full(self.size, -1)
         try:
             return np.fromiter(column, np.int64, self.size)
         except TypeError:
@@ -171,31 +188,31 @@ class Kind:
 
     def words(self, name: str, word: str) -> Column:
         """1 where it is *word*."""
-        if self._missing[name] == self.size:
-            return np.zeros(self.size, np.int64)
-        return np.array([x == word for x in self._columns[name]], np.int64)
+        return np.array([x == word for x in self._columns[name]], np.int64) if self.has(name) else self.all(0)
 
-    def codes(self, name: str, codes: dict[Any, int]) -> Column:
-        """By name its code, -1 where there is none."""
-        column = self._columns[name]
-        missing = self._missing.get(name, 0)
-        if missing == self.size:
-            return np.full(self.size, -1)
-        if missing or (name in self._missing and type(None) in set(map(type, column))):
-            return np.array([-1 if x is UNSET or x is None else codes[x] for x in column], np.int64)
-        return np.fromiter(map(codes.__getitem__, column), np.int64, self.size)
+    def codes(self, name: str, codes: Codes) -> Column:
+        """Those of names, -1 where there is none."""
+        return codes_of(codes, self._columns[name]) if self.has(name) else self.all(-1)
 
-    def names(self, name: str) -> tuple[Any, ...]:
+    def names(self, name: str) -> list[Any]:
         """As they are, None where there is none."""
-        return tuple(None if x is UNSET else x for x in self._columns[name])
+        return [None if x is UNSET else x for x in self._columns[name]] if self.has(name) else [None] * self.size
 
     def lists(self, name: str) -> tuple[list[Any], Column]:
         """The members of lists one behind the other, and the length of each."""
         column = self._columns[name]
-        return list(chain.from_iterable(column)), np.fromiter(map(len, column), np.int64, self.size)
+        return list(chain.from_iterable(column)), np.fromiter(map(len, column), np.int64, len(column))
+
+    def all(self, x: int) -> Column:
+        """The same for all."""
+        return np.full(self.size, x)
 
 
-def _unset(column: tuple[Any, ...]) -> int:
+def codes_of(codes: Codes, names: list[Any]) -> Column:
+    return np.fromiter(map(codes.__getitem__, names), np.int64, len(names))
+
+
+def _unset(column: list[Any]) -> int:
     """How many are UNSET. (To count them by comparison is cheap only where they are many.)"""
     if column[0] is not UNSET and UnsetType not in set(map(type, column)):
         return 0
