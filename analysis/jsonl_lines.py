@@ -19,8 +19,8 @@ from sim.errors import InputError
 __all__ = ["MAX_LINE_BYTES", "LineTooLong", "chunks_of_lines"]
 
 MAX_LINE_BYTES = 4 << 20
-MAX_RATIO = 200  # of unpacked to packed bytes; histories pack 10 to 60 times
-FREE_BYTES = 64 << 20  # unpacked bytes that no ratio forbids
+MAX_RATIO = 100  # of unpacked to packed bytes; histories pack 10 to 60 times
+FREE_BYTES = 16 << 20  # unpacked bytes that no ratio forbids
 BLOCK_BYTES = 1 << 18  # small enough for what is made of a block to stay in a processor's cache
 
 
@@ -48,13 +48,12 @@ def chunks_of_lines(path: Path) -> Iterator[bytes]:
 
 def _blocks(path: Path) -> Iterator[bytes]:
     try:
-        packed = path.stat().st_size
         with path.open("rb") as raw:
             stream = _unpacked(raw, path.suffix)
             total = 0
             while block := stream.read(BLOCK_BYTES):
                 total += len(block)
-                if stream is not raw and total > FREE_BYTES and total > MAX_RATIO * packed:
+                if stream is not raw and total > max(FREE_BYTES, MAX_RATIO * raw.tell()):
                     rule = f"unpacks to more than {MAX_RATIO} times its size"
                     raise InputError(str(path), rule, "hand over the plain file")
                 yield block

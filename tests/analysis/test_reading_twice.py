@@ -97,7 +97,8 @@ def spelled(lines: list[dict[str, Any]], draw: random.Random) -> bytes:
     """In one of the ways in which programs write JSON."""
     separators = draw.choice(((", ", ": "), (",", ":"), (" , ", " : ")))
     ends = draw.choice(("\n", "\n", "\r\n"))
-    return ends.join(json.dumps(line, separators=separators, ensure_ascii=draw.random() < 0.5) for line in lines).encode()
+    ascii_only = draw.random() < 0.5
+    return ends.join(json.dumps(line, separators=separators, ensure_ascii=ascii_only) for line in lines).encode()
 
 
 @pytest.mark.parametrize("part", range(4))
