@@ -43,7 +43,7 @@ class Decoder:
     """Lines to structs. *kinds*: by event its fields; *words*: by field, or type of field, all that there may be."""
 
     def __init__(self, kinds: Mapping[str, Fields], words: Mapping[str, Any] | None = None, strange: bool = False):
-        types = _TYPES | (words or {})
+        types = {**_TYPES, **(words or {})}
         structs = [_struct(event, fields, types, strange) for event, fields in kinds.items()]
         self.number = {struct: number for number, struct in enumerate(structs)}
         self.events = list(kinds)
@@ -103,7 +103,7 @@ class Shape:
 
 
 def _by_heart(words: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
-    few = {kind: Literal[tuple(names)] for kind, names in words.items() if 0 < len(names) <= MOST_WORDS}
+    few: dict[str, Any] = {kind: Literal[tuple(names)] for kind, names in words.items() if 0 < len(names) <= MOST_WORDS}
     if "partition" in few:
         few["records"] = list.__class_getitem__(tuple.__class_getitem__((few["partition"], _OFFSET, _VALUE)))
     return few

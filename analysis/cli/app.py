@@ -76,6 +76,18 @@ def analyze(
 
 
 @app.command()
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A trace's folder or .parquet, or a history.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The other one.")],
+    json: Json = False,
+) -> int:
+    """Show where two traces first part, and which findings come and go. Exit status 1 if anything differs."""
+    from analysis.cli.diff import compare_histories
+
+    return compare_histories((a, b), as_json=json)
+
+
+@app.command()
 def schema() -> int:
     """Print the JSON Schema of scenario files, for editors."""
     from analysis.cli.catalogue import print_schema
