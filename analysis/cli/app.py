@@ -91,6 +91,26 @@ def diff(
 
 
 @app.command()
+def join(
+    out: Annotated[Path, typer.Option(metavar="HISTORY", help="Write the history here (.jsonl[.gz|.zst]).")],
+    recordings: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RECORDING]...", help="What analysis.recorder wrote.")
+    ] = None,
+    logs: Annotated[
+        list[str] | None, typer.Option("--log", metavar="[BROKER:]DUMP", help="What kafka-dump-log.sh printed.")
+    ] = None,
+    identity: Annotated[
+        str, typer.Option(metavar="WHAT", help="What names a stored record: value, key, json:FIELD or place.")
+    ] = "value",
+    drain: Annotated[bool, typer.Option("--drain", help="The readers had the time to read everything.")] = False,
+) -> int:
+    """Make one history of what clients of a real cluster recorded and what its logs hold."""
+    from analysis.cli.join import join_histories
+
+    return join_histories(recordings or [], logs or [], out, identity=identity, drain=drain)
+
+
+@app.command()
 def schema() -> int:
     """Print the JSON Schema of scenario files, for editors."""
     from analysis.cli.catalogue import print_schema
