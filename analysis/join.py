@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.jsonl_lines import chunks_of_lines
+from analysis.jsonl_lines import MAX_LINE_BYTES, LineTooLong, chunks_of_lines
 from analysis.jsonl_rules import check_event, check_header, parse_strictly
 from analysis.log_dump import Dump, Stored, read_dump
 from sim.errors import InputError
@@ -104,15 +104,26 @@ def _recorded(paths: list[Path]) -> tuple[Event, list[Event]]:
     return header, list(heapq.merge(*parts, key=lambda event: event["t"]))
 
 
+def _lines(path: Path) -> Iterator[tuple[str, bytes]]:
+    """(its place, the line) of each."""
+    number = 0
+    try:
+        for block in chunks_of_lines(path):
+            for line in block[:-1].split(b"\n"):
+                number += 1
+                yield f"{path}:{number}", line
+    except LineTooLong:
+        rule = f"a line is at most {MAX_LINE_BYTES} bytes long"
+        raise InputError(f"{path}:{number + 1}", rule, "one event a line") from None
+
+
 def _read(path: Path) -> tuple[Event, list[Event]]:
     header: Event = {}
     events: list[Event] = []
     last_t = None
-    lines = (line for block in chunks_of_lines(path) for line in block[:-1].split(b"\n"))
-    for number, line in enumerate(lines, 1):
-        place = f"{path}:{number}"
+    for place, line in _lines(path):
         event = parse_strictly(place, line)
-        if number == 1:
+        if not header:
             check_header(place, event)
             header = event
             continue

@@ -59,7 +59,7 @@ class Recorder:
         self._clock, self._per_unit = clock, _UNITS[time_unit]
         self._lock = threading.Lock()
         self._names: set[str] = set()
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
         header: dict[str, Any] = {"format": "korder-history", "version": 1, "time_unit": time_unit, "drain": drain}
         header |= {"consumers": {name: dict(options) for name, options in self._consumers.items()}}
         self._write(header | ({"config": dict(config)} if config is not None else {}))
