@@ -5,9 +5,9 @@ true time is not known. It stands where it can have been at the earliest: behind
 it in the log, so that whoever read it read it later.
 
 Which record a stored one is, *identity* says: ``value`` (its text), ``key``, ``json:FIELD`` (a field of a value that
-is a JSON object) or ``place`` (none of them: what was acknowledged or read at that offset). What no recording sent, and
-was not read by one that tells, is named by its place, as ``orders-0@17``: nothing is known of it, so that two of them
-are never the same.
+is a JSON object) or ``place`` (none of them). Where there is no such text, it is what was read or acknowledged at that
+offset. What no recording sent is named by its place, as ``orders-0@17``: nothing is known of it, so that two of them are
+never the same.
 """
 
 from __future__ import annotations
@@ -144,14 +144,20 @@ def _merge(header: Event, mine: Mapping[str, Any], path: Path) -> None:
         elif isinstance(x, dict):
             held = header.setdefault(name, {})
             for key, one in x.items():
-                held[key] = _same(path, f"{name}.{key}", held.get(key, one), one)
+                merged = _merged if name == "config" else _same
+                held[key] = merged(path, f"{name}.{key}", held.get(key, one), one)
         else:
             header[name] = _same(path, name, header.get(name, x), x)
 
 
-def _same(path: Path, name: str, before: Any, now: Any) -> Any:
+def _merged(path: Path, name: str, before: Any, now: Any) -> Any:
     if isinstance(before, dict) and isinstance(now, dict):
-        return {key: _same(path, f"{name}.{key}", before.get(key, x), x) for key, x in (before | now).items()}
+        both = before | now
+        return {key: _merged(path, f"{name}.{key}", before.get(key, x), x) for key, x in both.items()}
+    return _same(path, name, before, now)
+
+
+def _same(path: Path, name: str, before: Any, now: Any) -> Any:
     if before != now:
         rule = f"is {json.dumps(now)}, and {json.dumps(before)} in another recording"
         raise InputError(f"{path}:1: {name}", rule, "join recordings of one run")
@@ -178,8 +184,7 @@ class _Names:
         text, here = self._text_of(record), f"{partition}@{record.offset}"
         if not self.sent:
             return text or here
-        found = self._by_text.get(text) if text else None
-        return self._by_place.get((partition, record.offset), here) if found is None else found
+        return self._by_text.get(text, here) if text else self._by_place.get((partition, record.offset), here)
 
 
 class _Appends:

@@ -13,8 +13,9 @@ DUMPS = Path(__file__).resolve().parent / "dumps"
 HEAD = "Dumping data/o-0/00000000000000000000.log\nLog starting offset: 0\n"
 BATCH = (
     "baseOffset: {base} lastOffset: {last} count: {count} baseSequence: -1 lastSequence: -1 producerId: -1 "
-    "producerEpoch: -1 partitionLeaderEpoch: 0 isTransactional: false isControl: false deleteHorizonMs: OptionalLong.empty "
-    "position: 0 CreateTime: 1 size: 75 magic: 2 compresscodec: none crc: 1 isvalid: {valid}\n"
+    "producerEpoch: -1 partitionLeaderEpoch: 0 isTransactional: false isControl: false "
+    "deleteHorizonMs: OptionalLong.empty position: 0 CreateTime: 1 size: 75 magic: 2 compresscodec: none crc: 1 "
+    "isvalid: {valid}\n"
 )
 RECORD = "| offset: {o} CreateTime: 1 keySize: -1 valueSize: 1 sequence: -1 headerKeys: [] payload: x\n"
 
@@ -32,8 +33,9 @@ def texts(dump: Dump) -> list[str | None]:
     return [one.value if one.kind is None else one.kind for one in dump.records]
 
 
-LOG = [f"idem-{k}" for k in (0, 2, 4, 6, 8)] + [f"plain-{k}" for k in range(3)] + [None]
-LOG += ["commit-0", "commit-2", "commit", "abort-0", "abort-1", "abort", "rdk-0", "rdk-2", "rdk-4", "rtx-0", "rtx-1", "rtx-2", "commit"]
+LOG: list[str | None] = ["idem-0", "idem-2", "idem-4", "idem-6", "idem-8", "plain-0", "plain-1", "plain-2", None]
+LOG += ["commit-0", "commit-2", "commit", "abort-0", "abort-1", "abort", "rdk-0", "rdk-2", "rdk-4"]
+LOG += ["rtx-0", "rtx-1", "rtx-2", "commit"]
 
 
 @pytest.mark.parametrize("name", ["4.3.0-broker-1", "4.3.0-broker-2", "3.9.1-broker-1"])
