@@ -6,8 +6,8 @@ it in the log, so that whoever read it read it later.
 
 Which record a stored one is, *identity* says: ``value`` (its text), ``key``, ``json:FIELD`` (a field of a value that
 is a JSON object) or ``place`` (none of them). Where there is no such text, it is what was read or acknowledged at that
-offset. What no recording sent is named by its place, as ``orders-0@17``: nothing is known of it, so that two of them are
-never the same.
+offset. What no recording sent is named by its place, as ``orders-0@17``: nothing is known of it, so that two of them
+are never the same.
 """
 
 from __future__ import annotations
