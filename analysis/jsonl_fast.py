@@ -1,152 +1,219 @@
 """A block of lines of the exchange format read by columns.
 
 The rules stand in ``jsonl_rules`` alone. This module only recognises a block in which everything is plainly as it
-should be: by the types met in each column, and by their extremes. Anything else is :class:`Irregular`, before anything
-was kept, and the block is read again line by line, which finds the line and says what is wrong with it.
+should be: a decoder of ``jsonl_shape`` takes it, and what decoders do not see holds as well. There are as many objects
+as lines, every line begins and ends with a brace, and there are as many keys in the bytes as fields were met, so that
+none stands twice. Anything else is :class:`Irregular`, and the block is read again line by line, which finds the line
+and says what is wrong with it.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import chain, count
 from typing import Any
 
+import msgspec
 import numpy as np
-from pydantic_core import from_json
+from msgspec import UNSET, UnsetType
+from msgspec.structs import astuple
 
 from analysis.history import Column
-from analysis.jsonl_rules import EVENTS, LIMIT, OFFSETS
+from analysis.jsonl_shape import ANY, STRANGE, Decoder, Fields, Shape
 
-__all__ = ["Block", "Irregular", "Kind"]
+__all__ = ["Block", "Codes", "Irregular", "Kind"]
 
-Event = dict[str, Any]
-_RANGES = {
-    "integer": (1 - LIMIT, LIMIT - 1), "natural": (0, LIMIT - 1), "offset": (0, OFFSETS - 1), "seq": (-1, 2**31 - 1),
-}  # fmt: skip
-_WORDS = {"role": {"leader", "follower"}, "kind": {"commit", "abort"}}
-_NAMES: dict[str, set[type]] = {"value": {int, str}, "name": {str}, "partition": {int, str}, "values": {list}}
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+_ANYTHING = msgspec.json.Decoder()
+_LINE_FEED, _OPEN, _CLOSE, _QUOTE, _COLON = b'\n{}":'
+_BLANKS_END = ord(" ") + 1
+
+
+_NOTHING = {None: -1, UNSET: -1}
 
 
 class Irregular(Exception):
     """Look at the block line by line."""
 
 
+class Codes(defaultdict[Any, int]):
+    """Names to codes, in the order in which they are first met; no name is -1."""
+
+    def __init__(self) -> None:
+        super().__init__(count().__next__, _NOTHING)
+
+    def names(self) -> list[Any]:
+        """By code."""
+        return list(self)[len(_NOTHING) :]
+
+    def __len__(self) -> int:
+        return super().__len__() - len(_NOTHING)
+
+
 class Block:
-    """Parsed lines, by kind of event. *first* is the number of the first line."""
+    """Parsed lines, by kind of event. *first* is the number of the first line; every line ends with a line feed.
 
-    def __init__(self, first: int, lines: list[bytes], last_t: int | None) -> None:
-        try:
-            events = [from_json(line, allow_inf_nan=False) for line in lines]
-        except ValueError as error:
-            raise Irregular from error
-        if set(map(type, events)) != {dict} or list(map(len, events)) != [line.count(b":") for line in lines]:
-            raise Irregular  # not an object, or a key that stands twice (or a colon inside a text)
-        self.t = _times(events, last_t)
-        self.ids = [(first + k, e["id"]) for k, e in enumerate(events) if "id" in e]
-        self.kinds: dict[str, Kind] = {}
-        rows: dict[Any, list[int]] = {}
-        names = [event.get("e") for event in events]
-        if set(map(type, names)) != {str} or not set(names) <= EVENTS.keys():
+    A block that *shape* has no decoder for is ``new`` to it.
+    """
+
+    def __init__(self, first: int, text: bytes, last_t: int | None, shape: Shape) -> None:
+        if b"\r" in text:
+            text = text.replace(b"\r\n", b"\n")
+        seen = np.frombuffer(text, np.uint8)
+        lines = _lines(seen)
+        events, decoder = _parsed(text, seen, shape)
+        if len(events) != lines:
             raise Irregular
-        for k, name in enumerate(names):
-            rows.setdefault(name, []).append(k)
-        _check_names([name for _, name in self.ids], {int, str, type(None)})
-        for name, mine in rows.items():
-            self.kinds[name] = Kind(name, [events[k] for k in mine], np.array(mine), first, self.t)
+        self.new = decoder is ANY
+        self.t = np.empty(lines, np.int64)
+        self.kinds: dict[str, Kind] = {}
+        for number, rows, mine in _by_kind(events, decoder):
+            kind = Kind(decoder, number, mine, rows + first)
+            self.t[rows] = kind.t
+            self.kinds[kind.name] = kind
+        fields = sum(kind.met for kind in self.kinds.values()) + lines  # and each its "e"
+        if decoder is not STRANGE and not _so_many_keys(seen, fields):
+            raise Irregular
+        if (self.t[1:] < self.t[:-1]).any() or (last_t is not None and self.t[0] < last_t):
+            raise Irregular
 
-    @property
-    def last_t(self) -> int:
-        return int(self.t[-1])
+    def fields(self) -> dict[str, Fields]:
+        """By kind: the fields that it has here, and whether every event has them."""
+        return {name: kind.fields() for name, kind in self.kinds.items()}
+
+
+def _lines(text: Column) -> int:
+    """How many lines there are. Each may be an object or several; none is empty or ends within an object."""
+    ends = np.flatnonzero(text == _LINE_FEED)
+    if text[0] != _OPEN or (text[ends[:-1] + 1] != _OPEN).any() or (text[ends - 1] != _CLOSE).any():
+        raise Irregular
+    return len(ends)
+
+
+def _parsed(text: bytes, seen: Column, shape: Shape) -> tuple[list[Any], Decoder]:
+    for decoder in (shape.decoder, ANY):
+        try:
+            if decoder is not None:
+                return decoder.decode(text), decoder
+        except msgspec.ValidationError:
+            continue
+        except _NOT_JSON as error:
+            raise Irregular from error
+    try:
+        events, anything = STRANGE.decode(text), _ANYTHING.decode_lines(text)
+    except _NOT_JSON as error:
+        raise Irregular from error
+    if not _so_many_keys(seen, sum(map(len, anything))):
+        raise Irregular
+    return events, STRANGE
+
+
+def _so_many_keys(text: Column, fields: int) -> bool:
+    """Are there no more keys in *text* than *fields*? (There are not fewer, and false may be wrong.)"""
+    colon = text == _COLON
+    if np.count_nonzero(colon) == fields:
+        return True
+    quote = text[:-1] == _QUOTE
+    if (quote & (text[1:] < _BLANKS_END)).any():  # there may be space between a key and its colon
+        return False
+    return int(np.count_nonzero(quote & colon[1:])) == fields
+
+
+def _by_kind(events: list[Any], decoder: Decoder) -> Iterator[tuple[int, Column, list[Any]]]:
+    """(number of the kind, positions, events) of each kind there is."""
+    kinds = np.fromiter(map(decoder.number.__getitem__, map(type, events)), np.int8, len(events))
+    order = np.argsort(kinds, kind="stable")
+    events = list(map(events.__getitem__, order.tolist()))
+    end = 0
+    for number, size in enumerate(np.bincount(kinds).tolist()):
+        start, end = end, end + size
+        if size:
+            yield number, order[start:end], events[start:end]
 
 
 class Kind:
-    """The events of one kind in a block. Columns are checked when they are asked for."""
+    """The events of one kind in a block, by columns. *row*: their lines."""
 
-    def __init__(self, name: str, events: list[Event], at: Column, first: int, t: Column) -> None:
-        self.events, self.row, self.t = events, at + first, t[at]
-        required, optional = EVENTS[name]
-        self._types = required | optional
-        self._required = required
+    def __init__(self, decoder: Decoder, number: int, events: list[Any], row: Column) -> None:
+        self.name, self.row, self.size = decoder.events[number], row, len(row)
+        names = decoder.names[number]
+        flat = list(chain.from_iterable(map(astuple, events)))
+        self._columns = {name: flat[k :: len(names)] for k, name in enumerate(names)}
+        self._missing = {name: _unset(self._columns[name]) for name in decoder.optional[number]}
+        self.t = self.numbers("t")
 
-    def _column(self, name: str) -> tuple[list[Any], set[type]]:
+    @property
+    def met(self) -> int:
+        """How many fields there are in all the events, without ``e``."""
+        return len(self._columns) * self.size - sum(self._missing.values())
+
+    def fields(self) -> Fields:
+        """Those that some event has, and whether every event has them, with more than null."""
+        told = ((name, self._missing.get(name, 0)) for name in self._columns if name != "t")
+        return {
+            name: not missing and not (name in self._missing and None in self._columns[name])
+            for name, missing in told
+            if missing < self.size
+        }
+
+    def has(self, name: str) -> bool:
+        return name in self._columns and self._missing.get(name, 0) < self.size
+
+    def ids(self) -> tuple[list[int], list[Any]]:
+        """(lines, ids) of the events that have one."""
+        if not self.has("id"):
+            return [], []
+        lines, names = self.row.tolist(), self.names("id")
+        if None not in names:
+            return lines, names
+        lines = [line for line, name in zip(lines, names, strict=True) if name is not None]
+        return lines, [name for name in names if name is not None]
+
+    def events(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(line, event as it stood there) of each, without what the format does not know."""
+        for row, fields in zip(self.row.tolist(), zip(*self._columns.values(), strict=True), strict=True):
+            told = {name: x for name, x in zip(self._columns, fields, strict=True) if x is not UNSET}
+            yield row, {"e": self.name, **told}
+
+    def numbers(self, name: str) -> Column:
+        """Integers, -1 where there is none."""
+        if not self.has(name):
+            return self.all(-1)
+        column = self._columns[name]
         try:
-            column = [e[name] for e in self.events] if name in self._required else [e.get(name) for e in self.events]
-        except KeyError as error:
-            raise Irregular from error
-        return column, set(map(type, column))
-
-    def numbers(self, name: str, default: int = -1) -> Column:
-        """Integers, *default* where there is none."""
-        column, types = self._column(name)
-        low, high = _RANGES[self._types[name]]
-        if types == {type(None)}:
-            return np.full(len(column), default)
-        if not types <= {int, type(None)} or (name in self._required and types != {int}):
-            raise Irregular
-        known = column if types == {int} else [x for x in column if x is not None]
-        if min(known) < low or max(known) > high:
-            raise Irregular
-        return np.array(column if types == {int} else [default if x is None else x for x in column], np.int64)
+            return np.fromiter(column, np.int64, self.size)
+        except TypeError:
+            return np.array([-1 if x is UNSET or x is None else x for x in column], np.int64)
 
     def words(self, name: str, word: str) -> Column:
-        """Whether each is *word*, of the few that there are."""
-        column, types = self._column(name)
-        if types == {type(None)}:
-            return np.zeros(len(column), np.int64)
-        if not types <= {str, type(None)} or not set(column) <= _WORDS[self._types[name]] | {None}:
-            raise Irregular
-        return np.array([x == word for x in column], np.int64)
+        """1 where it is *word*."""
+        return np.array([x == word for x in self._columns[name]], np.int64) if self.has(name) else self.all(0)
+
+    def codes(self, name: str, codes: Codes) -> Column:
+        """Those of names, -1 where there is none."""
+        return codes_of(codes, self._columns[name]) if self.has(name) else self.all(-1)
 
     def names(self, name: str) -> list[Any]:
-        """Names as they are, None where there is none."""
-        column, types = self._column(name)
-        allowed = _NAMES[self._types[name]]
-        if not types <= (allowed if name in self._required else allowed | {type(None)}):
-            raise Irregular
-        _check_names(column, types, self._types[name] == "partition")
-        return column
-
+        """As they are, None where there is none."""
+        return [None if x is UNSET else x for x in self._columns[name]] if self.has(name) else [None] * self.size
 
     def lists(self, name: str) -> tuple[list[Any], Column]:
-        """Lists of values, one behind the other, and the length of each."""
-        column, types = self._column(name)
-        if types != {list}:
-            raise Irregular
-        flat = [value for values in column for value in values]
-        _check_names(flat, {int, str})
-        return flat, np.array([len(values) for values in column], np.int64)
+        """The members of lists one behind the other, and the length of each."""
+        column = self._columns[name]
+        return list(chain.from_iterable(column)), np.fromiter(map(len, column), np.int64, len(column))
 
-    def records(self, name: str) -> tuple[list[Any], Column, list[Any], Column]:
-        """Lists of [partition, offset, value], as columns, and the length of each list."""
-        column, types = self._column(name)
-        if types != {list}:
-            raise Irregular
-        flat = [record for records in column for record in records]
-        if not set(map(type, flat)) <= {list} or not set(map(len, flat)) <= {3}:
-            raise Irregular
-        partition, offset, value = ([record[k] for record in flat] for k in range(3))
-        _check_names(partition, {int, str}, natural=True)
-        _check_names(value, {int, str})
-        if not set(map(type, offset)) <= {int} or (offset and not 0 <= min(offset) <= max(offset) < OFFSETS):
-            raise Irregular
-        return partition, np.array(offset, np.int64), value, np.array([len(records) for records in column], np.int64)
+    def all(self, x: int) -> Column:
+        """The same for all."""
+        return np.full(self.size, x)
 
 
-def _check_names(column: list[Any], types: set[type], natural: bool = False) -> None:
-    if not set(map(type, column)) <= types:
-        raise Irregular
-    if str in types and "" in column:
-        raise Irregular
-    if int in types and any(type(x) is int and not (0 if natural else 1 - LIMIT) <= x < LIMIT for x in column):
-        raise Irregular
+def codes_of(codes: Codes, names: list[Any]) -> Column:
+    return np.fromiter(map(codes.__getitem__, names), np.int64, len(names))
 
 
-def _times(events: list[Event], last_t: int | None) -> Column:
-    try:
-        told = [event["t"] for event in events]
-        if set(map(type, told)) != {int}:
-            raise Irregular
-        t = np.array(told, np.int64)
-    except (KeyError, OverflowError) as error:
-        raise Irregular from error
-    if abs(t[0]) >= LIMIT or abs(t[-1]) >= LIMIT or (t[1:] < t[:-1]).any() or (last_t is not None and t[0] < last_t):
-        raise Irregular
-    return t
+def _unset(column: list[Any]) -> int:
+    """How many are UNSET. (To count them by comparison is cheap only where they are many.)"""
+    if column[0] is not UNSET and UnsetType not in set(map(type, column)):
+        return 0
+    return column.count(UNSET)

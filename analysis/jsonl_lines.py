@@ -1,4 +1,4 @@
-"""A file of JSON Lines as numbered lines of bytes, plain, gzip or Zstandard, in bounded memory.
+"""A file of JSON Lines as blocks of whole lines, plain, gzip or Zstandard, in bounded memory.
 
 What is refused, with file and line: a line longer than a line may be, a stream that breaks off, and a compressed file
 that grows beyond all proportion.
@@ -16,38 +16,44 @@ import zstandard
 
 from sim.errors import InputError
 
-__all__ = ["MAX_LINE_BYTES", "chunks_of_lines"]
+__all__ = ["MAX_LINE_BYTES", "LineTooLong", "chunks_of_lines"]
 
-MAX_LINE_BYTES = 16 << 20
-MAX_RATIO = 200  # of unpacked to packed bytes; histories pack 10 to 60 times
-FREE_BYTES = 64 << 20  # unpacked bytes that no ratio forbids
-BLOCK_BYTES = 1 << 20
+MAX_LINE_BYTES = 4 << 20
+MAX_RATIO = 100  # of unpacked to packed bytes; histories pack 10 to 60 times
+FREE_BYTES = 16 << 20  # unpacked bytes that no ratio forbids
+BLOCK_BYTES = 1 << 18  # small enough for what is made of a block to stay in a processor's cache
 
 
-def chunks_of_lines(path: Path) -> Iterator[tuple[int, list[bytes]]]:
-    """(number of the first line, lines without their ends), a block of the file at a time."""
-    number, rest = 1, b""
+class LineTooLong(Exception):
+    """The line behind all that were handed out."""
+
+
+def chunks_of_lines(path: Path) -> Iterator[bytes]:
+    """Lines, a block of the file at a time; each line ends with a line feed."""
+    rest = b""
     for block in _blocks(path):
-        lines = (rest + block).split(b"\n")
-        rest = lines.pop()
-        if len(rest) > MAX_LINE_BYTES or any(len(line) > MAX_LINE_BYTES for line in lines):
-            raise InputError(f"{path}:{number}", f"a line is at most {MAX_LINE_BYTES} bytes long", "one event a line")
-        if lines:
-            yield number, lines
-            number += len(lines)
+        end = block.rfind(b"\n") + 1
+        if not end:
+            rest += block
+        else:
+            lines, rest = rest + block[:end], block[end:]
+            if len(lines) > MAX_LINE_BYTES and lines.index(b"\n") > MAX_LINE_BYTES:  # only the first can be so long
+                raise LineTooLong
+            yield lines
+        if len(rest) > MAX_LINE_BYTES:
+            raise LineTooLong
     if rest:
-        yield number, [rest]
+        yield rest + b"\n"
 
 
 def _blocks(path: Path) -> Iterator[bytes]:
     try:
-        packed = path.stat().st_size
         with path.open("rb") as raw:
             stream = _unpacked(raw, path.suffix)
             total = 0
             while block := stream.read(BLOCK_BYTES):
                 total += len(block)
-                if stream is not raw and total > FREE_BYTES and total > MAX_RATIO * packed:
+                if stream is not raw and total > max(FREE_BYTES, MAX_RATIO * raw.tell()):
                     rule = f"unpacks to more than {MAX_RATIO} times its size"
                     raise InputError(str(path), rule, "hand over the plain file")
                 yield block

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from analysis.columns import OFFSET_BITS
 from sim.errors import InputError
 
-__all__ = ["EVENTS", "check_event", "check_header", "parse_strictly"]
+__all__ = ["COMMON_FIELDS", "EVENTS", "check_event", "check_header", "parse_strictly"]
 
 OFFSETS = 1 << OFFSET_BITS
 LIMIT = 1 << 62  # of every integer: far above any offset or time, and safe to add
@@ -119,7 +119,7 @@ EVENTS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "fault": ({"what": "text"}, {"p": "partition", "b": "natural", "who": "value", "conn": "value", "vs": "values"}),
     "expire": ({"prod": "name", "vs": "values", "p": "partition"}, {}),
 }
-_COMMON = {"id": "value", "cause": "value"}
+COMMON_FIELDS = {"id": "value", "cause": "value"}
 
 _HEADER = {
     "time_unit": "text", "drain": "bool", "append_times": "bool", "config": "object", "consumers": "object",
@@ -166,7 +166,7 @@ def check_event(place: str, event: Any, last_t: int | None) -> None:
     required, optional = EVENTS[kind]
     for name, type_name in required.items():
         _field_of(place, event, name, type_name, True)
-    for name, type_name in (*optional.items(), *_COMMON.items()):
+    for name, type_name in (*optional.items(), *COMMON_FIELDS.items()):
         _field_of(place, event, name, type_name, False)
     if kind == "append":
         _check_append(place, event)

@@ -6,9 +6,12 @@ dozen bytes an event and the names; no event is kept as an object.
 
 from __future__ import annotations
 
+import heapq
 from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import fields
+from itertools import chain
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,10 +19,11 @@ import numpy as np
 
 import analysis.history as h
 from analysis.history import Column, Consumers, History, Records, Table
-from analysis.jsonl_common import COMMON, RESULTS, Codes
-from analysis.jsonl_fast import Block, Irregular
-from analysis.jsonl_lines import chunks_of_lines
+from analysis.jsonl_common import COMMON, RESULTS
+from analysis.jsonl_fast import Block, Codes, Irregular
+from analysis.jsonl_lines import MAX_LINE_BYTES, LineTooLong, chunks_of_lines
 from analysis.jsonl_rules import check_event, check_header, parse_strictly
+from analysis.jsonl_shape import Shape
 from sim.errors import InputError
 
 __all__ = ["read_jsonl"]
@@ -42,14 +46,12 @@ def read_jsonl(path: str | Path) -> History:
     """The history in *path* (``.gz`` and ``.zst`` are unpacked); :class:`InputError` where it is not one."""
     path = Path(path)
     reader = _Reader(str(path))
-    for first, lines in chunks_of_lines(path):
-        if first == 1:
-            header = parse_strictly(f"{path}:1", lines[0])
-            check_header(f"{path}:1", header)
-            reader.open(header)
-            first, lines = 2, lines[1:]
-        if lines:
-            reader.read(first, lines)
+    try:
+        for lines in chunks_of_lines(path):
+            reader.read(lines)
+    except LineTooLong:
+        rule = f"a line is at most {MAX_LINE_BYTES} bytes long"
+        raise InputError(f"{path}:{reader.line}", rule, "one event a line") from None
     if not reader.header:
         raise InputError(str(path), "the file is empty", "the first line is the header")
     return reader.history()
@@ -61,13 +63,14 @@ class _Reader:
     def __init__(self, source: str) -> None:
         self.source = source
         self.header: Event = {}
+        self.line = 1  # the next
         self.last_t: int | None = None
-        self.rows: dict[str, array[int]] = {name: array("q") for name in _TABLES}
-        self.put: dict[str, Callable[[Iterable[int]], None]] = {k: v.extend for k, v in self.rows.items()}
+        self.columns = {name: Growing(len(fields(kind))) for name, kind in _TABLES.items()}
+        self.put: dict[str, Callable[[Iterable[int]], None]] = {k: v.row for k, v in self.columns.items()}
         self.producers, self.partitions, self.keys, self.values = Codes(), Codes(), Codes(), Codes()
         self.words, self.txns, self.consumers, self.groups = Codes(), Codes(), Codes(), Codes()
-        self.ids: dict[int, Any] = {}
-        self.seen_ids: dict[Any, int] = {}
+        self.shape = Shape()
+        self.ids: dict[Any, int] = {}  # to lines
         self.assigned: dict[int, set[int]] = {}
         self.handlers: dict[str, Callable[[int, int, Event], None]] = {
             name: getattr(self, f"_{name}") for name in (
@@ -79,39 +82,51 @@ class _Reader:
         self.handlers |= dict.fromkeys(RESULTS, self._outcome)
         self.handlers |= dict.fromkeys(("proc_start", "proc_end"), self._processing)
 
-    def open(self, header: Event) -> None:
+    def read(self, lines: bytes) -> None:
+        """A block of lines: by columns where all is plain, else line by line."""
+        if self.line == 1:
+            lines = self._open(lines)
+        if not lines:
+            return
+        try:
+            block = Block(self.line, lines, self.last_t, self.shape)
+            self._read_columns(block)
+        except Irregular:
+            self._read_strictly(lines)
+        else:
+            self.line += len(block.t)
+            self.last_t = int(block.t[-1])
+
+    def _open(self, lines: bytes) -> bytes:
+        """Take the header, return what is left."""
+        line, _, lines = lines.partition(b"\n")
+        header = parse_strictly(f"{self.source}:1", line)
+        check_header(f"{self.source}:1", header)
         self.header = header
         for name in header.get("consumers") or {}:
             self.consumers[name]
+        self.line = 2
+        return lines
 
-    def read(self, first: int, lines: list[bytes]) -> None:
-        """A block of lines: by columns where all is plain, else line by line."""
-        try:
-            block = Block(first, lines, self.last_t)
-            columns = {name: COMMON[name](self, kind) for name, kind in block.kinds.items() if name in COMMON}
-        except Irregular:
-            self._read_strictly(first, lines)
-            return
-        for line, name in block.ids:
-            self._identify(line, name)
-        for make in columns.values():
-            table, made = make()
-            self.put[table](np.stack(made, axis=1).ravel().tolist())
+    def _read_columns(self, block: Block) -> None:
+        """Nothing is kept before all of the block has been found regular, but for codes of names."""
+        made = [COMMON[name](self, kind) for name, kind in block.kinds.items() if name in COMMON]
+        self._identify_all([kind.ids() for kind in block.kinds.values()])
+        for table, columns in made:
+            self.columns[table].add(columns)
         self._take_the_rest(block)
-        self.last_t = block.last_t
+        if block.new:
+            words = {"prod": self.producers, "con": self.consumers, "partition": self.partitions}
+            self.shape.learn(block.fields(), {kind: codes.names() for kind, codes in words.items()})
 
     def _take_the_rest(self, block: Block) -> None:
         """Rare events, one by one, in order."""
-        rest = [
-            (int(row), event) for name, kind in block.kinds.items() if name not in COMMON
-            for row, event in zip(kind.row, kind.events, strict=True)
-        ]  # fmt: skip
-        for row, event in sorted(rest, key=lambda one: one[0]):
-            check_event(f"{self.source}:{row}", event, None)
+        rest = [kind.events() for name, kind in block.kinds.items() if name not in COMMON]
+        for row, event in heapq.merge(*rest, key=itemgetter(0)):
             self.handlers[event["e"]](row, event["t"], event)
 
-    def _read_strictly(self, first: int, lines: list[bytes]) -> None:
-        for line, text in enumerate(lines, first):
+    def _read_strictly(self, lines: bytes) -> None:
+        for line, text in enumerate(lines[:-1].split(b"\n"), self.line):
             place = f"{self.source}:{line}"
             event = parse_strictly(place, text)
             check_event(place, event, self.last_t)
@@ -119,31 +134,38 @@ class _Reader:
             if "id" in event:
                 self._identify(line, event["id"])
             self.handlers[event["e"]](line, event["t"], event)
+            self.line = line + 1
+
+    def _identify_all(self, named: list[tuple[list[int], list[Any]]]) -> None:
+        """Keep the ids of a block, or none where one repeats."""
+        new = dict(chain.from_iterable(zip(names, lines, strict=True) for lines, names in named))
+        if len(new) < sum(len(names) for _, names in named) or not self.ids.keys().isdisjoint(new):
+            raise Irregular
+        self.ids |= new
 
     def _identify(self, line: int, name: Any) -> None:
         if name is None:
             return
-        if name in self.seen_ids:
+        if name in self.ids:
             place = f"{self.source}:{line}: id"
-            raise InputError(place, f"{name!r} is already the id of line {self.seen_ids[name]}", "ids are unique")
-        self.seen_ids[name] = line
-        self.ids[line] = name
+            raise InputError(place, f"{name!r} is already the id of line {self.ids[name]}", "ids are unique")
+        self.ids[name] = line
 
     # --- what clients did ---------------------------------------------------------------------------------------------
     def _send(self, line: int, t: int, e: Event) -> None:
         value, uid = self.values[e["v"]], e.get("uid")
         self.put["records"]((
-            value, self.producers[e["prod"]], e["i"], self._maybe(self.partitions, e.get("p")),
-            self._maybe(self.keys, e.get("k")), value if uid is None else self.values[uid], line, t,
-            self._maybe(self.words, e.get("op")), self._maybe(self.txns, e.get("txn")),
+            value, self.producers[e["prod"]], e["i"], self.partitions[e.get("p")],
+            self.keys[e.get("k")], value if uid is None else self.values[uid], line, t,
+            self.words[e.get("op")], self.txns[e.get("txn")],
         ))  # fmt: skip
 
     def _outcome(self, line: int, t: int, e: Event) -> None:
         failed = e["e"] == "fail"
         self.put["outcomes"]((
-            line, t, RESULTS[e["e"]], self.producers[e["prod"]], self._maybe(self.partitions, e.get("p")),
+            line, t, RESULTS[e["e"]], self.producers[e["prod"]], self.partitions[e.get("p")],
             self.values[e["v"]], 1, -1 if failed else _or(e.get("o")),
-            self._maybe(self.words, e.get("error")) if failed else -1,
+            self.words[e.get("error")] if failed else -1,
         ))  # fmt: skip
 
     def _attempt(self, line: int, t: int, e: Event) -> None:
@@ -153,7 +175,7 @@ class _Reader:
         self._on_the_wire(line, t, e, 1, -1)
 
     def _on_the_wire(self, line: int, t: int, e: Event, response: int, broker: int) -> None:
-        error = self._maybe(self.words, e.get("error"))
+        error = self.words[e.get("error")]
         prod, p, conn, n = self.producers[e["prod"]], self.partitions[e["p"]], self.words[e["conn"]], e["n"]
         for v in e["vs"]:
             self.put["wire"]((line, t, response, prod, p, self.values[v], 1, broker, conn, n, error))
@@ -167,11 +189,10 @@ class _Reader:
 
     # --- what brokers did ---------------------------------------------------------------------------------------------
     def _append(self, line: int, t: int, e: Event) -> None:
-        v = e.get("v")
         self.put["appends"]((
-            line, t, self.partitions[e["p"]], e["o"], -1 if v is None else self.values[v], 1, _or(e.get("b"), 1),
+            line, t, self.partitions[e["p"]], e["o"], self.values[e.get("v")], 1, _or(e.get("b"), 1),
             e.get("role") == "follower", _or(e.get("lep")), _or(e.get("pid")), _or(e.get("epoch")), _or(e.get("seq")),
-            self._maybe(self.txns, e.get("txn")), _KINDS[e.get("kind")], -1,
+            self.txns[e.get("txn")], _KINDS[e.get("kind")], -1,
         ))  # fmt: skip
 
     def _reject(self, line: int, t: int, e: Event) -> None:
@@ -196,7 +217,7 @@ class _Reader:
         self.put["log_starts"]((line, t, self.partitions[e["p"]], e["o"]))
 
     def _fault(self, line: int, t: int, e: Event) -> None:
-        broker, p = _or(e.get("b")), self._maybe(self.partitions, e.get("p"))
+        broker, p = _or(e.get("b")), self.partitions[e.get("p")]
         self.put["notes"]((line, t, self.words["fault"], self.words[e["what"]], broker, p))
 
     def _expire(self, line: int, t: int, e: Event) -> None:
@@ -237,11 +258,11 @@ class _Reader:
         self.put["positions"]((line, t, h.FORGET_RESET, con, p, e["o"]))
 
     def _poll(self, line: int, t: int, e: Event) -> None:
-        con, txn = self.consumers[e["con"]], self._maybe(self.txns, e.get("txn"))
+        con, txn = self.consumers[e["con"]], self.txns[e.get("txn")]
         for p in e.get("rebalanced") or ():
             self.put["positions"]((line, t, h.FORGET_REVOKE, con, self.partitions[p], -1))
-        mark = ("txn", e["txn"]) if txn >= 0 else ("op", e["op"]) if e.get("op") is not None else ("line", line)
-        group = self.groups[(con, *mark)]
+        op = e.get("op")
+        group = self.groups[(con, "txn", e["txn"]) if txn >= 0 else (con, "op", op) if op is not None else line]
         for p, o, v in e["recs"]:
             self.put["polls"]((line, t, con, self.partitions[p], o, self.values[v], 1, group, txn))
 
@@ -253,23 +274,19 @@ class _Reader:
         con, p = self.consumers[e["con"]], self.partitions[e["p"]]
         self.put["processing"]((line, t, e["e"] == "proc_end", con, p, e["o"]))
 
-    @staticmethod
-    def _maybe(codes: Codes, name: Any) -> int:
-        return -1 if name is None else codes[name]
-
     # --- the whole ----------------------------------------------------------------------------------------------------
     def history(self) -> History:
         header = self.header
-        tables: dict[str, Any] = {n: _table(kind, self.rows[n]) for n, kind in _TABLES.items() if n != "records"}
+        tables: dict[str, Any] = {n: _table(kind, self.columns[n]) for n, kind in _TABLES.items() if n != "records"}
         tables["records"] = self._records()
         brokers = _coded_brokers(tables)
         history = History(
             brokers=brokers, source=self.source, row_word="line", time_unit=header.get("time_unit") or "us",
             drain=bool(header.get("drain")), append_times=header.get("append_times") is not False,
-            config=header.get("config"), settled=True, producers=list(self.producers),
-            partitions=list(map(str, self.partitions)), keys=list(map(str, self.keys)), values=list(self.values),
-            words=list(map(str, self.words)), txns=list(self.txns), consumers=self._consumers(), header=header,
-            ids=self._ids(), **tables,
+            config=header.get("config"), settled=True, producers=self.producers.names(),
+            partitions=list(map(str, self.partitions.names())), keys=list(map(str, self.keys.names())),
+            values=self.values.names(), words=list(map(str, self.words.names())), txns=self.txns.names(),
+            consumers=self._consumers(), header=header, ids=self._ids(), **tables,
         )  # fmt: skip
         self._check_owners(history)
         return history
@@ -277,19 +294,19 @@ class _Reader:
     def _ids(self) -> list[Any] | None:
         if not self.ids:
             return None
-        ids: list[Any] = [None] * (max(self.ids) + 1)
-        for line, name in self.ids.items():
+        ids: list[Any] = [None] * (max(self.ids.values()) + 1)
+        for name, line in self.ids.items():
             ids[line] = name
         return _Padded(ids)
 
     def _records(self) -> Records:
         size = len(self.values)
-        rows = np.frombuffer(self.rows["records"], np.int64).reshape(-1, 10)
-        self._check_sent_once(rows[:, 0], rows[:, 6])
+        value, *sent = self.columns["records"].whole()
+        self._check_sent_once(value, sent[5])
         columns = [np.full(size, -1, np.int64) for _ in range(10)]
         columns[4] = np.arange(size)  # a value that nobody sent is its own identity
-        for k in range(9):
-            columns[k][rows[:, 0]] = rows[:, k + 1]
+        for column in columns[:9]:
+            column[value] = sent.pop(0)
         return Records(*columns)
 
     def _check_sent_once(self, value: Column, row: Column) -> None:
@@ -299,7 +316,7 @@ class _Reader:
         again = order[1:][value[order[1:]] == value[order[:-1]]]
         second = again[np.argmin(row[again])]
         first = int(row[value == value[second]].min())
-        name = list(self.values)[int(value[second])]
+        name = self.values.names()[int(value[second])]
         raise InputError(
             f"{self.source}:{int(row[second])}: v", f"{name!r} was already sent in line {first}",
             'every send call has its own "v"; give both the same "uid" where they mean the same thing',
@@ -307,9 +324,9 @@ class _Reader:
 
     def _consumers(self) -> Consumers:
         named = self.header.get("consumers") or {}
-        options = [named.get(name, {}) for name in self.consumers]
+        options = [named.get(name, {}) for name in self.consumers.names()]
         return Consumers(
-            list(self.consumers),
+            self.consumers.names(),
             [o.get("group") for o in options],
             [o.get("isolation") == "read_committed" for o in options],
         )
@@ -349,10 +366,41 @@ def _or(x: Any, default: int = -1) -> int:
     return default if x is None else int(x)
 
 
-def _table(kind: type[T], rows: array[int]) -> T:
-    """Columns out of rows; those of one table may have come kind by kind."""
-    width = len(fields(kind))
-    block = np.frombuffer(rows, np.int64).reshape(-1, width)
-    if (block[1:, 0] < block[:-1, 0]).any():
-        block = block[np.argsort(block[:, 0], kind="stable")]
-    return kind(*(np.ascontiguousarray(block[:, k]) for k in range(width)))
+def _table(kind: type[T], rows: Growing) -> T:
+    """Rows of one table may have come kind by kind."""
+    columns = rows.whole()
+    row = columns[0]
+    if (row[1:] < row[:-1]).any():
+        order = np.argsort(row, kind="stable")
+        columns = [column[order] for column in columns]
+    return kind(*columns)
+
+
+class Growing:
+    """Columns that grow by rows or by blocks of columns."""
+
+    def __init__(self, width: int) -> None:
+        self._rows = array("q")
+        self.row = self._rows.extend
+        self._parts: list[list[Column]] = [[] for _ in range(width)]
+
+    def add(self, columns: list[Column]) -> None:
+        self._settle()
+        for parts, column in zip(self._parts, columns, strict=True):
+            parts.append(column)
+
+    def whole(self) -> list[Column]:
+        """The columns; nothing is left here, so that one column at a time is there twice."""
+        self._settle()
+        columns = []
+        for parts in self._parts:
+            columns.append(np.concatenate([np.zeros(0, np.int64), *parts]))
+            parts.clear()
+        return columns
+
+    def _settle(self) -> None:
+        if self._rows:
+            block = np.array(self._rows, np.int64).reshape(-1, len(self._parts))
+            for parts, column in zip(self._parts, block.T, strict=True):
+                parts.append(np.ascontiguousarray(column))
+            del self._rows[:]

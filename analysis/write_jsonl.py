@@ -32,7 +32,7 @@ from analysis.history import (
     Table,
 )  # fmt: skip
 
-__all__ = ["lines_of", "write_jsonl"]
+__all__ = ["lines_of", "write_events", "write_jsonl"]
 
 Event = dict[str, Any]
 Row = tuple[int, int, Event]  # time, row, what else
@@ -43,9 +43,13 @@ def write_jsonl(source: Any, path: str | Path) -> Path:
     """Write *source* (a history, a trace, or the path of one) to *path*; ``.gz`` and ``.zst`` are packed."""
     from analysis.verdict import history_of
 
-    history, path = history_of(source), Path(path)
+    return write_events(lines_of(history_of(source)), Path(path))
+
+
+def write_events(events: Iterable[Event], path: Path) -> Path:
+    """The header and the events, as they come."""
     with _whole(path) as out:
-        for line in lines_of(history):
+        for line in events:
             out.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
     return path
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.cli.arguments import expectations_of
 from analysis.cli.console import print_json, results, steps
+from analysis.cli.files import must_be_writable
+from analysis.cli.junit import Suite, cases_of_verdict, write_junit
 from analysis.cli.verdicts import status_of_verdict
 from sim.errors import InputError
 
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
 __all__ = ["analyze_history", "history_at"]
 
 
-def analyze_history(history: Path, *, expect: list[str], as_json: bool) -> int:
+def analyze_history(history: Path, *, expect: list[str], as_json: bool, junit: Path | None = None) -> int:
     expected = expectations_of(expect)
+    if junit is not None:
+        must_be_writable(junit.parent)
     with steps() as step:
         step.begin(f"reading {history}")
         from analysis.verdict import judge
@@ -27,6 +31,8 @@ def analyze_history(history: Path, *, expect: list[str], as_json: bool) -> int:
         read = history_at(history)
         step.begin("judging")
         verdict = judge(read, expected)
+    if junit is not None:
+        write_junit(junit, [Suite(str(history), cases_of_verdict(verdict))])
     told = verdict.to_json()
     if as_json:
         print_json(told)

@@ -26,6 +26,7 @@ Set = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change a value; a bare Kafka option: everywhere it stands."),
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
+Junit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit's XML here, for a CI server.")]
 CheckLaws = Annotated[bool, typer.Option("--check-laws", help="Check the simulator's own laws as it runs (slower).")]
 
 
@@ -52,13 +53,14 @@ def check(
     overrides: Set = None,
     allow_undecided: Annotated[bool, typer.Option(help="Undecided is not a failure.")] = False,
     json: Json = False,
+    junit: Junit = None,
     check_laws: CheckLaws = False,
 ) -> int:
     """Judge the expectations of scenarios over all their seeds; for continuous integration."""
     from analysis.cli.check import Wish, check_scenarios
 
     wish = Wish(seeds=seeds, overrides=tuple(overrides or ()), check_laws=check_laws)
-    return check_scenarios(paths, wish, jobs=jobs, allow_undecided=allow_undecided, as_json=json)
+    return check_scenarios(paths, wish, jobs=jobs, allow_undecided=allow_undecided, as_json=json, junit=junit)
 
 
 @app.command()
@@ -68,11 +70,44 @@ def analyze(
         list[str] | None, typer.Option("--expect", metavar="NAME=never", help="Judge: never, always or {max: N}.")
     ] = None,
     json: Json = False,
+    junit: Junit = None,
 ) -> int:
     """Find the anomalies of any history, simulated or real."""
     from analysis.cli.analyze import analyze_history
 
-    return analyze_history(history, expect=expect or [], as_json=json)
+    return analyze_history(history, expect=expect or [], as_json=json, junit=junit)
+
+
+@app.command()
+def diff(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A trace's folder or .parquet, or a history.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The other one.")],
+    json: Json = False,
+) -> int:
+    """Show where two traces first part, and which findings come and go. Exit status 1 if anything differs."""
+    from analysis.cli.diff import compare_histories
+
+    return compare_histories((a, b), as_json=json)
+
+
+@app.command()
+def join(
+    out: Annotated[Path, typer.Option(metavar="HISTORY", help="Write the history here (.jsonl[.gz|.zst]).")],
+    recordings: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RECORDING]...", help="What analysis.recorder wrote.")
+    ] = None,
+    logs: Annotated[
+        list[str] | None, typer.Option("--log", metavar="[BROKER:]DUMP", help="What kafka-dump-log.sh printed.")
+    ] = None,
+    identity: Annotated[
+        str, typer.Option(metavar="WHAT", help="What names a stored record: value, key, json:FIELD or place.")
+    ] = "value",
+    drain: Annotated[bool, typer.Option("--drain", help="The readers had the time to read everything.")] = False,
+) -> int:
+    """Make one history of what clients of a real cluster recorded and what its logs hold."""
+    from analysis.cli.join import join_histories
+
+    return join_histories(recordings or [], logs or [], out, identity=identity, drain=drain)
 
 
 @app.command()

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.cli.arguments import scenario_files, seeds_of
 from analysis.cli.console import counted, paragraph, print_json, results
+from analysis.cli.files import must_be_writable
+from analysis.cli.junit import Case, Suite, outcome_of, write_junit
 from analysis.cli.pool import default_jobs, spread
 from analysis.cli.replay import command_of, law_broken_in
 from analysis.cli.report import verdict_text
@@ -90,24 +93,44 @@ class Outcome:
         }  # fmt: skip
 
 
-def check_scenarios(paths: list[str], wish: Wish, *, jobs: int | None, allow_undecided: bool, as_json: bool) -> int:
+def check_scenarios(
+    paths: list[str], wish: Wish, *, jobs: int | None, allow_undecided: bool, as_json: bool, junit: Path | None = None
+) -> int:
     files = scenario_files(paths)
+    if junit is not None:
+        must_be_writable(junit.parent)
     asked = None if wish.seeds is None else seeds_of(wish.seeds)
     scenarios = {file: _scenario(file, wish.overrides) for file in files}  # every file, before the first run
     seeds = {file: list(asked if asked is not None else one.seeds) for file, one in scenarios.items()}
     console, words = results(), []
     told: list[dict[str, Any]] = []
+    suites = []
     for outcome in _outcomes(scenarios, seeds, wish, jobs or default_jobs()):
         words.append(outcome.verdict)
         told.append(outcome.to_json())
+        suites.append(_suite(outcome, allow_undecided))
         if not as_json:
             _tell(console, outcome)
     verdict = worst(words)
+    if junit is not None:
+        write_junit(junit, suites)
     if as_json:
         print_json({"verdict": verdict, "scenarios": told})
     else:
         _tell_sum(console, words, sum(len(some) for some in seeds.values()))
     return status_of_verdict(verdict, allow_undecided)
+
+
+def _suite(outcome: Outcome, allow_undecided: bool) -> Suite:
+    """A case an expectation; of a scenario that expects nothing, that it runs."""
+    failures = {one.name: (words, again) for one, words, again in outcome.failures()}
+    cases = []
+    for one in outcome.judged.values():
+        words, again = failures.get(one.name, ("", ""))
+        how = outcome_of(one.verdict, allow_undecided)
+        text = "\n".join(line for line in (words, f"again: {again}") if line)
+        cases.append(Case(one.name, how, f"expected {one.expected}: {one.why}", text) if how else Case(one.name))
+    return Suite(outcome.file, cases or [Case("runs")])
 
 
 def _outcomes(

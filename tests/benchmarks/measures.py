@@ -1,4 +1,4 @@
-"""The five measurements. Each returns what it measured, with its bar and its aim.
+"""The measurements of the simulator. Each returns what it measured, with its bar and its aim.
 
 ``rounds`` is how often; of a ratio's two sides one round is taken after the other, so that both meet the same machine,
 and the median of the rounds' ratios counts.
@@ -10,70 +10,19 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
 
 from tests.benchmarks import mock_cluster
 from tests.benchmarks.bare_loop import BareLoop
+from tests.benchmarks.measured import Measured, timed
 
-__all__ = ["Measured", "analysis_speed", "batched_records", "failover_check", "memory_per_record", "round_trips"]
+__all__ = ["batched_records", "failover_check", "memory_per_record", "round_trips"]
 
 HERE = Path(__file__).resolve().parent
 BARE_REQUESTS = 30_000
 MOCK_RECORDS = 300_000
 SEEDS, JOBS = "0..199", 2
-
-
-@dataclass(frozen=True)
-class Measured:
-    """*bar* must be reached, *aim* should be; ``more``: is more better? No value: not measured, see detail."""
-
-    name: str
-    value: float | None
-    unit: str
-    bar: float
-    aim: float | None = None
-    more: bool = True
-    detail: str = ""
-    rounds: list[float] = field(default_factory=list)
-
-    @property
-    def holds(self) -> bool | None:
-        if self.value is None:
-            return None
-        return self.value >= self.bar if self.more else self.value <= self.bar
-
-    @property
-    def verdict(self) -> str:
-        return {True: "reached", False: "MISSED", None: "not measured"}[self.holds]
-
-    @property
-    def shown(self) -> str:
-        return "-" if self.value is None else self._with_unit(self.value)
-
-    @property
-    def bar_shown(self) -> str:
-        return f"{'>=' if self.more else '<='} {self._with_unit(self.bar)}"
-
-    @property
-    def aim_shown(self) -> str:
-        return "" if self.aim is None else self._with_unit(self.aim)
-
-    def _with_unit(self, value: float) -> str:
-        digits = f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
-        return f"{digits} {self.unit}".rstrip()
-
-    def as_json(self) -> dict[str, object]:
-        return asdict(self) | {"holds": self.holds}
-
-
-def timed(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
 
 
 def round_trips(rounds: int) -> list[Measured]:
@@ -110,21 +59,6 @@ def batched_records(rounds: int) -> list[Measured]:
         ratios.append(ours[-1] / mock[-1])
     detail = f"{median(ours):,.0f} against {median(mock):,.0f} records/s"
     return [Measured(name, median(ratios), "", 2, 4, detail=detail, rounds=ratios)]
-
-
-def analysis_speed(rounds: int) -> list[Measured]:
-    """All finders over columns in memory of a run without readers, so that the log is all there is to judge."""
-    from analysis.verdict import history_of, judge
-    from tests.benchmarks.runs import BATCHED, simulated
-
-    trace = simulated(BATCHED).trace
-    history = history_of(trace)
-    judge(history)  # loads what is loaded once
-    records = len(trace.sends["i"])
-    rates = [records / timed(lambda: judge(history)) for _ in range(rounds)]
-    expanding = median(timed(lambda: history_of(trace)) for _ in range(rounds))
-    detail = f"{records:,} records; made from the trace in {expanding:.2f} s"
-    return [Measured("log-level analysis", median(rates), "records/s", 2e6, detail=detail, rounds=rates)]
 
 
 def memory_per_record(rounds: int) -> list[Measured]:

@@ -9,7 +9,7 @@ import simpy
 
 from sim.scenario import load, with_overrides
 from tests.benchmarks.bare_loop import EVENTS_PER_REQUEST, BareLoop
-from tests.benchmarks.measures import Measured
+from tests.benchmarks.measured import Measured
 from tests.benchmarks.runs import acknowledged_records, produce_requests, simulated
 
 HERE = Path(__file__).resolve().parent
@@ -65,3 +65,28 @@ def test_the_checked_failover_is_the_one_the_bar_names() -> None:
 )
 def test_a_bar_is_reached_or_missed_from_the_right_side(value: float | None, more: bool, verdict: str) -> None:
     assert Measured("x", value, "s", bar=2, more=more).verdict == verdict
+
+
+@pytest.mark.parametrize("per_batch", [100, 1])
+def test_histories_in_memory_have_the_faults_that_they_tell_of_and_no_others(per_batch: int) -> None:
+    from analysis.verdict import judge
+    from tests.benchmarks.histories import PARTITIONS, PRODUCERS, in_memory
+
+    history = in_memory(24 * 600 * per_batch, per_batch, read=True)
+    verdict = judge(history)
+    lanes = PRODUCERS * PARTITIONS
+
+    # Of a lane's 600 batches the 501st stands before the 500th, and the eighth is stored again at the end.
+    assert verdict.counts["append-reorder"] == verdict.counts["duplicate-append"] == lanes * per_batch
+    assert verdict.counts["offset-gap"] == verdict.counts["lost-acked"] == verdict.counts["replica-divergence"] == 0
+    assert verdict.counts["unseen"] == 0 and len(history.values) == 24 * 600 * per_batch
+
+
+def test_judging_and_reading_are_told_with_their_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.benchmarks import analysis_speed
+
+    monkeypatch.setattr(analysis_speed, "LINES", 2000)
+    judged = analysis_speed.judging(1, (10_000, 20_000))
+    assert [one.bar for one in judged] == [2e6, 2, 0.5e6, 2] * 2
+    assert all(one.value is not None and one.value > 0 for one in judged)
+    assert {one.bar for one in analysis_speed.reading(1)} == {0.5}
