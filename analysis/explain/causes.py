@@ -18,6 +18,8 @@ from sim.trace import Trace
 __all__ = ["Causes"]
 
 STRIKES = (Kind.FAULT, Kind.CRASH, Kind.PAUSE)
+DECISIONS = (Kind.LEADER, Kind.FENCE, Kind.UNFENCE, Kind.PARTITIONS)
+BY_THE_CLOCK = (Kind.DISCONNECT, *DECISIONS)  # what a deadline makes, without a row as its cause
 
 
 class Causes:
@@ -78,25 +80,48 @@ class Causes:
     def origin(self, row: int) -> list[int]:
         """The faults, crashes and decisions behind *row*, oldest first; those at work where a clock was the cause."""
         chain = self.chain(row)
-        found = [one for one in chain if self.kind[one] in (*STRIKES, Kind.LEADER, Kind.FENCE, Kind.UNFENCE, Kind.PARTITIONS)]
+        found = [one for one in chain if self.kind[one] in (*STRIKES, *DECISIONS)]
         root = chain[-1]
-        if self.kind[root] not in STRIKES:
+        if self.kind[root] in BY_THE_CLOCK:
             found += self.background(root)
         return sorted(set(found))
 
-    def background(self, row: int) -> list[int]:
-        """The latest strike still at work on a host that *row* speaks of (its own, its peer, the one it fences)."""
+    def effect(self, fault: int) -> int | None:
+        """The crash or pause that a fault's row made."""
+        made = np.flatnonzero(self.trace.events["cause"][fault + 1 : fault + 3] == fault) + fault + 1
+        return next((int(row) for row in made.tolist() if self.kind[row] in (Kind.CRASH, Kind.PAUSE)), None)
+
+    def is_effect_of_one_of(self, row: int, rows: set[int]) -> bool:
+        """A crash or pause whose fault is among *rows*, which tells of it."""
+        return self.kind[row] in (Kind.CRASH, Kind.PAUSE) and int(self.trace.events["cause"][row]) in rows
+
+    def background(self, row: int, most: int = 2) -> list[int]:
+        """The latest strikes still at work on a host that *row* speaks of (its own, its peer, the one it fences)."""
         event = self.row(row)
         concerned = {event["host"]}
         if event["kind"] in (Kind.DISCONNECT, Kind.FENCE, Kind.UNFENCE):
-            concerned.add(event["n"])
+            concerned = {event["n"]}
         if event["kind"] == Kind.LEADER:
             concerned |= self._led_before(event, row)
-        strikes = np.flatnonzero(np.isin(self.kind[:row], STRIKES))
-        for strike in strikes[::-1].tolist():
+        found: list[int] = []
+        for strike in np.flatnonzero(np.isin(self.kind[:row], STRIKES))[::-1].tolist():
             if self._host(strike) in concerned and not self._healed(strike, row):
-                return [one for one in self.chain(strike) if self.kind[one] in STRIKES]
-        return []
+                found += [one for one in self.chain(strike) if self.kind[one] in STRIKES]
+            if len(found) >= most:
+                break
+        return found
+
+    def lasting(self, row: int, hosts: set[int]) -> list[int]:
+        """Faults of these hosts that go on for a time and were going on at *row* (slow links and disks, cuts, loss)."""
+        found = []
+        for strike in self._faults["row"][self._faults["row"] < row].tolist():
+            number = int(self.trace.events["n"][strike])
+            if self._host(strike) not in hosts or " for: " not in self.fault_text(strike):
+                continue
+            heals = np.flatnonzero((self.kind[strike:row] == Kind.HEAL) & (self.trace.events["n"][strike:row] == number))
+            if not len(heals):
+                found.append(strike)
+        return found[-2:]
 
     def _host(self, row: int) -> int:
         return int(self.trace.events["host"][row])

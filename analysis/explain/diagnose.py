@@ -42,7 +42,7 @@ _HOW: dict[str, tuple[tuple[str, ...], How]] = {
     "e2e-key-reorder": (("late", "overtaker"), lambda f, w, c: out_of_order_on_the_way(f, c)),
     "cross-partition-inversion": (("late", "overtaker"), lambda f, w, c: out_of_order_on_the_way(f, c)),
     "key-partition-split": (("here", "there"), lambda f, w, c: key_in_two_partitions(f, c)),
-    "duplicate-append": (("first copy", "second copy"), lambda f, w, c: stored_twice(f, c)),
+    "duplicate-append": (("twice", "twice"), lambda f, w, c: stored_twice(f, c)),
     "lost-acked": (("lost",), _gone),
     "committed-truncation": (("lost",), _gone),
     "unseen": (("lost",), _gone),

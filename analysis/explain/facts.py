@@ -121,6 +121,10 @@ class Facts:
             self._lives[value] = Life(value, tries, copies, self._reports(value))
         return self._lives[value]
 
+    def lives(self) -> list[Life]:
+        """Those asked for so far."""
+        return list(self._lives.values())
+
     def code_of(self, told: Any) -> int:
         """The code of a value that a witness names; -1 if no record has it."""
         values = self.history.values
