@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.cli.arguments import expectations_of
 from analysis.cli.console import print_json, results, steps
+from analysis.cli.files import must_be_writable, write_text
 from analysis.cli.verdicts import status_of_verdict
 from sim.errors import InputError
 
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from analysis.history import History
+    from analysis.verdict import Verdict
 
 __all__ = ["analyze_history", "history_at"]
 
 
-def analyze_history(history: Path, *, expect: list[str], as_json: bool) -> int:
+def analyze_history(history: Path, *, expect: list[str], as_json: bool, html: Path | None = None) -> int:
     expected = expectations_of(expect)
+    if html is not None:
+        must_be_writable(html.parent)
     with steps() as step:
         step.begin(f"reading {history}")
         from analysis.verdict import judge
@@ -27,12 +31,22 @@ def analyze_history(history: Path, *, expect: list[str], as_json: bool) -> int:
         read = history_at(history)
         step.begin("judging")
         verdict = judge(read, expected)
+        if html is not None:
+            step.begin("drawing figures")
+            _write_page(html, history, verdict)
     told = verdict.to_json()
     if as_json:
         print_json(told)
     else:
         _tell(results(), history, told)
     return status_of_verdict(verdict.verdict) if expected else 0
+
+
+def _write_page(html: Path, history: Path, verdict: Verdict) -> None:
+    from analysis.cli.figures import of_verdict
+    from analysis.report import page
+
+    write_text(html, page(verdict, f"What {history} shows", of_verdict(verdict)))
 
 
 def history_at(path: Path) -> History:

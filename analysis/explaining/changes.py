@@ -13,9 +13,9 @@ from itertools import combinations
 from typing import Any
 
 from analysis.allowed import Client
-from analysis.explain.laboratory import Lane
-from analysis.explain.mechanisms import IDEMPOTENCE, MECHANISMS
-from analysis.explain.pins import Source
+from analysis.explaining.laboratory import Lane
+from analysis.explaining.mechanisms import IDEMPOTENCE, MECHANISMS
+from analysis.explaining.pins import Source
 
 __all__ = ["Case", "Change", "Edit", "changes_for", "permitted_by", "with_change"]
 
@@ -34,7 +34,7 @@ class Edit:
 
     def __str__(self) -> str:
         if self.value is None:
-            return f"without {self.option} ({self.place})"
+            return f"no {self.option} ({self.place})"
         return f"{self.option}={_plain(self.value)} ({self.place})"
 
 
@@ -180,7 +180,7 @@ def _partitions_from_the_start(case: Case) -> tuple[Edit, ...]:
         return ()
     most = max(int(one["to"]) for _, one in grown)
     edits = [Edit(f"topic {case.topic}", "partitions", most, ("topics", case.topic, "partitions"))]
-    return (*edits, *(Edit("operator", "add_partitions later", None, ("faults", n)) for n, _ in reversed(grown)))
+    return (*edits, *(Edit("operator", "later increase", None, ("faults", n)) for n, _ in reversed(grown)))
 
 
 def _one_partition(case: Case) -> tuple[Edit, ...]:
@@ -188,21 +188,21 @@ def _one_partition(case: Case) -> tuple[Edit, ...]:
         return ()
     edits = [Edit(f"topic {case.topic}", "partitions", 1, ("topics", case.topic, "partitions"))]
     grown = [n for n, one in enumerate(case.source.get("faults", ())) if one.get("add_partitions") == case.topic]
-    return (*edits, *(Edit("operator", "add_partitions later", None, ("faults", n)) for n in reversed(grown)))
+    return (*edits, *(Edit("operator", "later increase", None, ("faults", n)) for n in reversed(grown)))
 
 
 def _no_application_resend(case: Case) -> tuple[Edit, ...]:
     if case.producer is None or not case.source["producers"][case.producer].get("resend.after.failure"):
         return ()
     path: Path = ("producers", case.producer, "resend.after.failure")
-    return (Edit(f"application of {case.producer}", "sending again after a failure", None, path),)
+    return (Edit(f"application of {case.producer}", "second send() after a failure", None, path),)
 
 
 def _no_repeat_after_restart(case: Case) -> tuple[Edit, ...]:
     faults = case.source.get("faults", ())
     found = [n for n, one in enumerate(faults) if "restart_producer" in one and one.get("resend")]
     return tuple(
-        Edit(f"application of {case.producer}", "sending again what was unreported", None, ("faults", n, "resend"))
+        Edit(f"application of {case.producer}", "second send() of what was unreported", None, ("faults", n, "resend"))
         for n in found
     )
 
@@ -217,7 +217,7 @@ _TABLE = (
     Row(_partitions_from_the_start, ("partition count changed",), 0,
         "the number of partitions is chosen once", "anomalies 1.2"),
     Row(_idempotence, RETRIES, 1, "nearly none: a producer id and sequence numbers", "producer 6.3"),
-    Row(_acks("1"), ("acks=0 into a dead connection",), 1, "one round trip to the leader before a success", "producer 4.4"),
+    Row(_acks("1"), ("acks=0 into a dead connection",), 1, "a round trip to the leader a success", "producer 4.4"),
     Row(_acks("all"), TAILS, 2, "a round of replication before a success", "anomalies 1.4"),
     Row(_topic("min.insync.replicas", "2", "1"), (*TAILS, "unclean election", "unflushed data lost"), 2,
         "writes are refused while fewer replicas are in sync", "anomalies 1.4"),
@@ -255,9 +255,9 @@ def with_change(source: Source, edits: Sequence[Edit]) -> Source:
     changed = copy.deepcopy(source)
     for edit in edits:
         at: Any = changed
-        for step in edit.path[:-1]:
+        *steps, last = list[Any](edit.path)
+        for step in steps:
             at = at[step] if isinstance(at, list) else at.setdefault(step, {})
-        last = edit.path[-1]
         if edit.value is not None:
             at[last] = edit.value
         elif isinstance(at, list) or last in at:
@@ -268,7 +268,9 @@ def with_change(source: Source, edits: Sequence[Edit]) -> Source:
 
 
 # --- what permitted it ------------------------------------------------------------------------------------------------
-def permitted_by(case: Case | None, mechanism: str, options: dict[str, dict[str, str]], client: Client | None) -> list[str]:
+def permitted_by(
+    case: Case | None, mechanism: str, options: dict[str, dict[str, str]], client: Client | None
+) -> list[str]:
     """The values of the options that let the mechanism happen, as they are: ``enable.idempotence=false``."""
     known = MECHANISMS.get(mechanism)
     if known is None:
@@ -285,7 +287,8 @@ def _value(case: Case | None, option: str, options: dict[str, dict[str, str]], c
     if client is not None and option in (*IDEMPOTENCE, "acks", "client"):
         told: dict[str, object] = {
             "enable.idempotence": str(client.idempotent).lower(), "acks": "all" if client.acks == -1 else client.acks,
-            "max.in.flight.requests.per.connection": client.in_flight, "retries": client.retries, "client": client.flavour,
+            "max.in.flight.requests.per.connection": client.in_flight, "retries": client.retries,
+            "client": client.flavour,
         }  # fmt: skip
         return str(told[option])
     if case is None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.explain.diagnosis import Diagnosis, Part, unexplained
-from analysis.explain.facts import Facts
-from analysis.explain.late import late_record
+from analysis.explaining.diagnosis import Diagnosis, Part, unexplained
+from analysis.explaining.facts import Facts
+from analysis.explaining.late import late_record
 from sim.protocol.rows import Kind
 
 __all__ = ["key_in_two_partitions", "out_of_order_on_the_way"]
@@ -53,7 +53,9 @@ def _split(facts: Facts, cast: list[Part]) -> Diagnosis:
     between = f"the key has records in {names[0]} and in {names[1]}"
     grown = _growth(facts, cast)
     if grown is not None:
-        return Diagnosis("partition count changed", f"{between}: the topic was given more partitions in between", cast, [grown])
+        return Diagnosis(
+            "partition count changed", f"{between}: the topic was given more partitions in between", cast, [grown]
+        )
     if _named_by_application(facts, cast):
         return Diagnosis("partitions named by the application", between, cast)
     prods = {int(facts.history.records.prod[part.value]) for part in cast[:2]}
@@ -75,7 +77,11 @@ def _growth(facts: Facts, cast: list[Part]) -> int | None:
         for host in hosts:
             rows = facts.causes.rows_of(Kind.METADATA, host=host, partition=event["partition"])
             learned += [facts.causes.row(rows[0])["t_us"]] if rows else []
-        if facts.history.topic_of(event["partition"]) in topics and event["t_us"] <= sends[-1] and max(learned) >= sends[0]:
+        if (
+            facts.history.topic_of(event["partition"]) in topics
+            and event["t_us"] <= sends[-1]
+            and max(learned) >= sends[0]
+        ):
             return row
     return None
 
@@ -98,7 +104,9 @@ def _named_by_application(facts: Facts, cast: list[Part]) -> bool:
             return False
         workloads = producer["workloads"]
         assert isinstance(workloads, list)
-        named = [w["partition_index"] is not None or any(send[2] is not None for send in w["explicit"]) for w in workloads]
+        named = [
+            w["partition_index"] is not None or any(send[2] is not None for send in w["explicit"]) for w in workloads
+        ]
         if not all(named):
             return False
     return True
@@ -113,5 +121,7 @@ def _partitioners(facts: Facts, cast: list[Part]) -> int:
             return 0
         settings = producer["settings"]
         assert isinstance(settings, dict)
-        found.append((settings.get("partitioner"), settings.get("partitioner_ignore_keys"), "message_timeout_us" in settings))
+        found.append(
+            (settings.get("partitioner"), settings.get("partitioner_ignore_keys"), "message_timeout_us" in settings)
+        )
     return len(np.unique([str(one) for one in found]))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from analysis.explain.diagnosis import Diagnosis, Part, unexplained
-from analysis.explain.facts import Facts, Life, Try
+from analysis.explaining.diagnosis import Diagnosis, Part, unexplained
+from analysis.explaining.facts import Facts, Life, Try
 from analysis.history import ACK
 
 __all__ = ["late_record", "was_zombie", "why_again"]
@@ -15,7 +15,9 @@ def late_record(facts: Facts, late: Part, overtaker: Part) -> Diagnosis:
     """Of one producer in one partition (anomalies 1.1; producer 4.2, 4.4)."""
     cast = [late, overtaker]
     if not late.life.tries:
-        return unexplained("the history has no transmissions (attempt), so it does not say how the late record came", cast)
+        return unexplained(
+            "the history has no transmissions (attempt), so it does not say how the late record came", cast
+        )
     landed = None if late.copy is None else late.life.attempt_of(late.copy)
     if landed is None:
         return unexplained("none of the late record's transmissions can be matched to its copy", cast)
@@ -66,9 +68,15 @@ def why_again(life: Life, before: Try) -> tuple[str, str]:
             return name, f"{where} was stored and answered {said.word}"
         return "retry after a refused batch", f"{where} was refused with {said.word}"
     if before.refused is not None and said is None:
-        return "retry after a lost response", f"{where} was refused with {before.refused.word}, and that answer was lost"
+        return (
+            "retry after a lost response",
+            f"{where} was refused with {before.refused.word}, and that answer was lost",
+        )
     if stored is not None and stored.cut is not None:
-        return "retry into a new leader that lacked the batch", f"{where} was stored and cut off with the old leader's tail"
+        return (
+            "retry into a new leader that lacked the batch",
+            f"{where} was stored and cut off with the old leader's tail",
+        )
     if before.ended is not None and before.ended.word == "timed out":
         return "request timed out and retried", f"{where} had no answer within request.timeout.ms"
     if stored is not None or before.recognised is not None:

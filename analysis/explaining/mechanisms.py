@@ -1,7 +1,7 @@
 """The mechanisms by which records come late, twice or not at all, by name.
 
-Each has a sentence for readers and the options of a configuration that permit it. Sources: ``producer.md`` 4.2-4.4, 5.1,
-5.4, 6.7; ``anomalies.md`` section 1. What fits none of them is :data:`NOT_EXPLAINED`; a wrong name would be worse.
+Each has a sentence for readers and the options of a configuration that permit it. Sources: ``producer.md`` 4.2-4.4,
+5.1, 5.4, 6.7; ``anomalies.md`` section 1. What fits none of them is :data:`NOT_EXPLAINED`; a wrong name would be worse.
 """
 
 from __future__ import annotations

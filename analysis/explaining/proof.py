@@ -1,7 +1,7 @@
 """Is it so? The same faults again, with the change and without it.
 
-1. *Pinned*: the faults are pinned to what they struck (:mod:`analysis.explain.pins`), in the way that brings the case
-   about under most latencies.
+1. *Pinned*: the faults are pinned to what they struck (:mod:`analysis.explaining.pins`), in the way that brings the
+   case about under most latencies.
 2. *Reduced*: faults, and the end of the run, that the case does without are taken away (delta debugging).
 3. *Tried*: candidates in order of preference; the first that leaves nothing of the finding under any of the latency
    seeds is the answer. As a control the *placebo*, which shifts timing alone, under the same seeds.
@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.explain.changes import Case, Change, changes_for, with_change
-from analysis.explain.diagnosis import Diagnosis
-from analysis.explain.facts import Facts
-from analysis.explain.laboratory import Laboratory, Lane, made
-from analysis.explain.pins import Source, by_message, by_time, held_back, latest_us
+from analysis.explaining.changes import Case, Change, changes_for, with_change
+from analysis.explaining.diagnosis import Diagnosis
+from analysis.explaining.facts import Facts
+from analysis.explaining.laboratory import Laboratory, Lane, made
+from analysis.explaining.pins import Source, by_message, by_time, held_back, latest_us
 from sim.units import duration_text, duration_us
 
 __all__ = ["LATENCY_SEEDS", "Proof", "prove"]
@@ -149,7 +149,7 @@ def bare(source: Source) -> Source:
 # --- reducing ---------------------------------------------------------------------------------------------------------
 def _reduced(bench: _Bench, scenario: Source, last_us: int) -> Source:
     scenario = _fewer_faults(bench, scenario)
-    wanted = last_us + AFTER_US
+    wanted = -(-(last_us + AFTER_US) // 100_000) * 100_000
     if wanted < duration_us(scenario.get("run", "30s")):
         shorter = {**copy.deepcopy(scenario), "run": duration_text(wanted)}
         if _as_robust(bench, shorter):
@@ -214,5 +214,6 @@ def _try_changes(bench: _Bench, proof: Proof, case: Case, seeds: int, step: Call
             return
     proof.why = "not proved: " + (
         f"none of the {len(proof.tried)} changes that were tried prevents it under every latency"
-        if proof.tried else "no change of the list is known to prevent it"
+        if proof.tried
+        else "no change of the list is known to prevent it"
     )

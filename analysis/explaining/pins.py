@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from analysis.explain.diagnosis import Diagnosis, Part
-from analysis.explain.facts import Facts, Life, Try
-from analysis.explain.late import AFTER_APPEND, was_zombie
+from analysis.explaining.diagnosis import Diagnosis, Part
+from analysis.explaining.facts import Facts, Life, Try
+from analysis.explaining.late import AFTER_APPEND, was_zombie
 from sim.protocol.rows import Kind
 from sim.units import duration_text
 
@@ -51,7 +51,9 @@ def _of_life(facts: Facts, part: Part) -> list[dict[str, Any]]:
     for number, one in enumerate(life.tries, start=1):
         do = _fate(facts, life, one)
         if do is not None:
-            found.append({"do": do.pop("do"), **_whose(facts, part), "value": _value(facts, part), "attempt": number, **do})
+            found.append(
+                {"do": do.pop("do"), **_whose(facts, part), "value": _value(facts, part), "attempt": number, **do}
+            )
     return found
 
 
@@ -124,7 +126,9 @@ def _message_again(facts: Facts, row: int, original: Mapping[str, Any]) -> dict[
     values = facts.history.wire
     at = np.flatnonzero(values.row == attempt)
     value = str(facts.history.values[int(values.value[at[0]])])
-    producer = next(str(one["producer"]) for one in facts.history.header["producers"] if int(one["prod"]) == event["prod"])
+    producer = next(
+        str(one["producer"]) for one in facts.history.header["producers"] if int(one["prod"]) == event["prod"]
+    )
     where = {"producer": producer, "partition": facts.history.partitions[fault["partition"]]}
     rest = {key: original[key] for key in MESSAGE_KEYS if key in original and key != "after_answered"}
     return {"do": original["do"], **where, "value": value, "attempt": event["n"], **rest}
@@ -145,7 +149,7 @@ def _attempt_of(facts: Facts, row: int) -> int | None:
 
 
 def held_back(facts: Facts, diagnosis: Diagnosis, source: Source) -> Source | None:
-    """*source* with replication of the lost record slowed until its leader was struck: followers lacked it then, too."""
+    """*source* with replication of the lost record slowed until its leader was struck: no follower had it then."""
     part = next((one for one in diagnosis.cast if one.role == "lost" and one.copy is not None), None)
     causes = facts.causes
     if part is None or causes is None or part.copy is None or not diagnosis.rows:
@@ -157,8 +161,8 @@ def held_back(facts: Facts, diagnosis: Diagnosis, source: Source) -> Source | No
     until = min([*after, *elections], default=copy_.t)
     start = max(0, min(copy_.t, until) - MARGIN_US)
     slow = {
-        "at": _us(start), "slow": [f"broker {copy_.broker}", "brokers"], "for": _us(max(until, copy_.t) + MARGIN_US - start),
-        "by": _us(REPLICATION_LAG_US),
+        "at": _us(start), "slow": [f"broker {copy_.broker}", "brokers"],
+        "for": _us(max(until, copy_.t) + MARGIN_US - start), "by": _us(REPLICATION_LAG_US),
     }  # fmt: skip
     return _with_faults(source, [*source.get("faults", []), slow])
 

@@ -1,7 +1,8 @@
 """Runs a scenario again, over latency seeds, and says whether the finding is there.
 
-A run is a function of (scenario, seed, latency seed), so it is made once and kept. *There* means: among the witnesses of
-the finding is one of the same producer (or, for findings without a producer, of the same topic); *gone*: there is none.
+A run is a function of (scenario, seed, latency seed), so it is made once and kept. *There* means: among the witnesses
+of the finding is one of the same producer (or, for findings without a producer, of the same topic); *gone*: there is
+none.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from analysis.explain.diagnose import diagnose
-from analysis.explain.facts import Facts
-from analysis.explain.pins import Source
+from analysis.explaining.diagnose import diagnose
+from analysis.explaining.facts import Facts
+from analysis.explaining.pins import Source
 from analysis.finding import WITNESSES, Finding
 from analysis.verdict import Verdict, judge
 from sim.errors import InputError
@@ -44,24 +45,18 @@ class Laboratory:
         self.runs = 0
         self._kept: dict[str, dict[str, Finding] | None] = {}
 
-    def findings(
-        self, source: Source, seed: int, latency_seed: int | None
-    ) -> dict[str, Finding] | None:
+    def findings(self, source: Source, seed: int, latency_seed: int | None) -> dict[str, Finding] | None:
         """By name; None where the scenario is refused."""
         key = canonical([source, seed, latency_seed])
         if key not in self._kept:
             self._kept[key] = self._run(source, seed, latency_seed)
         return self._kept[key]
 
-    def _run(
-        self, source: Source, seed: int, latency_seed: int | None
-    ) -> dict[str, Finding] | None:
+    def _run(self, source: Source, seed: int, latency_seed: int | None) -> dict[str, Finding] | None:
         verdict = self.verdict(source, seed, latency_seed)
         return None if verdict is None else {name: verdict.findings[name] for name in sorted(self.names)}
 
-    def verdict(
-        self, source: Source, seed: int, latency_seed: int | None
-    ) -> Verdict | None:
+    def verdict(self, source: Source, seed: int, latency_seed: int | None) -> Verdict | None:
         scenario = made(source)
         if scenario is None:
             return None
@@ -69,9 +64,7 @@ class Laboratory:
         trace: Trace = simulate(scenario, seed, latency_seed=latency_seed)
         return judge(trace, names=self.names)
 
-    def shows(
-        self, name: str, lane: Lane, source: Source, seed: int, latency_seed: int | None
-    ) -> bool | None:
+    def shows(self, name: str, lane: Lane, source: Source, seed: int, latency_seed: int | None) -> bool | None:
         """Is the finding there? None: the scenario is refused."""
         findings = self.findings(source, seed, latency_seed)
         if findings is None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from analysis.explain.diagnosis import Diagnosis, Part, Witness, cast_of, unexplained
-from analysis.explain.elsewhere import key_in_two_partitions, out_of_order_on_the_way
-from analysis.explain.facts import Facts
-from analysis.explain.gone import gone_record, two_at_one_offset
-from analysis.explain.late import late_record
-from analysis.explain.reread import delivered_again, position_moved
-from analysis.explain.twice import stored_twice
+from analysis.explaining.diagnosis import Diagnosis, Part, Witness, cast_of, unexplained
+from analysis.explaining.elsewhere import key_in_two_partitions, out_of_order_on_the_way
+from analysis.explaining.facts import Facts
+from analysis.explaining.gone import gone_record, two_at_one_offset
+from analysis.explaining.late import late_record
+from analysis.explaining.reread import delivered_again, position_moved
+from analysis.explaining.twice import stored_twice
 
 __all__ = ["diagnose"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.allowed import Configuration
-from analysis.explain.diagnosis import Diagnosis, Part, unexplained
-from analysis.explain.facts import Copy, Facts
+from analysis.explaining.diagnosis import Diagnosis, Part, unexplained
+from analysis.explaining.facts import Copy, Facts
 from sim.protocol.rows import Kind
 
 __all__ = ["acks_of", "gone_record", "two_at_one_offset"]
@@ -46,7 +46,9 @@ def _by_election(facts: Facts, part: Part, copy: Copy, election: int, rows: list
         because = f"broker {led} was elected from outside the in-sync set and lacked it"
         return Diagnosis("unclean election", because, [part], rows)
     if facts.causes is None and facts.history.config is None:
-        return unexplained("the history has neither configuration nor elections that say whether it was unclean", [part])
+        return unexplained(
+            "the history has neither configuration nor elections that say whether it was unclean", [part]
+        )
     acks = acks_of(facts, part.value)
     if acks in (0, 1):
         because = f"with acks={acks} nobody waited for broker {led}, which became leader without it"

@@ -11,10 +11,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis.explain.diagnosis import Diagnosis, Part
-from analysis.explain.facts import Copy, Facts, Life, Try
-from analysis.explain.surroundings import surroundings
-from analysis.explain.telling import Line, Names
+from analysis.explaining.diagnosis import Diagnosis, Part
+from analysis.explaining.facts import Copy, Facts, Life, Try
+from analysis.explaining.surroundings import surroundings
+from analysis.explaining.telling import Line, Names
 from analysis.history import ACK, FAIL
 
 __all__ = ["MOST_LINES", "Line", "tell"]
@@ -87,6 +87,7 @@ def _life(facts: Facts, names: Names, part: Part) -> Iterator[Line]:
         yield Line(
             report.t, report.row, "report", names.producer_of(part.value), "", part.role,
             f"{names.producer_of(part.value)} reports {names.value(part.value)}: {word}{at}{why}", 5,
+            short=f"{names.value(part.value)}: {word.split(',')[0]}",
         )  # fmt: skip
 
 
@@ -98,7 +99,17 @@ def _sent(facts: Facts, names: Names, part: Part) -> Line:
     to = f" to {facts.history.partitions[partition]}" if partition >= 0 else ""
     who = names.producer_of(value)
     words = f"{who} calls send({names.value(value)}){with_key}{to}"
-    return Line(int(records.t[value]), int(records.row[value]), "send", who, "", part.role, words, 0)
+    return Line(
+        int(records.t[value]),
+        int(records.row[value]),
+        "send",
+        who,
+        "",
+        part.role,
+        words,
+        0,
+        short=f"send({names.value(value)})",
+    )
 
 
 def _tries_to_tell(life: Life) -> tuple[list[Try], list[Try]]:
@@ -117,7 +128,17 @@ def _told_as_one(names: Names, part: Part, hidden: list[Try]) -> Line:
         words[fate] = words.get(fate, 0) + 1
     fates = ", ".join(f"{count} x {fate}" for fate, count in words.items())
     who = names.producer_of(part.value)
-    return Line(hidden[0].t, hidden[0].row, "attempts", who, "", part.role, f"{len(hidden)} further attempts: {fates}", 1)
+    return Line(
+        hidden[0].t,
+        hidden[0].row,
+        "attempts",
+        who,
+        "",
+        part.role,
+        f"{len(hidden)} further attempts: {fates}",
+        1,
+        short=f"{len(hidden)} more",
+    )
 
 
 def _try(names: Names, part: Part, one: Try) -> Iterator[Line]:
@@ -125,19 +146,23 @@ def _try(names: Names, part: Part, one: Try) -> Iterator[Line]:
     carried = names.batch(part.value, one.value, one.count)
     on = f" on connection {one.conn}" if one.conn >= 0 else ""
     role = part.role
-    yield Line(one.t, one.row, "attempt", who, broker, role, f"{who} sends {carried} to {broker}, attempt {one.n}{on}", 1)
+    label = f"{names.value(part.value)} #{one.n}"
+    words = f"{who} sends {carried} to {broker}, attempt {one.n}{on}"
+    yield Line(one.t, one.row, "attempt", who, broker, role, words, 1, short=label)
     if one.landed is not None:
-        yield _stored(names, part, one.landed)
+        yield _stored(names, part, one.landed, of=one.row)
     if one.refused is not None:
         words = f"{broker} refuses {carried}: {one.refused.word}"
-        yield Line(one.refused.t, one.refused.row, "refusal", broker, "", role, words, 2)
+        row, t = one.refused.row, one.refused.t
+        yield Line(t, row, "refusal", broker, "", role, words, 2, short=f"refuses: {one.refused.word}", of=one.row)
     if one.recognised is not None:
         words = f"{broker} recognises {carried}: it has it at offset {one.recognised.word}"
-        yield Line(one.recognised.t, one.recognised.row, "refusal", broker, "", role, words, 2)
+        row, t = one.recognised.row, one.recognised.t
+        yield Line(t, row, "refusal", broker, "", role, words, 2, short=f"has it @{one.recognised.word}", of=one.row)
     if one.answered is not None:
         said = one.answered.word or "stored"
         words = f"the answer to attempt {one.n} of {names.value(part.value)} reaches {who}: {said}"
-        yield Line(one.answered.t, one.answered.row, "answer", broker, who, role, words, 4)
+        yield Line(one.answered.t, one.answered.row, "answer", broker, who, role, words, 4, short=said, of=one.row)
     elif one.ended is not None:
         yield _ending(names, part, one)
 
@@ -149,14 +174,16 @@ def _ending(names: Names, part: Part, one: Try) -> Line:
     words = f"{who} closes connection {one.conn} to {broker}: {why}"
     if one.ended.word != "timed out":
         words = f"{who} learns that connection {one.conn} to {broker} is lost"
-    return Line(one.ended.t, one.ended.row, "disconnect", who, "", part.role, words, 4)
+    short = f"{'gives up' if one.ended.word == 'timed out' else 'loses'} connection {one.conn}"
+    return Line(one.ended.t, one.ended.row, "disconnect", who, "", part.role, words, 4, short=short, of=one.row)
 
 
-def _stored(names: Names, part: Part, copy: Copy) -> Line:
+def _stored(names: Names, part: Part, copy: Copy, of: int = -1) -> Line:
     epoch = f", leader epoch {copy.lep}" if copy.lep >= 0 else ""
     identity = f", producer id {copy.pid} epoch {copy.epoch}" if copy.pid >= 0 else ""
     words = f"{names.broker(copy.broker)} stores {names.value(part.value)} at {names.place(copy)}{epoch}{identity}"
-    return Line(copy.t, copy.row, "append", names.broker(copy.broker), "", part.role, words, 2)
+    short = f"{names.value(part.value)} @{copy.offset}"
+    return Line(copy.t, copy.row, "append", names.broker(copy.broker), "", part.role, words, 2, short=short, of=of)
 
 
 def _copies_to_tell(part: Part) -> list[Copy]:
@@ -171,12 +198,13 @@ def _copy(names: Names, part: Part, copy: Copy, told: bool) -> Iterator[Line]:
     broker = names.broker(copy.broker)
     if copy.follower:
         words = f"{broker} copies {names.value(part.value)} to its own log at {names.place(copy)}"
-        yield Line(copy.t, copy.row, "copy", broker, "", part.role, words, 3)
+        short = f"copies {names.value(part.value)} @{copy.offset}"
+        yield Line(copy.t, copy.row, "copy", broker, "", part.role, words, 3, short=short)
     elif not told:
         yield _stored(names, part, copy)
     if copy.cut is not None:
         words = f"{broker} cuts its log to {copy.cut.word}: {names.value(part.value)} is gone from {names.place(copy)}"
-        yield Line(copy.cut.t, copy.cut.row, "cut", broker, "", part.role, words, 3)
+        yield Line(copy.cut.t, copy.cut.row, "cut", broker, "", part.role, words, 3, short=f"cuts to {copy.cut.word}")
 
 
 def _shortened(lines: list[Line]) -> list[Line]:
@@ -191,5 +219,7 @@ def _shortened(lines: list[Line]) -> list[Line]:
     if len(lines) <= MOST_LINES:
         return lines
     head, tail = MOST_LINES // 2, MOST_LINES - MOST_LINES // 2 - 1
-    gap = replace(lines[head], kind="gap", src="", dst="", words=f"({len(lines) - MOST_LINES + 1} further moments)", role="")
+    gap = replace(
+        lines[head], kind="gap", src="", dst="", words=f"({len(lines) - MOST_LINES + 1} further moments)", role=""
+    )
     return [*lines[:head], gap, *lines[-tail:]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.explain.facts import Copy, Facts
+from analysis.explaining.facts import Copy, Facts
 
 __all__ = ["Line", "Names", "moment"]
 
@@ -15,7 +15,8 @@ PER_MS = {"ns": 1_000_000, "us": 1_000, "ms": 1}
 class Line:
     """*t* in the history's unit; *row* of its event; *src* and *dst*: whose lifelines it touches (*dst* of messages).
 
-    *role*: of the record that it is about. *order*: among lines of one row. *vital*: never left out.
+    *role*: of the record that it is about. *order*: among lines of one row. *vital*: never left out. *short*: the words
+    of a diagram. *of*: the row of the transmission that this line ends or answers.
     """
 
     t: int
@@ -27,6 +28,8 @@ class Line:
     words: str
     order: int = 0
     vital: bool = False
+    short: str = ""
+    of: int = -1
 
 
 def moment(t: int, unit: str, zero: int = 0) -> str:

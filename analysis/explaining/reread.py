@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.explain.diagnosis import Diagnosis, Part, Witness, unexplained
-from analysis.explain.facts import Facts
+from analysis.explaining.diagnosis import Diagnosis, Part, Witness, unexplained
+from analysis.explaining.facts import Facts
 from analysis.history import FORGET_ASSIGN, FORGET_CRASH, FORGET_RESET, FORGET_REVOKE, Column
 
 __all__ = ["delivered_again", "position_moved"]
@@ -66,7 +66,10 @@ def _between(facts: Facts, first: tuple[int, int, int], second: tuple[int, int, 
 def _still_at_it(facts: Facts, first: tuple[int, int, int], second: tuple[int, int, int]) -> bool:
     """The old reader commits, or is given more, after the new one has begun."""
     for table in (facts.history.commits, facts.history.polls):
-        if len(table) and ((table.consumer == first[1]) & (table.partition == first[2]) & (table.row > second[0])).any():
+        if (
+            len(table)
+            and ((table.consumer == first[1]) & (table.partition == first[2]) & (table.row > second[0])).any()
+        ):
             return not _reassigned(facts, first, second)
     return False
 

@@ -1,6 +1,7 @@
 """From a finding's witness to its mechanism: who plays a part, and which of the known ways it went.
 
-A *cast* names the records of the case by role. A diagnosis that rests on something the history does not say is not made.
+A *cast* names the records of the case by role. What would rest on something that the history does not say is not
+diagnosed.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.explain.facts import Copy, Facts, Life
-from analysis.explain.mechanisms import NOT_EXPLAINED
+from analysis.explaining.facts import Copy, Facts, Life
+from analysis.explaining.mechanisms import NOT_EXPLAINED
 
 __all__ = ["Diagnosis", "Part", "Witness", "cast_of", "unexplained"]
 
@@ -44,7 +45,7 @@ def unexplained(because: str, cast: list[Part] | None = None) -> Diagnosis:
 
 
 def cast_of(facts: Facts, witness: Witness, roles: tuple[str, ...]) -> list[Part]:
-    """The witness's records in their order, with these roles where the witness gives none; unknown ones are left out."""
+    """The witness's records in their order, with these roles where it gives none; unknown ones are left out."""
     cast = []
     for number, record in enumerate(witness.get("records") or ()):
         code = facts.code_of(record.get("v"))

@@ -71,7 +71,7 @@ class Causes:
     # --- the graph ----------------------------------------------------------------------------------------------------
     def chain(self, row: int) -> list[int]:
         """*row* and what led to it, newest first."""
-        found = []
+        found: list[int] = []
         while row >= 0 and len(found) < 1000:
             found.append(row)
             row = int(self.trace.events["cause"][row])
@@ -118,7 +118,9 @@ class Causes:
             number = int(self.trace.events["n"][strike])
             if self._host(strike) not in hosts or " for: " not in self.fault_text(strike):
                 continue
-            heals = np.flatnonzero((self.kind[strike:row] == Kind.HEAL) & (self.trace.events["n"][strike:row] == number))
+            heals = np.flatnonzero(
+                (self.kind[strike:row] == Kind.HEAL) & (self.trace.events["n"][strike:row] == number)
+            )
             if not len(heals):
                 found.append(strike)
         return found[-2:]
@@ -136,7 +138,9 @@ class Causes:
         return False
 
     def _led_before(self, event: dict[str, int], row: int) -> set[int]:
-        leaders = np.flatnonzero((self.kind[:row] == Kind.LEADER) & (self.trace.events["partition"][:row] == event["partition"]))
+        leaders = np.flatnonzero(
+            (self.kind[:row] == Kind.LEADER) & (self.trace.events["partition"][:row] == event["partition"])
+        )
         return {int(self.trace.events["n"][leaders[-1]])} if len(leaders) else set()
 
     # --- decisions ----------------------------------------------------------------------------------------------------

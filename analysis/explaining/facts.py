@@ -1,8 +1,8 @@
 """What became of a record: every transmission with its fate, every copy, every report.
 
-Read from a history, so that it serves real clusters as well. Where the history is one of our traces more is known: which
-connection ended when and why, what the leader recognised, which row caused which. ``None`` and empty lists mean that
-the history does not say.
+Read from a history, so that it serves real clusters as well. Where the history is one of our traces more is known:
+which connection ended when and why, what the leader recognised, which row caused which. ``None`` and empty lists mean
+that the history does not say.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from analysis.evidence import Evidence
-from analysis.explain.causes import Causes
+from analysis.explaining.causes import Causes
 from analysis.history import ACK, Column, Table
 
 __all__ = ["Copy", "Ending", "Facts", "Life", "Report", "Try"]

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analysis.explain.causes import STRIKES, Causes
-from analysis.explain.diagnosis import Diagnosis
-from analysis.explain.facts import Facts
-from analysis.explain.telling import Line, Names
-from analysis.explain.twice import bump_rows
+from analysis.explaining.causes import STRIKES, Causes
+from analysis.explaining.diagnosis import Diagnosis
+from analysis.explaining.facts import Facts
+from analysis.explaining.telling import Line, Names
+from analysis.explaining.twice import bump_rows
 from sim.protocol.rows import Kind
 
 __all__ = ["surroundings"]
@@ -40,9 +40,9 @@ def surroundings(facts: Facts, names: Names, diagnosis: Diagnosis, lines: list[L
     rows -= {line.row for line in lines if line.kind != "send"}  # a send has no row of its own in a trace
     rows -= {row for row in rows if facts.causes.is_effect_of_one_of(row, rows)}
     for row in sorted(rows):
-        line = _line(facts.causes, facts, names, row)
-        if line is not None:
-            yield line
+        told = _line(facts.causes, facts, names, row)
+        if told is not None:
+            yield told
 
 
 def _slowed_by(causes: Causes, facts: Facts, diagnosis: Diagnosis) -> list[int]:
@@ -72,13 +72,21 @@ def _line(causes: Causes, facts: Facts, names: Names, row: int) -> Line | None:
     event = causes.row(row)
     t, kind, host = event["t_us"], event["kind"], names.host(event["host"]) if event["host"] >= 0 else ""
     if kind in STRIKES:
-        return Line(t, row, "fault", host, "", "", _strike(causes, names, row, host), -1, vital=True)
-    words = _words(causes, facts, names, row)
-    if words is None:
+        words = _strike(causes, names, row, host)
+        return Line(t, row, "fault", host, "", "", words, -1, vital=True, short=_short(words))
+    told = _words(causes, facts, names, row)
+    if told is None:
         return None
     who = "controller" if kind in (Kind.LEADER, Kind.FENCE, Kind.UNFENCE, Kind.PARTITIONS) else host
-    told = {Kind.LEADER: "leader", Kind.FENCE: "fence", Kind.UNFENCE: "fence", Kind.PRODUCER_ID: "epoch"}
-    return Line(t, row, told.get(Kind(kind), "note"), who, "", "", words, -1, vital=True)
+    kinds = {Kind.LEADER: "leader", Kind.FENCE: "fence", Kind.UNFENCE: "fence", Kind.PRODUCER_ID: "epoch"}
+    return Line(t, row, kinds.get(Kind(kind), "note"), who, "", "", told, -1, vital=True, short=_short(told))
+
+
+def _short(words: str) -> str:
+    """The words of a strike or decision as a diagram has room for."""
+    told = words.rpartition("; ")[2] if "; " in words else words.removeprefix("fault: ").removeprefix("do: ")
+    told = told.replace("the controller ", "").split(":")[0] if "controller" in told else told.split(", ")[0]
+    return told if len(told) <= 44 else f"{told[:41]}..."
 
 
 def _strike(causes: Causes, names: Names, row: int, host: str) -> str:
@@ -114,9 +122,13 @@ def _words(causes: Causes, facts: Facts, names: Names, row: int) -> str | None:
             where = f" for {partitions[event['partition']]}" if event["partition"] >= 0 else ""
             return f"{names.host(event['host'])} begins epoch {event['epoch']} of producer id {event['pid']}{where}"
         case Kind.RESPONSE:
-            return f"an answer about the batch behind it reaches {names.host(event['host'])}: stored at {event['offset']}"
+            return (
+                f"an answer about the batch behind it reaches {names.host(event['host'])}: stored at {event['offset']}"
+            )
         case Kind.POLL:
-            return f"{names.host(event['host'])} is given {partitions[event['partition']]} from offset {event['offset']}"
+            return (
+                f"{names.host(event['host'])} is given {partitions[event['partition']]} from offset {event['offset']}"
+            )
         case Kind.TRUNCATE:
             host, offset = names.host(event["host"]), event["offset"]
             return f"{host} cuts its log of {partitions[event['partition']]} to {offset} ({event['n']} records)"
@@ -157,7 +169,9 @@ def _reads(facts: Facts, names: Names, diagnosis: Diagnosis) -> Iterator[Line]:
             yield Line(int(history.polls.t[at]), row, "poll", who, "", "", words, 6, vital=True)
         for at in np.flatnonzero(history.positions.row == row).tolist():
             who = facts.evidence.consumer(int(history.positions.consumer[at]))
-            said = ("is assigned", "gives up", "seeks in", "has its position moved in", "dies")[int(history.positions.kind[at])]
+            said = ("is assigned", "gives up", "seeks in", "has its position moved in", "dies")[
+                int(history.positions.kind[at])
+            ]
             partition = int(history.positions.partition[at])
             where = f" {history.partitions[partition]}" if partition >= 0 and said != "dies" else ""
             yield Line(int(history.positions.t[at]), row, "note", who, "", "", f"{who} {said}{where}", 6, vital=True)

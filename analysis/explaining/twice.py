@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from analysis.explain.diagnosis import Diagnosis, Part, unexplained
-from analysis.explain.facts import Facts, Life, Try
-from analysis.explain.late import was_zombie, why_again
+from analysis.explaining.diagnosis import Diagnosis, Part, unexplained
+from analysis.explaining.facts import Facts, Life, Try
+from analysis.explaining.late import was_zombie, why_again
 from sim.protocol.rows import Kind
 
 __all__ = ["bump_rows", "stored_twice"]
