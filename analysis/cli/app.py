@@ -81,14 +81,14 @@ def analyze(
 
 @app.command()
 def explain(
-    source: Annotated[Path, typer.Argument(metavar="TRACE_OR_HISTORY", help="What korder run --out kept, or a history.")],
+    source: Annotated[Path, typer.Argument(metavar="TRACE_OR_HISTORY", help="What run --out kept, or a history.")],
     finding: Annotated[str, typer.Argument(metavar="FINDING", help="Its name, as append-reorder.")],
     witness: Annotated[int, typer.Option(min=0, help="Which of its cases, from 0.")] = 0,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="The story as a page, in one file.")] = None,
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="The sequence diagram.")] = None,
     save: Annotated[Path | None, typer.Option(metavar="FILE", help="A scenario that shows just this case.")] = None,
     perfetto: Annotated[Path | None, typer.Option(metavar="FILE", help="The whole run, for ui.perfetto.dev.")] = None,
-    proof: Annotated[bool, typer.Option("--proof/--no-proof", help="Run it again with changes, 20 latency seeds.")] = True,
+    proof: Annotated[bool, typer.Option("--proof/--no-proof", help="Run it again with changes.")] = True,
     json: Json = False,
 ) -> int:
     """Tell why: the causal story of one finding, what permitted it, and what would have prevented it."""

@@ -6,10 +6,11 @@ import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from analysis.cli.analyze import history_at
-from analysis.cli.console import indented, paragraph, print_json, results, steps
+from analysis.cli.console import indented, print_json, results, steps
 from analysis.cli.files import must_be_writable, write_text
 from sim.errors import InputError
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from sim.trace import Trace
 
 __all__ = ["Wish", "explain_finding", "explain_line", "write_trace_events"]
+
+COLUMN = 14
 
 
 @dataclass(frozen=True)
@@ -115,16 +118,24 @@ def _tell(console: Console, source: Path, told: Explanation, written: list[str])
     console.print(f"{told.finding} in {source}{which}", style="bold", soft_wrap=True)
     console.print()
     for line in told.story:
-        prefix = f"{moment(line.t, told.time_unit)}  "
-        paragraph(console, prefix + line.words, hang=len(prefix))
+        _beside(console, moment(line.t, told.time_unit), line.words)
     console.print()
-    for line in diagram_text(diagram_of(told.story, told.time_unit), console.width):
-        console.print(line, soft_wrap=True)
+    for row in diagram_text(diagram_of(told.story, told.time_unit), console.width):
+        console.print(row, soft_wrap=True)
     console.print()
     for name, words in _summary(told):
-        paragraph(console, f"{name:<14}{words}", hang=14)
+        _beside(console, name, words)
     console.print()
     indented(console, written)
+
+
+def _beside(console: Console, name: str, words: str) -> None:
+    """Words in lines of the console's width, in a column of their own."""
+    text = fill(
+        words, max(console.width, 40), initial_indent=f"{name:<{COLUMN}}", subsequent_indent=" " * COLUMN,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+    console.print(text, soft_wrap=True)
 
 
 def _summary(told: Explanation) -> list[tuple[str, str]]:
@@ -141,5 +152,5 @@ def _summary(told: Explanation) -> list[tuple[str, str]]:
 
 def explain_line(out: Path, findings: dict[str, Any]) -> str:
     """The line that says how to ask for the story of the first violation; empty where there is none."""
-    found = [name for name, one in findings.items() if one["count"] and one["class"] == "violation" and one["witnesses"]]
+    found = [name for name, one in findings.items() if one["class"] == "violation" and one["witnesses"]]
     return f"why: {shlex.join(['korder', 'explain', str(out), found[0]])}" if found else ""

@@ -1,4 +1,4 @@
-"""The figures of files and pages: a timeline a partition where something is to be seen; the log of a case, and how much."""
+"""Figures for files and pages: timelines of partitions where something is to be seen, logs, and how much is late."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ STYLE = """
 .korder-story .picture { overflow-x: auto; border: 1px solid #e3e6ea; border-radius: 4px; }
 .korder-story .picture svg { display: block; }
 .korder-story code { font: 13px ui-monospace, monospace; overflow-wrap: anywhere; }
-.korder-story img { max-width: 100%; }
+.korder-story .figure { overflow-x: auto; margin: 1em 0; }
+.korder-story .figure img { width: 100%; min-width: 44em; }
 @media (max-width: 40em) {
   .korder-story dl { grid-template-columns: 1fr; gap: 0; }
   .korder-story dd { margin: 0 0 .6em; }
@@ -51,7 +52,8 @@ def fragment(told: Explanation, figures: Sequence[bytes] = ()) -> str:
     import base64
 
     pictures = "".join(
-        f"<p><img alt='figure' src='data:image/png;base64,{base64.b64encode(one).decode()}'></p>" for one in figures
+        f"<div class='figure'><img alt='figure' src='data:image/png;base64,{base64.b64encode(one).decode()}'></div>"
+        for one in figures
     )
     return (
         f"<style>{STYLE}</style><div class='korder-story'>{_head(told)}<h2>What happened</h2>{_story(told)}"

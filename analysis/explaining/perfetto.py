@@ -1,11 +1,11 @@
 """A whole run in the trace-event format, which ui.perfetto.dev and chrome://tracing open.
 
-A host is a process, a connection or a partition a thread of it. Transmissions are spans from the send to the answer (or
-to the loss of the connection); appends, refusals and reports are moments; an arrow joins a request to its appends; high
-watermarks are counters. Times are microseconds, as the format wants them.
+A host is a process, a connection or a partition a thread of it. Transmissions are spans from the send to the answer
+(or to the loss of the connection); appends, refusals and reports are moments; an arrow joins a request to its append;
+high watermarks are counters. Times are microseconds, as the format wants them.
 
-Format: "Trace Event Format" (Google, catapult project): ``ph`` b/e async spans, X complete events, i instants, s/f flows,
-C counters, M metadata.
+Format: "Trace Event Format" (Google, catapult project): ``ph`` b/e async spans, X complete events, i instants, s/f
+flows, C counters, M metadata.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ Latency is drawn anew for every latency seed; workload, random faults and the cl
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,15 +21,15 @@ from analysis.explaining.diagnosis import Diagnosis
 from analysis.explaining.facts import Facts
 from analysis.explaining.laboratory import Laboratory, Lane, made
 from analysis.explaining.pins import Source, by_message, by_time, held_back, latest_us
-from sim.units import duration_text, duration_us
+from analysis.explaining.reduce import reduced, with_faults
+from sim.units import duration_text
 
-__all__ = ["LATENCY_SEEDS", "Proof", "prove"]
+__all__ = ["LATENCY_SEEDS", "Proof", "bare", "prove"]
 
 LATENCY_SEEDS = 20
 PROBES = 5  # latency seeds under which a way of pinning is tried
 MOST_CHANGES = 8
 PLACEBO_US = 1_000
-AFTER_US = 1_000_000  # a run is cut so long after the last moment of the case
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ def prove(
         return Proof("", None, seed, why="not proved: the case does not come about again when its faults are pinned")
     how, scenario = found
     step("leaving out what does not matter")
-    scenario = _reduced(bench, scenario, latest_us(facts, diagnosis))
+    scenario = reduced(scenario, latest_us(facts, diagnosis), bench.as_robust)
     proof = Proof(how, scenario, seed, seeds=seeds)
     step(f"placebo, {seeds} runs")
     proof.there = sum(bench.there(_placebo(scenario), k) for k in range(seeds))
@@ -109,6 +109,11 @@ class _Bench:
     def there_so(self, source: Source, latency_seed: int | None = None) -> bool:
         """By the same mechanism."""
         return self.laboratory.shows_so(self.name, self.lane, self.mechanism, source, self.seed, latency_seed)
+
+
+    def as_robust(self, source: Source) -> bool:
+        """Under the run's own latency and some others: what makes the case sturdy is not to be taken away."""
+        return self.there_so(source) and all(self.there(source, k) for k in range(3))
 
 
 # --- pinning ----------------------------------------------------------------------------------------------------------
@@ -146,53 +151,11 @@ def bare(source: Source) -> Source:
     return kept
 
 
-# --- reducing ---------------------------------------------------------------------------------------------------------
-def _reduced(bench: _Bench, scenario: Source, last_us: int) -> Source:
-    scenario = _fewer_faults(bench, scenario)
-    wanted = -(-(last_us + AFTER_US) // 100_000) * 100_000
-    if wanted < duration_us(scenario.get("run", "30s")):
-        shorter = {**copy.deepcopy(scenario), "run": duration_text(wanted)}
-        if _as_robust(bench, shorter):
-            return shorter
-    return scenario
-
-
-def _as_robust(bench: _Bench, scenario: Source) -> bool:
-    """Under the run's own latency and under some others too: what makes the case sturdy is not to be taken away."""
-    return made(scenario) is not None and bench.there_so(scenario) and all(bench.there(scenario, k) for k in range(3))
-
-
-def _fewer_faults(bench: _Bench, scenario: Source) -> Source:
-    """Delta debugging (Zeller's ddmin) over the list of faults."""
-    faults = list(scenario.get("faults", ()))
-    if not faults or not _as_robust(bench, scenario):
-        return scenario
-    parts = 2
-    while faults:
-        size = -(-len(faults) // parts)
-        chunks = [faults[k : k + size] for k in range(0, len(faults), size)]
-        for number in range(len(chunks)):
-            rest = [fault for k, chunk in enumerate(chunks) if k != number for fault in chunk]
-            if _as_robust(bench, _with(scenario, rest)):
-                faults, parts = rest, max(parts - 1, 2)
-                break
-        else:
-            if size == 1:
-                break
-            parts = min(2 * parts, len(faults))
-    return _with(scenario, faults)
-
-
-def _with(scenario: Source, faults: Sequence[Any]) -> Source:
-    changed = {key: value for key, value in scenario.items() if key != "faults"}
-    return {**changed, "faults": list(faults)} if faults else changed
-
-
 # --- trying -----------------------------------------------------------------------------------------------------------
 def _placebo(scenario: Source) -> Source:
     lasting = scenario.get("run", "30s")
     later = {"at": "0s", "slow": ["clients", "brokers"], "for": lasting, "by": duration_text(PLACEBO_US)}
-    return _with(scenario, [*scenario.get("faults", ()), later])
+    return with_faults(scenario, [*scenario.get("faults", ()), later])
 
 
 def _try_changes(bench: _Bench, proof: Proof, case: Case, seeds: int, step: Callable[[str], object]) -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+from analysis.explaining.laboratory import Laboratory
+from analysis.explaining.pins import Source, by_time
+from analysis.explaining.proof import Proof, bare
+from analysis.explaining.reduce import reduced
 from sim.errors import InputError
 from sim.scenario import from_dict, to_yaml
 
@@ -21,27 +25,39 @@ def scenario_text(told: Explanation) -> str:
     proof = told.proof
     if proof is None or proof.scenario is None:
         why = "there is no scenario behind it" if proof is None else proof.why
-        raise InputError(
-            "--save", f"cannot be written: {why}", "explain a trace that korder run --out kept, with its proof"
-        )
-    values = " and ".join(str(record.get("v")) for record in told.records[:2])
+        raise InputError("--save", f"cannot be written: {why}", "explain a trace that korder run --out kept")
+    values = " and ".join(dict.fromkeys(str(record.get("v")) for record in told.records[:2]))
+    says = f"{told.says[:1].upper()}{told.says[1:]}."
     head: dict[str, Any] = {
         "title": f"{told.finding}: {told.mechanism}",
-        "question": f"{told.says.capitalize()}. Does it happen to {values}?"
-        if told.says
-        else f"What happened to {values}?",
+        "question": f"{says} Does it happen to {values}?",
         "answer": _answer(told),
     }
-    body = copy.deepcopy(proof.scenario)
-    body.pop("seeds", None)
+    body = _replay(told, proof)
     source = {
-        **head,
-        "kafka": body.pop("kafka", "4.3"),
-        "seeds": [proof.seed],
-        **body,
-        "expect": {told.finding: "always"},
-    }
+        **head, "kafka": body.pop("kafka", "4.3"), "seeds": [proof.seed], **body, "expect": {told.finding: "always"},
+    }  # fmt: skip
     return HEADER + to_yaml(from_dict(source, "the story"))
+
+
+def _replay(told: Explanation, proof: Proof) -> Source:
+    """The scenario of the proof where it shows these very records, else the run's own faults at their times."""
+    assert proof.scenario is not None and told.facts is not None
+    laboratory = Laboratory([told.finding])
+    wanted = [record.get("v") for record in told.records]
+
+    def exactly(source: Source) -> bool:
+        verdict = laboratory.verdict(source, proof.seed, None)
+        found = [] if verdict is None else verdict.findings[told.finding].witnesses
+        return any([record.get("v") for record in witness.get("records") or ()] == wanted for witness in found)
+
+    if exactly(proof.scenario):
+        return copy.deepcopy(proof.scenario)
+    again = by_time(told.facts, bare(told.facts.history.header["scenario"]["source"]))
+    if not exactly(again):
+        return copy.deepcopy(proof.scenario)
+    last = max((line.t for line in told.story), default=0)
+    return copy.deepcopy(reduced(again, last, exactly))
 
 
 def _answer(told: Explanation) -> str:

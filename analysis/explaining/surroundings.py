@@ -84,9 +84,12 @@ def _line(causes: Causes, facts: Facts, names: Names, row: int) -> Line | None:
 
 def _short(words: str) -> str:
     """The words of a strike or decision as a diagram has room for."""
-    told = words.rpartition("; ")[2] if "; " in words else words.removeprefix("fault: ").removeprefix("do: ")
-    told = told.replace("the controller ", "").split(":")[0] if "controller" in told else told.split(", ")[0]
-    return told if len(told) <= 44 else f"{told[:41]}..."
+    elected = re.search(r"makes (.+) leader of \S+, epoch (\d+)(, an unclean)?", words)
+    if elected is not None:
+        return f"{elected[1]} leads, epoch {elected[2]}" + (" (unclean)" if elected[3] else "")
+    told = words.rpartition("; ")[2].removeprefix("fault: ").removeprefix("do: ").removeprefix("the controller ")
+    told = re.split(r", |: no ", told)[0]
+    return told if len(told) <= 40 else f"{told[:37]}..."
 
 
 def _strike(causes: Causes, names: Names, row: int, host: str) -> str:

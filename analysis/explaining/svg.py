@@ -31,7 +31,7 @@ KINDS_AT_A_PLACE = (
 
 def diagram_svg(diagram: Diagram, title: str = "") -> str:
     """The whole drawing, as wide as its lifelines need."""
-    width = TIME + LANE * max(len(diagram.lanes), 1) + 60
+    width = TIME + LANE * max(len(diagram.lanes), 1) + 110
     height = HEAD + ROW * len(diagram.rows) + 16
     parts = [
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' width='{width}' height='{height}' "
