@@ -191,6 +191,18 @@ def _one_partition(case: Case) -> tuple[Edit, ...]:
     return (*edits, *(Edit("operator", "later increase", None, ("faults", n)) for n in reversed(grown)))
 
 
+def _one_partitioner(case: Case) -> tuple[Edit, ...]:
+    """librdkafka's clients choose as Java's do."""
+    others = [
+        name for name, section in case.source["producers"].items()
+        if section.get("client") == "librdkafka"
+        and not str(section.get("config", {}).get("partitioner", "")).startswith("murmur2")
+    ]  # fmt: skip
+    option = "partitioner"
+    paths: list[tuple[str, Path]] = [(name, ("producers", name, "config", option)) for name in others]
+    return tuple(Edit(f"producer {name}", option, "murmur2_random", path) for name, path in paths)
+
+
 def _no_application_resend(case: Case) -> tuple[Edit, ...]:
     if case.producer is None or not case.source["producers"][case.producer].get("resend.after.failure"):
         return ()
@@ -216,6 +228,7 @@ _TABLE = (
         "a failure is reported later", "producer 5.2, 6.7"),
     Row(_partitions_from_the_start, ("partition count changed",), 0,
         "the number of partitions is chosen once", "anomalies 1.2"),
+    Row(_one_partitioner, ("two partitioners",), 0, "keys of that producer move once", "producer 2.2, 8.1"),
     Row(_idempotence, RETRIES, 1, "nearly none: a producer id and sequence numbers", "producer 6.3"),
     Row(_acks("1"), ("acks=0 into a dead connection",), 1, "a round trip to the leader a success", "producer 4.4"),
     Row(_acks("all"), TAILS, 2, "a round of replication before a success", "anomalies 1.4"),
@@ -275,6 +288,8 @@ def permitted_by(
     known = MECHANISMS.get(mechanism)
     if known is None:
         return []
+    if mechanism == "two partitioners":
+        return _partitioners(options)
     found = []
     for option in known.options:
         value = _value(case, option, options, client)
@@ -305,6 +320,16 @@ def _value(case: Case | None, option: str, options: dict[str, dict[str, str]], c
         if option in options.get(place, {}):
             return options[place][option]
     return None
+
+
+def _partitioners(options: dict[str, dict[str, str]]) -> list[str]:
+    """Every producer's rule: ``partitioner=consistent_random (billing)``."""
+    found = []
+    for place, texts in options.items():
+        for option in ("partitioner", "partitioner.class"):
+            if place.startswith("producers.") and option in texts:
+                found.append(f"{option}={texts[option] or 'default'} ({place.partition('.')[2]})")
+    return found
 
 
 def _plain(value: object) -> str:

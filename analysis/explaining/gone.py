@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from analysis.allowed import Configuration
+from analysis.explaining.causes import Causes
 from analysis.explaining.diagnosis import Diagnosis, Part, unexplained
 from analysis.explaining.facts import Copy, Facts
 from sim.protocol.rows import Kind
@@ -31,9 +32,9 @@ def gone_record(facts: Facts, part: Part) -> Diagnosis:
     rows = [] if election is None else [election]
     if copy.cut is not None:
         rows.append(copy.cut.row)
-    lost = _unflushed(facts, copy)
+    lost = _unflushed(facts, part)
     if lost is not None:
-        because = f"broker {facts.evidence.broker(copy.broker)} lost its unflushed pages, this record with them"
+        because = "every broker that had it lost its unflushed pages, this record with them"
         return Diagnosis("unflushed data lost", because, [part], [lost, *rows])
     if election is None:
         return unexplained("the history does not say who led when it vanished", [part])
@@ -108,18 +109,23 @@ def _is_unclean(facts: Facts, election: int) -> bool:
     return facts.causes is not None and facts.causes.row(election)["code"] == 1
 
 
-def _unflushed(facts: Facts, copy: Copy) -> int | None:
-    """The power cut that took the leader's own copy, where one did."""
+def _unflushed(facts: Facts, part: Part) -> int | None:
+    """The power cut that took the record, where every replica's copy went with one."""
     if facts.causes is None:
         return None
-    crashes = facts.causes.rows_of(Kind.CRASH, host=copy.broker, n=1)
-    after = [row for row in crashes if row > copy.row and (copy.cut is None or row < copy.cut.row)]
-    return after[0] if after and _lost_pages(facts, copy, after[0]) else None
+    appends = facts.history.appends
+    replicas = np.unique(appends.broker[appends.partition == part.life.copies[0].partition])
+    cuts = {copy.broker: _power_cut(facts.causes, copy) for copy in part.life.copies}
+    if len(cuts) < len(replicas) or None in cuts.values():
+        return None
+    return max(row for row in cuts.values() if row is not None)
 
 
-def _lost_pages(facts: Facts, copy: Copy, crash: int) -> bool:
-    """Nobody cut the record off: it was simply not there any more when its broker came back and led or followed."""
-    return copy.cut is None
+def _power_cut(causes: Causes, copy: Copy) -> int | None:
+    if copy.cut is None:
+        return None
+    row = int(causes.trace.events["cause"][copy.cut.row])
+    return row if row >= 0 and causes.kind[row] == Kind.CRASH else None
 
 
 def two_at_one_offset(facts: Facts, cast: list[Part]) -> Diagnosis:

@@ -203,7 +203,7 @@ def _copy(names: Names, part: Part, copy: Copy, told: bool) -> Iterator[Line]:
     elif not told:
         yield _stored(names, part, copy)
     if copy.cut is not None:
-        words = f"{broker} cuts its log to {copy.cut.word}: {names.value(part.value)} is gone from {names.place(copy)}"
+        words = f"{broker} {names.cuts(copy.cut)}: {names.value(part.value)} is gone from {names.place(copy)}"
         yield Line(copy.cut.t, copy.cut.row, "cut", broker, "", part.role, words, 3, short=f"cuts to {copy.cut.word}")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.explaining.facts import Copy, Facts
+from analysis.explaining.facts import Copy, Ending, Facts
+from sim.protocol.rows import Kind
 
 __all__ = ["Line", "Names", "moment"]
 
@@ -57,6 +58,13 @@ class Names:
 
     def place(self, copy: Copy) -> str:
         return f"{self.history.partitions[copy.partition]} offset {copy.offset}"
+
+    def cuts(self, cut: Ending) -> str:
+        """What a broker did or suffered when its log became shorter."""
+        causes = self.facts.causes
+        if causes is not None and causes.kind[int(causes.trace.events["cause"][cut.row])] == Kind.CRASH:
+            return f"loses what it had not flushed, from offset {cut.word} on"
+        return f"cuts its log to {cut.word}"
 
     def host(self, number: int) -> str:
         """A host of a trace, as stories call it."""
