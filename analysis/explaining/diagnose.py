@@ -58,4 +58,14 @@ _HOW: dict[str, tuple[tuple[str, ...], How]] = {
 def diagnose(facts: Facts, name: str, witness: Witness) -> Diagnosis:
     """The mechanism behind one case of the finding *name*."""
     roles, how = _HOW.get(name, (("record",), _suspect))
-    return how(facts, witness, cast_of(facts, witness, roles))
+    found = how(facts, witness, cast_of(facts, witness, roles))
+    found.rows += _deliveries(facts, witness)
+    return found
+
+
+def _deliveries(facts: Facts, witness: Witness) -> list[int]:
+    """Rows of the polls that the witness names: where a reader saw it, they belong in the story."""
+    if facts.history.ids is not None:
+        return []  # its events go by names of their own
+    named = [record["event"] for record in witness.get("records") or () if "con" in record and "event" in record]
+    return [row for row in named if (facts.history.polls.row == row).any()]

@@ -99,17 +99,12 @@ def _sent(facts: Facts, names: Names, part: Part) -> Line:
     to = f" to {facts.history.partitions[partition]}" if partition >= 0 else ""
     who = names.producer_of(value)
     words = f"{who} calls send({names.value(value)}){with_key}{to}"
-    return Line(
-        int(records.t[value]),
-        int(records.row[value]),
-        "send",
-        who,
-        "",
-        part.role,
-        words,
-        0,
-        short=f"send({names.value(value)})",
-    )
+    t, row = int(records.t[value]), int(records.row[value])
+    repeated = int(records.uid[value])
+    if repeated != value:  # the application repeats a call because of what it was told, at that very moment
+        row = max([row, *(one.row for one in facts.life(repeated).reports if one.t == t)])
+    order = 6 if repeated != value else 0
+    return Line(t, row, "send", who, "", part.role, words, order, short=f"send({names.value(value)})")
 
 
 def _tries_to_tell(life: Life) -> tuple[list[Try], list[Try]]:
@@ -144,7 +139,7 @@ def _told_as_one(names: Names, part: Part, hidden: list[Try]) -> Line:
 def _try(names: Names, part: Part, one: Try) -> Iterator[Line]:
     who, broker = names.producer_of(part.value), names.broker(one.broker)
     carried = names.batch(part.value, one.value, one.count)
-    on = f" on connection {one.conn}" if one.conn >= 0 else ""
+    on = f" on connection {names.connection(one.conn)}" if one.conn >= 0 else ""
     role = part.role
     label = f"{names.value(part.value)} #{one.n}"
     words = f"{who} sends {carried} to {broker}, attempt {one.n}{on}"
@@ -171,10 +166,10 @@ def _ending(names: Names, part: Part, one: Try) -> Line:
     assert one.ended is not None
     who, broker = names.producer_of(part.value), names.broker(one.broker)
     why = "request.timeout.ms has passed without an answer" if one.ended.word == "timed out" else "it is lost"
-    words = f"{who} closes connection {one.conn} to {broker}: {why}"
+    words = f"{who} closes connection {names.connection(one.conn)} to {broker}: {why}"
     if one.ended.word != "timed out":
-        words = f"{who} learns that connection {one.conn} to {broker} is lost"
-    short = f"{'gives up' if one.ended.word == 'timed out' else 'loses'} connection {one.conn}"
+        words = f"{who} learns that connection {names.connection(one.conn)} to {broker} is lost"
+    short = f"{'gives up' if one.ended.word == 'timed out' else 'loses'} connection {names.connection(one.conn)}"
     return Line(one.ended.t, one.ended.row, "disconnect", who, "", part.role, words, 4, short=short, of=one.row)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from analysis.explaining.causes import STRIKES, Causes
+from analysis.explaining.causes import DECISIONS, STRIKES, Causes
 from analysis.explaining.diagnosis import Diagnosis
 from analysis.explaining.facts import Facts
 from analysis.explaining.telling import Line, Names
@@ -21,6 +21,9 @@ from sim.protocol.rows import Kind
 __all__ = ["surroundings"]
 
 MOST_LEADERS = 4
+KINDS = {
+    Kind.LEADER: "leader", Kind.FENCE: "fence", Kind.UNFENCE: "fence", Kind.PRODUCER_ID: "epoch", Kind.POLL: "poll",
+}  # fmt: skip
 CAUSED = ("disconnect", "answer", "refusal", "cut", "report", "attempt")
 
 
@@ -77,9 +80,10 @@ def _line(causes: Causes, facts: Facts, names: Names, row: int) -> Line | None:
     told = _words(causes, facts, names, row)
     if told is None:
         return None
-    who = "controller" if kind in (Kind.LEADER, Kind.FENCE, Kind.UNFENCE, Kind.PARTITIONS) else host
-    kinds = {Kind.LEADER: "leader", Kind.FENCE: "fence", Kind.UNFENCE: "fence", Kind.PRODUCER_ID: "epoch"}
-    return Line(t, row, kinds.get(Kind(kind), "note"), who, "", "", told, -1, vital=True, short=_short(told))
+    kind = Kind(kind)
+    who = "controller" if kind in DECISIONS else host
+    order = 6 if kind == Kind.POLL else -1
+    return Line(t, row, KINDS.get(kind, "note"), who, "", "", told, order, vital=True, short=_short(told))
 
 
 def _short(words: str) -> str:

@@ -56,6 +56,10 @@ class Names:
     def broker(self, code: int) -> str:
         return f"broker {self.history.brokers[code]}" if code >= 0 else "a broker"
 
+    def connection(self, conn: int) -> str:
+        """A trace numbers its connections; another history names them."""
+        return str(conn) if self.facts.causes is not None else str(self.history.words[conn])
+
     def place(self, copy: Copy) -> str:
         return f"{self.history.partitions[copy.partition]} offset {copy.offset}"
 
