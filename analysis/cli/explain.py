@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Wish", "explain_finding", "explain_line", "write_trace_events"]
 
 COLUMN = 14
+OF_ONE_LOG = ("append-reorder", "nonmonotonic-send", "int-nonmonotonic-send", "duplicate-append")  # a log shows them
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,8 @@ def _page(told: Explanation, history: History, source: Path) -> str:
     from analysis.explaining.page import page
 
     assert told.facts is not None
-    known = told.partition in list(history.partitions)
-    figures = of_case(told.facts.evidence, told.partition) if known else []
+    shows = told.finding in OF_ONE_LOG and told.partition in list(history.partitions)
+    figures = of_case(told.facts.evidence, told.partition) if shows else []
     return page(told, f"{told.finding} in {source}", figures)
 
 

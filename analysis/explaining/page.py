@@ -34,6 +34,7 @@ STYLE = """
 .korder-story .picture svg { display: block; }
 .korder-story code { font: 13px ui-monospace, monospace; overflow-wrap: anywhere; }
 .korder-story .figure { overflow-x: auto; margin: 1em 0; }
+h1 { overflow-wrap: anywhere; }
 .korder-story .figure img { width: 100%; min-width: 44em; }
 @media (max-width: 40em) {
   .korder-story dl { grid-template-columns: 1fr; gap: 0; }

@@ -79,7 +79,8 @@ def prove(
     """Pin, reduce, and try the changes; *step* is told what is being done."""
     header = facts.history.header
     source, seed = header["scenario"]["source"], int(header["seed"])
-    bench = _Bench(laboratory or Laboratory([name]), name, lane, diagnosis.mechanism, seed)
+    own = header.get("latency_seed")
+    bench = _Bench(laboratory or Laboratory([name]), name, lane, diagnosis.mechanism, seed, own)
     step("pinning the faults")
     found = _pinned(facts, diagnosis, bench, source)
     if found is None:
@@ -102,13 +103,14 @@ class _Bench:
     lane: Lane
     mechanism: str
     seed: int
+    own: int | None  # the run's own latency seed, where that is not its seed
 
     def there(self, source: Source, latency_seed: int | None) -> bool:
         return bool(self.laboratory.shows(self.name, self.lane, source, self.seed, latency_seed))
 
-    def there_so(self, source: Source, latency_seed: int | None = None) -> bool:
-        """By the same mechanism."""
-        return self.laboratory.shows_so(self.name, self.lane, self.mechanism, source, self.seed, latency_seed)
+    def there_so(self, source: Source) -> bool:
+        """Under the run's own latency, and by the same mechanism."""
+        return self.laboratory.shows_so(self.name, self.lane, self.mechanism, source, self.seed, self.own)
 
 
     def as_robust(self, source: Source) -> bool:

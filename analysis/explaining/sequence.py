@@ -30,6 +30,11 @@ class Arrow:
     arrives: bool
     answer: bool
 
+    @property
+    def row(self) -> int:
+        """Of the moment at its lettered end: the send, or the arrival of an answer."""
+        return self.bottom if self.answer else self.top
+
 
 @dataclass(frozen=True, slots=True)
 class Diagram:
@@ -91,6 +96,7 @@ def _kind(name: str, rows: Sequence[Line]) -> str:
 
 # --- text -------------------------------------------------------------------------------------------------------------
 TIME = 14
+MARKS = {"append": "#", "refusal": "x", "disconnect": "x", "fault": "!", "cut": "<"}
 NARROWEST, WIDEST = 18, 30
 
 
@@ -101,48 +107,46 @@ def diagram_text(diagram: Diagram, width: int = 120) -> list[str]:
     places = [TIME + room * number + 2 for number in range(len(lanes))]
     lines = [" " * TIME + "".join(f"{name[: room - 2]:<{room}}" for name in lanes).rstrip()]
     for number, line in enumerate(diagram.rows):
-        lines.append(_row(diagram, number, line, places, room, width))
+        lines.append(_row(diagram, number, line, places, width))
     return lines
 
 
-def _row(diagram: Diagram, number: int, line: Line, places: list[int], room: int, width: int) -> str:
+def _row(diagram: Diagram, number: int, line: Line, places: list[int], width: int) -> str:
     cells = list(" " * width)
     for place in places:
         cells[place] = "|"
     _put(cells, 0, moment(line.t, diagram.unit)[:TIME])
-    arrow = next(
-        (
-            one
-            for one in diagram.arrows
-            if one.label == line.short and number == (one.bottom if one.answer else one.top)
-        ),
-        None,
-    )
+    arrow = next((one for one in diagram.arrows if one.row == number), None)
     at = diagram.lane(line.src)
     if arrow is not None and max(arrow.src, arrow.dst) < len(places):
         _draw(cells, places, arrow)
     elif 0 <= at < len(places):
-        mark = {"append": "#", "refusal": "x", "disconnect": "x", "fault": "!", "cut": "<"}.get(line.kind, "*")
-        end = places[at + 1] if at + 1 < len(places) else width
-        _put(cells, places[at], f"{mark} {line.short}"[: max(end - places[at] - 1, 4)])
+        _mark(cells, places, at, MARKS.get(line.kind, "*"), line.short)
     return "".join(cells).rstrip()
+
+
+def _mark(cells: list[str], places: list[int], lane: int, mark: str, words: str) -> None:
+    """Words to the right of the mark, over other lifelines if need be; where there is no room, to its left."""
+    place = places[lane]
+    room = len(cells) - place - 3
+    if room < len(words) < place - TIME:
+        _put(cells, place - len(words) - 1, f"{words} {mark}")
+    else:
+        _put(cells, place, f"{mark} {words[: max(room, 3)]}")
 
 
 def _draw(cells: list[str], places: list[int], arrow: Arrow) -> None:
     left, right = sorted((places[arrow.src], places[arrow.dst]))
-    line = "." if arrow.answer else "-"
-    for place in range(left + 1, right):
-        cells[place] = line
     forward = arrow.dst > arrow.src
+    label = f" {arrow.label} "[: right - left - 6]
+    end = right if arrow.arrives else max((left + right) // 2, left + 4 + len(label))
+    for place in range(left + 1, end):
+        cells[place] = "." if arrow.answer else "-"
+    _put(cells, left + 3, label)
     if arrow.arrives:
         cells[right - 1 if forward else left + 1] = ">" if forward else "<"
     else:
-        middle = (left + right) // 2 + 4
-        for place in range(middle, right):
-            cells[place] = " " if place not in places else "|"
-        cells[middle] = "x"
-    label = f" {arrow.label} "[: right - left - 4]
-    _put(cells, left + 3, label)
+        cells[end] = "x"
 
 
 def _put(cells: list[str], at: int, text: str) -> None:

@@ -92,7 +92,10 @@ def _short(words: str) -> str:
     if elected is not None:
         return f"{elected[1]} leads, epoch {elected[2]}" + (" (unclean)" if elected[3] else "")
     told = words.rpartition("; ")[2].removeprefix("fault: ").removeprefix("do: ").removeprefix("the controller ")
-    told = re.split(r", |: no ", told)[0]
+    epoch = re.search(r"begins epoch (\d+)", told)
+    if epoch is not None:
+        return f"begins epoch {epoch[1]}"
+    told = re.split(r"(?<=\]), |(?<!\[)\b, (?![^\[]*\])|: no ", told)[0]
     return told if len(told) <= 40 else f"{told[:37]}..."
 
 

@@ -14,24 +14,12 @@ __all__ = ["diagram_svg"]
 COLOURS = {"late": "#D55E00", "overtaker": "#0072B2", "twice": "#AA4499", "lost": "#D55E00", "in its place": "#0072B2"}
 PLAIN, INK, QUIET = "#5B6470", "#1B1F24", "#C9CFD6"
 TIME, LANE, ROW, HEAD = 100, 200, 30, 58
-KINDS_AT_A_PLACE = (
-    "append",
-    "refusal",
-    "disconnect",
-    "fault",
-    "cut",
-    "copy",
-    "leader",
-    "fence",
-    "epoch",
-    "note",
-    "poll",
-)
+LETTER, MOST_LETTERS = 7, 44
 
 
 def diagram_svg(diagram: Diagram, title: str = "") -> str:
     """The whole drawing, as wide as its lifelines need."""
-    width = TIME + LANE * max(len(diagram.lanes), 1) + 110
+    width = round(max([TIME + LANE * max(len(diagram.lanes), 1), *(_reach(diagram, line) for line in diagram.rows)]))
     height = HEAD + ROW * len(diagram.rows) + 16
     parts = [
         f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {width} {height}' width='{width}' height='{height}' "
@@ -47,6 +35,12 @@ def diagram_svg(diagram: Diagram, title: str = "") -> str:
     parts += [_mark(diagram, number, line) for number, line in enumerate(diagram.rows)]
     parts += [_label(one) for one in diagram.arrows]
     return "".join(parts) + "</svg>\n"
+
+
+def _reach(diagram: Diagram, line: Line) -> float:
+    """How far to the right the words of a mark go."""
+    lane = diagram.lane(line.src)
+    return 0.0 if lane < 0 else _x(lane) + 24 + LETTER * len(_cut(line.short, MOST_LETTERS))
 
 
 def _defs() -> str:
@@ -105,12 +99,12 @@ def _cross(x: float, y: float, colour: str) -> str:
 
 def _label(one: Arrow) -> str:
     """On its own row, beside the lifeline at which it starts (an answer: at which it ends)."""
-    row, lane, other = (one.bottom, one.dst, one.src) if one.answer else (one.top, one.src, one.dst)
+    lane, other = (one.dst, one.src) if one.answer else (one.src, one.dst)
     right = other > lane
     x = _x(lane) + (10 if right else -10)
     anchor = "start" if right else "end"
     room = f"paint-order='stroke' stroke='#ffffff' stroke-width='4' text-anchor='{anchor}' font-size='11'"
-    return _text(x, _y(row) - 5, _cut(one.label, 34), _colour(one.role), room)
+    return _text(x, _y(one.row) - 5, _cut(one.label, 34), _colour(one.role), room)
 
 
 def _mark(diagram: Diagram, number: int, line: Line) -> str:
@@ -129,7 +123,7 @@ def _mark(diagram: Diagram, number: int, line: Line) -> str:
         shape = f"<circle cx='{x}' cy='{y}' r='4.5' fill='{colour if line.role else INK}'/>"
     weight = " font-weight='bold'" if line.vital else ""
     halo = f"paint-order='stroke' stroke='#ffffff' stroke-width='4' font-size='11'{weight}"
-    return shape + _text(x + 12, y + 4, _cut(line.short, 44), colour if line.role else INK, halo)
+    return shape + _text(x + 12, y + 4, _cut(line.short, MOST_LETTERS), colour if line.role else INK, halo)
 
 
 def _cut(text: str, most: int) -> str:
