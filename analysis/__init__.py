@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.expectations import SeedResult, judge_seeds
+    from analysis.explaining.explanation import Explanation, explain
     from analysis.history import History
     from analysis.measures import reordering
     from analysis.plots import log_diagram, timeline
     from analysis.verdict import Verdict, judge
 
 __all__ = [
-    "History", "SeedResult", "Verdict", "judge", "judge_seeds", "log_diagram", "reordering", "timeline",
+    "Explanation", "History", "SeedResult", "Verdict", "explain", "judge", "judge_seeds", "log_diagram", "reordering",
+    "timeline",
 ]  # fmt: skip
 
 _HOMES = {
+    "Explanation": "explaining.explanation", "explain": "explaining.explanation",
     "History": "history", "SeedResult": "expectations", "Verdict": "verdict", "judge": "verdict",
     "judge_seeds": "expectations", "log_diagram": "plots", "reordering": "measures", "timeline": "plots",
 }  # fmt: skip

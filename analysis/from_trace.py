@@ -302,7 +302,7 @@ class _Expansion:
             truncations=h.Truncations(*self.plain(cuts, "partition", "offset", "host")),
             log_starts=h.LogStarts(*self.plain(starts, "partition", "offset")), compactions=h.Compactions.empty(),
             commits=h.Commits.empty(), processing=h.Processing.empty(), transactions=h.Transactions.empty(),
-            txn_offsets=h.TxnOffsets.empty(), header=header, ids=None, **tables,
+            txn_offsets=h.TxnOffsets.empty(), header=header, ids=None, trace=self.trace, **tables,
         )  # fmt: skip
 
     def _everything_read(self, positions: h.Positions) -> bool:

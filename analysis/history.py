@@ -336,6 +336,7 @@ class History(Later):
     notes: Notes
     ids: Sequence[Any] | None = None  # by row: the event's own id, where the source gives them
     header: Mapping[str, Any] = field(default_factory=dict)
+    trace: Any = None  # the sim.trace.Trace that it was made from, for stories; no finder reads it
 
     def tables(self) -> Iterator[tuple[str, Table]]:
         for f in fields(self):

@@ -47,7 +47,7 @@ def page(verdict: Verdict, title: str = "korder", figures: Sequence[bytes] = ())
     import base64
 
     pictures = "".join(
-        f"<img style='max-width:100%' alt='timeline' src='data:image/png;base64,{base64.b64encode(one).decode()}'>"
+        f"<img style='max-width:100%' alt='figure' src='data:image/png;base64,{base64.b64encode(one).decode()}'>"
         for one in figures
     )
     head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{_text(title)}</title>"

@@ -32,25 +32,32 @@ __all__ = ["simulate"]
 
 
 def simulate(
-    scenario: Scenario | str | Path, seed: int = 0, *, check_laws: bool = False, tie_shuffle: int | None = None
-) -> Trace:
+    scenario: Scenario | str | Path, seed: int = 0, *, check_laws: bool = False, tie_shuffle: int | None = None,
+    latency_seed: int | None = None,
+) -> Trace:  # fmt: skip
     """Run *scenario* (a file, a bundled name, or a scenario) once with *seed*.
 
     *tie_shuffle*: a seed that permutes hosts where events have equal times, to show what leans on their order.
+    *latency_seed*: draw what the links do (latency, loss) from this seed in place of *seed*; workload, random faults
+    and the clients' own draws stay as they are. So one asks whether something hangs on timing alone.
     """
     named = scenario if isinstance(scenario, Scenario) else load(scenario)
     with _calm_collector():
-        return _simulate(named, seed, check_laws, tie_shuffle)
+        return _simulate(named, seed, check_laws, tie_shuffle, latency_seed)
 
 
-def _simulate(named: Scenario, seed: int, check_laws: bool, tie_shuffle: int | None) -> Trace:
+def _simulate(
+    named: Scenario, seed: int, check_laws: bool, tie_shuffle: int | None, latency_seed: int | None
+) -> Trace:
     plan = compile_plan(named)
-    cluster = Cluster(plan, seed, tie_shuffle)
+    cluster = Cluster(plan, seed, tie_shuffle, latency_seed=latency_seed)
     Faults(cluster)
     laws = Laws() if check_laws else None
     try:
         _run(cluster, laws)
         trace = _trace(cluster, plan, seed)
+        if latency_seed is not None:
+            trace.header["latency_seed"] = latency_seed
         if laws is not None:
             _check_whole(laws, cluster, trace)
     except LawBroken as broken:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.cli.arguments import expectations_of
 from analysis.cli.console import print_json, results, steps
-from analysis.cli.files import must_be_writable
+from analysis.cli.files import must_be_writable, write_text
 from analysis.cli.junit import Suite, cases_of_verdict, write_junit
 from analysis.cli.verdicts import status_of_verdict
 from sim.errors import InputError
@@ -16,14 +16,18 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from analysis.history import History
+    from analysis.verdict import Verdict
 
 __all__ = ["analyze_history", "history_at"]
 
 
-def analyze_history(history: Path, *, expect: list[str], as_json: bool, junit: Path | None = None) -> int:
+def analyze_history(
+    history: Path, *, expect: list[str], as_json: bool, html: Path | None = None, junit: Path | None = None
+) -> int:
     expected = expectations_of(expect)
-    if junit is not None:
-        must_be_writable(junit.parent)
+    for written in (html, junit):
+        if written is not None:
+            must_be_writable(written.parent)
     with steps() as step:
         step.begin(f"reading {history}")
         from analysis.verdict import judge
@@ -31,6 +35,9 @@ def analyze_history(history: Path, *, expect: list[str], as_json: bool, junit: P
         read = history_at(history)
         step.begin("judging")
         verdict = judge(read, expected)
+        if html is not None:
+            step.begin("drawing figures")
+            _write_page(html, history, verdict)
     if junit is not None:
         write_junit(junit, [Suite(str(history), cases_of_verdict(verdict))])
     told = verdict.to_json()
@@ -39,6 +46,13 @@ def analyze_history(history: Path, *, expect: list[str], as_json: bool, junit: P
     else:
         _tell(results(), history, told)
     return status_of_verdict(verdict.verdict) if expected else 0
+
+
+def _write_page(html: Path, history: Path, verdict: Verdict) -> None:
+    from analysis.cli.figures import of_verdict
+    from analysis.report import page
+
+    write_text(html, page(verdict, f"What {history} shows", of_verdict(verdict)))
 
 
 def history_at(path: Path) -> History:

@@ -36,13 +36,16 @@ def run(
     seed: Annotated[int | None, typer.Option(min=0, help="Default: the file's first seed.")] = None,
     overrides: Set = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep trace, verdict and figures here.")] = None,
+    perfetto: Annotated[Path | None, typer.Option(metavar="FILE", help="The whole run, for ui.perfetto.dev.")] = None,
     json: Json = False,
     check_laws: CheckLaws = False,
 ) -> int:
     """Simulate one scenario with one seed, judge it, and show what was found."""
     from analysis.cli.run import run_scenario
 
-    return run_scenario(file, seed=seed, overrides=overrides or [], out=out, as_json=json, check_laws=check_laws)
+    return run_scenario(
+        file, seed=seed, overrides=overrides or [], out=out, perfetto=perfetto, as_json=json, check_laws=check_laws
+    )
 
 
 @app.command()
@@ -69,13 +72,33 @@ def analyze(
     expect: Annotated[
         list[str] | None, typer.Option("--expect", metavar="NAME=never", help="Judge: never, always or {max: N}.")
     ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="A page with figures, in one file.")] = None,
     json: Json = False,
     junit: Junit = None,
 ) -> int:
     """Find the anomalies of any history, simulated or real."""
     from analysis.cli.analyze import analyze_history
 
-    return analyze_history(history, expect=expect or [], as_json=json, junit=junit)
+    return analyze_history(history, expect=expect or [], as_json=json, html=html, junit=junit)
+
+
+@app.command()
+def explain(
+    source: Annotated[Path, typer.Argument(metavar="TRACE_OR_HISTORY", help="What run --out kept, or a history.")],
+    finding: Annotated[str, typer.Argument(metavar="FINDING", help="Its name, as append-reorder.")],
+    witness: Annotated[int, typer.Option(min=0, help="Which of its cases, from 0.")] = 0,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="The story as a page, in one file.")] = None,
+    svg: Annotated[Path | None, typer.Option(metavar="FILE", help="The sequence diagram.")] = None,
+    save: Annotated[Path | None, typer.Option(metavar="FILE", help="A scenario that shows just this case.")] = None,
+    perfetto: Annotated[Path | None, typer.Option(metavar="FILE", help="The whole run, for ui.perfetto.dev.")] = None,
+    proof: Annotated[bool, typer.Option("--proof/--no-proof", help="Run it again with changes.")] = True,
+    json: Json = False,
+) -> int:
+    """Tell why: the causal story of one finding, what permitted it, and what would have prevented it."""
+    from analysis.cli.explain import Wish, explain_finding
+
+    wish = Wish(witness, json, html, svg, save, perfetto, proof)
+    return explain_finding(source, finding, wish)
 
 
 @app.command()

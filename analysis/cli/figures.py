@@ -1,23 +1,25 @@
-"""The figures that ``korder run --out`` keeps: one timeline a partition where something is to be seen."""
+"""Figures for files and pages: timelines of partitions where something is to be seen, logs, and how much is late."""
 
 from __future__ import annotations
 
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from analysis.evidence import Evidence
     from analysis.verdict import Verdict
 
-__all__ = ["draw", "partitions_to_draw"]
+__all__ = ["draw", "of_case", "of_verdict", "partitions_to_draw"]
 
 MOST = 4
 
 
 def draw(folder: Path, verdict: Verdict) -> list[bytes]:
     """PNG files in *folder*; their contents too, in the same order."""
-    import matplotlib
-
-    matplotlib.use("Agg")  # no window, whatever the machine has
+    _without_window()
     from matplotlib.pyplot import close
 
     from analysis.plots import timeline
@@ -30,6 +32,53 @@ def draw(folder: Path, verdict: Verdict) -> list[bytes]:
         close(figure)
         drawn.append(path.read_bytes())
     return drawn
+
+
+def of_verdict(verdict: Verdict) -> list[bytes]:
+    """For a page: a timeline of every partition to draw, then how much is late in the worst stream."""
+    _without_window()
+    from analysis.plots import timeline
+
+    pictures = [_png(timeline(verdict, partition)) for partition in partitions_to_draw(verdict)]
+    return pictures + _how_much(verdict.measures, None)
+
+
+def of_case(evidence: Evidence, partition: str) -> list[bytes]:
+    """For the page of one case: the log of its partition with late and doubled records marked, and how much is late."""
+    _without_window()
+    from matplotlib.pyplot import subplots
+
+    from analysis.plots import log_diagram
+    from analysis.streams import measures_of
+
+    figure, axes = subplots(figsize=(12, 3.6), layout="constrained")
+    log_diagram(evidence, partition, axes=axes)
+    measures = measures_of(evidence)
+    here = {name: one for name, one in measures.items() if name.endswith(f"/{partition}") and name.count("/") == 1}
+    return [_png(figure), *_how_much(here, None)]
+
+
+def _how_much(measures: dict[str, dict[str, Any]], stream: str | None) -> list[bytes]:
+    from analysis.amounts import amounts
+
+    if not any(one["reordered_count"] for one in measures.values()):
+        return []
+    return [_png(amounts(measures, stream))]
+
+
+def _without_window() -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")  # no window, whatever the machine has
+
+
+def _png(figure: Figure) -> bytes:
+    from matplotlib.pyplot import close
+
+    kept = BytesIO()
+    figure.savefig(kept, format="png", dpi=110)
+    close(figure)
+    return kept.getvalue()
 
 
 def partitions_to_draw(verdict: Verdict) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.cli.arguments import seed_of
 from analysis.cli.console import paragraph, print_json, results, steps
+from analysis.cli.explain import explain_line, write_trace_events
 from analysis.cli.files import must_be_writable, staged
 from analysis.cli.replay import law_broken_in
 from analysis.cli.verdicts import status_of_verdict
@@ -25,11 +26,14 @@ __all__ = ["run_scenario"]
 
 
 def run_scenario(
-    file: str, *, seed: int | None, overrides: list[str], out: Path | None, as_json: bool, check_laws: bool
-) -> int:
+    file: str, *, seed: int | None, overrides: list[str], out: Path | None, perfetto: Path | None = None, as_json: bool,
+    check_laws: bool,
+) -> int:  # fmt: skip
     scenario = with_overrides(load(file), overrides)
     if out is not None:
         must_be_writable(out)
+    if perfetto is not None:
+        must_be_writable(perfetto.parent)
     chosen = scenario.seeds[0] if seed is None else seed_of(seed)
     console = results()
     if not as_json:
@@ -48,10 +52,14 @@ def run_scenario(
         verdict = judge(trace, scenario.expect)
         told = _as_json(file, scenario, chosen, trace, verdict)
         written = [] if out is None else _keep(out, told, trace, verdict, step.begin)
+        if perfetto is not None:
+            step.begin(f"writing {perfetto}")
+            written.append(write_trace_events(perfetto, trace))
     if as_json:
         print_json(told)
     else:
         _tell(console, scenario, trace, told, written)
+        _tell_how_to_ask(console, out, told)
     return status_of_verdict(verdict.verdict)
 
 
@@ -73,6 +81,13 @@ def _keep(out: Path, told: dict[str, Any], trace: Trace, verdict: Verdict, begin
         figures = draw(folder, verdict)
         write_page(verdict, folder / "report.html", told["title"] or told["scenario"], figures)
         return sorted(str(out / path.name) for path in folder.iterdir())
+
+
+def _tell_how_to_ask(console: Console, out: Path | None, told: dict[str, Any]) -> None:
+    """The line that asks for the story of what was found, where a trace was kept to ask about."""
+    line = "" if out is None else explain_line(out, told["findings"])
+    if line:
+        console.print(line, soft_wrap=True)
 
 
 def _tell_question(console: Console, file: str, scenario: Scenario, seed: int, overrides: list[str]) -> None:

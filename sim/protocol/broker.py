@@ -138,8 +138,10 @@ class Broker:
         clean = self._stopped
         logs = dict(self._kept.logs)  # replicas that no metadata has named yet are still on the disk
         for number, part in self.state.partitions.items():
-            mark = part.log.high_watermark if clean else self._marks.get(number, 0)
-            logs[number] = part.log.survive(lossy and not clean, now_us, mark)
+            mark, end = part.log.high_watermark if clean else self._marks.get(number, 0), part.log.end
+            kept = logs[number] = part.log.survive(lossy and not clean, now_us, mark)
+            if kept.lost_from >= 0:  # without this row the log of the trace would keep what the disk has lost
+                self._port.record(Kind.TRUNCATE, partition=number, offset=kept.lost_from, n=end - kept.lost_from)
         return Durable(logs, self.link.incarnation, self._producer_ids, self.state.epoch if clean else -1)
 
     # --- stimuli ------------------------------------------------------------------------------------------------------

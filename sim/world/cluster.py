@@ -33,11 +33,14 @@ CONTROLLER = 0
 class Cluster:
     """All hosts of one run."""
 
-    def __init__(self, plan: Plan, seed: int, tie_shuffle: int | None = None, limit: int = EVENT_LIMIT) -> None:
+    def __init__(
+        self, plan: Plan, seed: int, tie_shuffle: int | None = None, limit: int = EVENT_LIMIT,
+        latency_seed: int | None = None,
+    ) -> None:  # fmt: skip
         self.plan, self.seed = plan, seed
         self.kernel = Kernel(limit)
         self.recorder = Recorder()
-        self.network = Network(self.kernel, seed, self._link_plan)
+        self.network = Network(self.kernel, seed if latency_seed is None else latency_seed, self._link_plan)
         self.broker_numbers = range(1, plan.brokers + 1)
         self.topics: dict[int, tuple[int, ...]] = {topic.number: topic.partitions for topic in plan.topics}
         self.replicas = {

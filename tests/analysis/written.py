@@ -28,11 +28,12 @@ FIELDS = {
     "fail": ("prod", "v"), "hw": ("p", "o"), "leader": ("p", "b", "lep"), "truncate": ("p", "to"),
     "compact": ("p", "removed"), "logstart": ("p", "o"), "assign": ("con", "p"), "revoke": ("con", "p"),
     "seek": ("con", "p", "o"), "reset": ("con", "p", "o"), "crash": ("who",), "commit": ("con", "p", "o"),
+    "attempt": ("prod", "vs", "p", "b", "conn", "n"), "response": ("prod", "vs", "p", "conn", "n"),
     "txn": ("txn", "state"), "proc_start": ("con", "p", "o"), "proc_end": ("con", "p", "o"), "fault": ("what",),
     "txn_offsets": ("txn", "con", "p", "o"),
 }  # fmt: skip
 NUMBERS = {"i", "o", "b", "lep", "to", "pid", "epoch", "seq", "n", "ts"}
-LISTS = {("compact", "removed"), ("assign", "p"), ("revoke", "p")}
+LISTS = {("compact", "removed"), ("assign", "p"), ("revoke", "p"), ("attempt", "vs"), ("response", "vs")}
 DEFAULTS = {"assign": {"how": "manual"}, "reset": {"why": "start"}}
 
 

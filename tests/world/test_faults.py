@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sim.plan import Action, Target
@@ -82,6 +83,17 @@ def test_power_off_is_recorded_as_losing_pages_and_keeps_peers_in_the_dark() -> 
     noticed = [row for row in trace.rows(Kind.DISCONNECT) if row["n"] == 1 and row["t_us"] >= 5 * S]
     assert noticed and noticed[0]["code"] == ErrorCode.REQUEST_TIMED_OUT  # nobody told the producer
     assert noticed[0]["t_us"] > 6 * S
+
+
+def test_what_a_power_cut_takes_with_it_is_a_truncation_of_its_own() -> None:
+    """broker:FAIL-17. Else a reader of the trace would find two records at one offset of a log that never had both."""
+    trace = run({"at": "5s", "power_off": "broker 1", "restart_after": "8s"})
+    crash = int(np.flatnonzero(trace.events["kind"] == Kind.CRASH)[0])
+    lost = [row for row in trace.rows(Kind.TRUNCATE) if row["cause"] == crash]
+    appended = [row for row in trace.rows(Kind.APPEND, Kind.REPLICATE) if row["host"] == 1 and row["t_us"] < 5 * S]
+    stored = sum(row["hi"] - row["lo"] for row in appended)
+    assert [(row["host"], row["t_us"], row["offset"]) for row in lost] == [(1, 5 * S, 0)] * len(lost)
+    assert sum(row["n"] for row in lost) == stored > 0
 
 
 def test_a_paused_broker_does_nothing_until_it_resumes() -> None:

@@ -1,0 +1,336 @@
+"""The fixed list of changes that may prevent a finding, each with what it costs, and the permitting values as they are.
+
+The order of preference: fewest options, then the least throughput lost (*cost*, a rank: 0 nothing, 9 most). A change is
+for one producer, one topic, or what the application or the operator does; it is written as edits of the scenario.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from analysis.allowed import Client
+from analysis.explaining.laboratory import Lane
+from analysis.explaining.mechanisms import IDEMPOTENCE, MECHANISMS
+from analysis.explaining.pins import Source
+
+__all__ = ["Case", "Change", "Edit", "changes_for", "permitted_by", "with_change"]
+
+MOST_TOGETHER = 2  # changes of the table that are tried together
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """*option* with *value* at *place*, in words; *path* into the scenario's source. Value None: taken away."""
+
+    place: str
+    option: str
+    value: Any
+    path: Path
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"no {self.option} ({self.place})"
+        return f"{self.option}={_plain(self.value)} ({self.place})"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    edits: tuple[Edit, ...]
+    cost: int
+    price: str  # what it costs, in words
+    source: str  # where the rule stands
+
+    @property
+    def options(self) -> int:
+        return len(self.edits)
+
+    def __str__(self) -> str:
+        return " and ".join(str(edit) for edit in self.edits)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What a change is to be for: the scenario's source, who (names of its sections), and the mechanism."""
+
+    source: Source
+    lane: Lane
+    topic: str
+    mechanism: str
+
+    @property
+    def producer(self) -> str | None:
+        """The section of the file: instances of one section share it (``shop-1`` of ``shop``)."""
+        if self.lane[0] != "producer":
+            return next(iter(self.source["producers"]), None) if len(self.source["producers"]) == 1 else None
+        name, sections = self.lane[1], self.source["producers"]
+        return name if name in sections else next((one for one in sections if name.rpartition("-")[0] == one), None)
+
+    def client(self) -> Client | None:
+        name = self.producer
+        if name is None:
+            return None
+        section = self.source["producers"][name]
+        return Client.of({"client": section.get("client", "java"), **section.get("config", {})})
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+RETRIES = (
+    "retry after a refused batch", "retry after an error that came after the append", "retry after a lost response",
+    "retry after a lost request", "request timed out and retried", "zombie request of an old connection",
+    "retry into a new leader that lacked the batch",
+)  # fmt: skip
+TAILS = ("truncated tail of an acks=1 leader", "truncated tail of an acks=0 leader", "acks=0 into a dead connection")
+SPREAD = (
+    "keyless spreading over partitions", "keys spread over partitions", "partition count changed",
+    "partitions named by the application",
+)  # fmt: skip
+RENUMBERED = ("epoch bump renumbers", "producer state lost and rebuilt", "implicit acknowledgement")
+Maker = Callable[[Case], tuple[Edit, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the table: edits that make the change (none: it does not apply, or is so already)."""
+
+    edits: Maker
+    against: tuple[str, ...]
+    cost: int
+    price: str
+    source: str
+
+
+def _client_edit(case: Case, option: str, value: str) -> Edit:
+    return Edit(f"producer {case.producer}", option, value, ("producers", str(case.producer), "config", option))
+
+
+def _idempotence(case: Case) -> tuple[Edit, ...]:
+    client = case.client()
+    if client is None or client.idempotent:
+        return ()
+    edits = [_client_edit(case, "enable.idempotence", "true")]
+    if client.acks != -1:
+        edits.append(_client_edit(case, "acks", "all"))
+    if client.in_flight > 5 and client.flavour == "java":
+        edits.append(_client_edit(case, "max.in.flight.requests.per.connection", "5"))
+    if client.retries == 0:
+        edits.append(_client_edit(case, "retries", "2147483647"))
+    return tuple(edits)
+
+
+def _one_in_flight(case: Case) -> tuple[Edit, ...]:
+    client = case.client()
+    if client is None or client.in_flight == 1:
+        return ()
+    return (_client_edit(case, "max.in.flight.requests.per.connection", "1"),)
+
+
+def _acks(value: str) -> Maker:
+    def edits(case: Case) -> tuple[Edit, ...]:
+        client, asked = case.client(), -1 if value == "all" else int(value)
+        if client is None or client.acks == asked or (asked == 1 and client.acks == -1):
+            return ()
+        return (_client_edit(case, "acks", value),)
+
+    return edits
+
+
+def _longer(option: str, value_ms: int) -> Maker:
+    def edits(case: Case) -> tuple[Edit, ...]:
+        if case.producer is None:
+            return ()
+        given = case.source["producers"][case.producer].get("config", {}).get(option)
+        return (_client_edit(case, option, str(value_ms)),) if given is not None and int(given) < value_ms else ()
+
+    return edits
+
+
+def _topic(option: str, value: str, default: str) -> Maker:
+    def edits(case: Case) -> tuple[Edit, ...]:
+        given = case.source["topics"][case.topic].get("config", {}).get(option, default)
+        given = case.source.get("brokers", {}).get("config", {}).get(option, given) if given == default else given
+        if str(given) == value or _replicas(case) < 2 and option == "min.insync.replicas":
+            return ()
+        return (Edit(f"topic {case.topic}", option, value, ("topics", case.topic, "config", option)),)
+
+    return edits
+
+
+def _replicas(case: Case) -> int:
+    return int(case.source["topics"][case.topic].get("replication.factor", 1))
+
+
+def _three_replicas(case: Case) -> tuple[Edit, ...]:
+    brokers = int(case.source.get("brokers", {}).get("count", 3))
+    if _replicas(case) >= 3 or "assignment" in case.source["topics"][case.topic]:
+        return ()
+    edits = [Edit(f"topic {case.topic}", "replication.factor", 3, ("topics", case.topic, "replication.factor"))]
+    if brokers < 3:
+        edits.append(Edit("cluster", "brokers", 3, ("brokers", "count")))
+    return tuple(edits)
+
+
+def _partitions_from_the_start(case: Case) -> tuple[Edit, ...]:
+    grown = [(n, one) for n, one in enumerate(case.source.get("faults", ())) if one.get("add_partitions") == case.topic]
+    if not grown:
+        return ()
+    most = max(int(one["to"]) for _, one in grown)
+    edits = [Edit(f"topic {case.topic}", "partitions", most, ("topics", case.topic, "partitions"))]
+    return (*edits, *(Edit("operator", "later increase", None, ("faults", n)) for n, _ in reversed(grown)))
+
+
+def _one_partition(case: Case) -> tuple[Edit, ...]:
+    if int(case.source["topics"][case.topic].get("partitions", 1)) == 1:
+        return ()
+    edits = [Edit(f"topic {case.topic}", "partitions", 1, ("topics", case.topic, "partitions"))]
+    grown = [n for n, one in enumerate(case.source.get("faults", ())) if one.get("add_partitions") == case.topic]
+    return (*edits, *(Edit("operator", "later increase", None, ("faults", n)) for n in reversed(grown)))
+
+
+def _one_partitioner(case: Case) -> tuple[Edit, ...]:
+    """librdkafka's clients choose as Java's do."""
+    others = [
+        name for name, section in case.source["producers"].items()
+        if section.get("client") == "librdkafka"
+        and not str(section.get("config", {}).get("partitioner", "")).startswith("murmur2")
+    ]  # fmt: skip
+    option = "partitioner"
+    paths: list[tuple[str, Path]] = [(name, ("producers", name, "config", option)) for name in others]
+    return tuple(Edit(f"producer {name}", option, "murmur2_random", path) for name, path in paths)
+
+
+def _no_application_resend(case: Case) -> tuple[Edit, ...]:
+    if case.producer is None or not case.source["producers"][case.producer].get("resend.after.failure"):
+        return ()
+    path: Path = ("producers", case.producer, "resend.after.failure")
+    return (Edit(f"application of {case.producer}", "second send() after a failure", None, path),)
+
+
+def _no_repeat_after_restart(case: Case) -> tuple[Edit, ...]:
+    faults = case.source.get("faults", ())
+    found = [n for n, one in enumerate(faults) if "restart_producer" in one and one.get("resend")]
+    return tuple(
+        Edit(f"application of {case.producer}", "second send() of what was unreported", None, ("faults", n, "resend"))
+        for n in found
+    )
+
+
+_TABLE = (
+    Row(_topic("unclean.leader.election.enable", "false", "false"), ("unclean election",), 0,
+        "no leader, so no writes, until an in-sync replica is back", "broker.md ELE; anomalies 1.8"),
+    Row(_longer("request.timeout.ms", 30_000), ("request timed out and retried", "zombie request of an old connection"),
+        0, "a broker that hangs is noticed later", "producer 5.1"),
+    Row(_longer("delivery.timeout.ms", 120_000), ("application sent again",), 0,
+        "a failure is reported later", "producer 5.2, 6.7"),
+    Row(_partitions_from_the_start, ("partition count changed",), 0,
+        "the number of partitions is chosen once", "anomalies 1.2"),
+    Row(_one_partitioner, ("two partitioners",), 0, "keys of that producer move once", "producer 2.2, 8.1"),
+    Row(_idempotence, RETRIES, 1, "nearly none: a producer id and sequence numbers", "producer 6.3"),
+    Row(_acks("1"), ("acks=0 into a dead connection",), 1, "a round trip to the leader a success", "producer 4.4"),
+    Row(_acks("all"), TAILS, 2, "a round of replication before a success", "anomalies 1.4"),
+    Row(_topic("min.insync.replicas", "2", "1"), (*TAILS, "unclean election", "unflushed data lost"), 2,
+        "writes are refused while fewer replicas are in sync", "anomalies 1.4"),
+    Row(_three_replicas, (*TAILS, "unclean election", "unflushed data lost", "producer state lost and rebuilt"), 3,
+        "every record is written three times", "anomalies 1.4"),
+    Row(_one_in_flight, (*RETRIES, *RENUMBERED), 5, "one round trip a request", "producer 2.6, 4.4"),
+    Row(_topic("flush.messages", "1", "9223372036854775807"), ("unflushed data lost",), 6,
+        "a write to the disk for every batch", "broker.md LOG"),
+    Row(_no_application_resend, ("application sent again",), 7,
+        "the application has to find out by itself what is missing", "producer 6.7"),
+    Row(_no_repeat_after_restart, ("producer restarted",), 7,
+        "what had not arrived stays missing; a transactional.id would fence the old life instead", "producer 6.7"),
+    Row(_one_partition, SPREAD, 9, "the throughput of a single partition", "anomalies 4"),
+)  # fmt: skip
+
+
+def changes_for(case: Case) -> Iterator[Change]:
+    """Candidates in the order of preference: single lines of the table, then two together."""
+    lines = [row for row in _TABLE if case.mechanism in row.against]
+    found: list[Change] = []
+    for size in range(1, MOST_TOGETHER + 1):
+        for rows in combinations(lines, size):
+            parts = [row.edits(case) for row in rows]
+            if all(parts):
+                edits = tuple({edit.path: edit for part in parts for edit in part}.values())
+                found.append(Change(
+                    edits, sum(row.cost for row in rows), "; ".join(row.price for row in rows),
+                    "; ".join(dict.fromkeys(row.source for row in rows)),
+                ))  # fmt: skip
+    yield from sorted(found, key=lambda change: (change.options, change.cost))
+
+
+def with_change(source: Source, edits: Sequence[Edit]) -> Source:
+    """*source* with the edits made; those that take an entry of a list away come last in it first."""
+    changed = copy.deepcopy(source)
+    for edit in edits:
+        at: Any = changed
+        *steps, last = list[Any](edit.path)
+        for step in steps:
+            at = at[step] if isinstance(at, list) else at.setdefault(step, {})
+        if edit.value is not None:
+            at[last] = edit.value
+        elif isinstance(at, list) or last in at:
+            del at[last]
+    if not changed.get("faults", True):
+        del changed["faults"]
+    return changed
+
+
+# --- what permitted it ------------------------------------------------------------------------------------------------
+def permitted_by(
+    case: Case | None, mechanism: str, options: dict[str, dict[str, str]], client: Client | None
+) -> list[str]:
+    """The values of the options that let the mechanism happen, as they are: ``enable.idempotence=false``."""
+    known = MECHANISMS.get(mechanism)
+    if known is None:
+        return []
+    if mechanism == "two partitioners":
+        return _partitioners(options)
+    found = []
+    for option in known.options:
+        value = _value(case, option, options, client)
+        if value is not None:
+            found.append(f"{option}={value}")
+    return found
+
+
+def _value(case: Case | None, option: str, options: dict[str, dict[str, str]], client: Client | None) -> str | None:
+    if client is not None and option in (*IDEMPOTENCE, "acks", "client"):
+        told: dict[str, object] = {
+            "enable.idempotence": str(client.idempotent).lower(), "acks": "all" if client.acks == -1 else client.acks,
+            "max.in.flight.requests.per.connection": client.in_flight, "retries": client.retries,
+            "client": client.flavour,
+        }  # fmt: skip
+        return str(told[option])
+    if case is None:
+        return None
+    if option == "partitions":
+        return str(case.source["topics"][case.topic].get("partitions", 1))
+    if option == "replication.factor":
+        return str(_replicas(case))
+    if option == "resend.after.failure" and case.producer is not None:
+        return str(case.source["producers"][case.producer].get(option, 0))
+    if option == "transactional.id":
+        return "(none)"
+    for place in (f"topics.{case.topic}", f"producers.{case.producer}"):
+        if option in options.get(place, {}):
+            return options[place][option]
+    return None
+
+
+def _partitioners(options: dict[str, dict[str, str]]) -> list[str]:
+    """Every producer's rule: ``partitioner=consistent_random (billing)``."""
+    found = []
+    for place, texts in options.items():
+        for option in ("partitioner", "partitioner.class"):
+            if place.startswith("producers.") and option in texts:
+                found.append(f"{option}={texts[option] or 'default'} ({place.partition('.')[2]})")
+    return found
+
+
+def _plain(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

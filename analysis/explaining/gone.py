@@ -1,0 +1,144 @@
+"""Why an acknowledged or committed record is not in the log, or another stands at its offset."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from analysis.allowed import Configuration
+from analysis.explaining.causes import Causes
+from analysis.explaining.diagnosis import Diagnosis, Part, unexplained
+from analysis.explaining.facts import Copy, Facts
+from sim.protocol.rows import Kind
+
+__all__ = ["acks_of", "gone_record", "two_at_one_offset"]
+
+
+def acks_of(facts: Facts, value: int) -> int | None:
+    """The ``acks`` that its producer's configuration says; None where it says nothing."""
+    config, prod = facts.history.config, facts.evidence.producer(int(facts.history.records.prod[value]))
+    client = None if config is None or prod is None else Configuration(config).client(prod)
+    return None if client is None else client.acks
+
+
+def gone_record(facts: Facts, part: Part) -> Diagnosis:
+    """anomalies 1.4, 1.8; producer 4.4, 8.4."""
+    if not part.life.copies:
+        return _never_stored(facts, part)
+    copy = part.copy or _last_removed(facts, part)
+    part.copy = copy
+    if copy is None:
+        return unexplained("its copies are still there: what hides them is not told", [part])
+    election = _election_behind(facts, copy)
+    rows = [] if election is None else [election]
+    if copy.cut is not None:
+        rows.append(copy.cut.row)
+    lost = _unflushed(facts, part)
+    if lost is not None:
+        because = "every broker that had it lost its unflushed pages, this record with them"
+        return Diagnosis("unflushed data lost", because, [part], [lost, *rows])
+    if election is None:
+        return unexplained("the history does not say who led when it vanished", [part])
+    return _by_election(facts, part, copy, election, rows)
+
+
+def _by_election(facts: Facts, part: Part, copy: Copy, election: int, rows: list[int]) -> Diagnosis:
+    led = _leads(facts, election)
+    if _is_unclean(facts, election):
+        because = f"broker {led} was elected from outside the in-sync set and lacked it"
+        return Diagnosis("unclean election", because, [part], rows)
+    if facts.causes is None and facts.history.config is None:
+        return unexplained(
+            "the history has neither configuration nor elections that say whether it was unclean", [part]
+        )
+    acks = acks_of(facts, part.value)
+    if acks in (0, 1):
+        because = f"with acks={acks} nobody waited for broker {led}, which became leader without it"
+        return Diagnosis(f"truncated tail of an acks={acks} leader", because, [part], rows)
+    return unexplained("acks=all, a clean election, and no pages lost: no rule of Kafka loses it so", [part])
+
+
+def _never_stored(facts: Facts, part: Part) -> Diagnosis:
+    if acks_of(facts, part.value) == 0:
+        return Diagnosis("acks=0 into a dead connection", "no broker ever handled the request that carried it", [part])
+    implied = _implied_by(facts, part)
+    if implied is not None:
+        because = "its success was inferred from the success of the batch behind it, and it was never stored"
+        return Diagnosis("implicit acknowledgement", because, [part], [implied])
+    return unexplained("it was acknowledged and no broker's log ever had it", [part])
+
+
+def _implied_by(facts: Facts, part: Part) -> int | None:
+    """The answer to another batch that made the client report this one delivered (librdkafka; producer 8.4)."""
+    report = part.life.acked
+    if facts.causes is None or report is None:
+        return None
+    for row in facts.causes.chain(report.row)[1:2]:
+        event = facts.causes.row(row)
+        first = int(facts.history.records.prod[part.value])
+        if event["kind"] == Kind.RESPONSE and event["prod"] == first:
+            if not any(one.answered is not None and one.answered.row == row for one in part.life.tries):
+                return row
+    return None
+
+
+def _last_removed(facts: Facts, part: Part) -> Copy | None:
+    """The leader's copy that was acknowledged, else the last of a leader."""
+    leaders = [one for one in part.life.copies if not one.follower]
+    return leaders[-1] if leaders else None
+
+
+def _election_behind(facts: Facts, copy: Copy) -> int | None:
+    """The row of the leader change after which the copy was no part of the log."""
+    if facts.causes is not None and copy.cut is not None:
+        for row in facts.causes.chain(copy.cut.row):
+            if facts.causes.kind[row] == Kind.LEADER:
+                return row
+    leaders = facts.history.leaders
+    after = np.flatnonzero((leaders.partition == copy.partition) & (leaders.row > copy.row))
+    other = [int(at) for at in after if int(leaders.broker[at]) != copy.broker]
+    return int(leaders.row[other[0]]) if other else None
+
+
+def _leads(facts: Facts, election: int) -> int:
+    leaders = facts.history.leaders
+    return facts.evidence.broker(int(leaders.broker[np.flatnonzero(leaders.row == election)[0]]))
+
+
+def _is_unclean(facts: Facts, election: int) -> bool:
+    """Said by the trace, or by a committed record that the elected one cut off."""
+    return facts.causes is not None and facts.causes.row(election)["code"] == 1
+
+
+def _unflushed(facts: Facts, part: Part) -> int | None:
+    """The power cut that took the record, where every replica's copy went with one."""
+    if facts.causes is None:
+        return None
+    appends = facts.history.appends
+    replicas = np.unique(appends.broker[appends.partition == part.life.copies[0].partition])
+    cuts = {copy.broker: _power_cut(facts.causes, copy) for copy in part.life.copies}
+    if len(cuts) < len(replicas) or None in cuts.values():
+        return None
+    return max(row for row in cuts.values() if row is not None)
+
+
+def _power_cut(causes: Causes, copy: Copy) -> int | None:
+    if copy.cut is None:
+        return None
+    row = int(causes.trace.events["cause"][copy.cut.row])
+    return row if row >= 0 and causes.kind[row] == Kind.CRASH else None
+
+
+def two_at_one_offset(facts: Facts, cast: list[Part]) -> Diagnosis:
+    """anomalies 1.6: the offset was used again after a truncation."""
+    for part in cast:
+        for copy in part.life.copies:
+            if not copy.follower and (copy.cut is not None or copy.broker != _final_leader(facts, copy.partition)):
+                part.copy = copy
+                part.role = "lost"
+                told = gone_record(facts, part)
+                return Diagnosis(told.mechanism, told.because, cast, told.rows)
+    return unexplained("none of the values was ever removed from its offset", cast)
+
+
+def _final_leader(facts: Facts, partition: int) -> int:
+    return int(facts.evidence.logs.last_leader[partition])

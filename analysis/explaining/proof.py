@@ -1,0 +1,184 @@
+"""Is it so? The same faults again, with the change and without it.
+
+1. *Pinned*: the faults are pinned to what they struck (:mod:`analysis.explaining.pins`), in the way that brings the
+   case about under most latencies.
+2. *Reduced*: faults, and the end of the run, that the case does without are taken away (delta debugging).
+3. *Tried*: candidates in order of preference; the first that leaves nothing of the finding under any of the latency
+   seeds is the answer. As a control the *placebo*, which shifts timing alone, under the same seeds.
+
+Latency is drawn anew for every latency seed; workload, random faults and the clients' own draws stay the run's.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from analysis.explaining.changes import Case, Change, changes_for, with_change
+from analysis.explaining.diagnosis import Diagnosis
+from analysis.explaining.facts import Facts
+from analysis.explaining.laboratory import Laboratory, Lane, made
+from analysis.explaining.pins import Source, by_message, by_time, held_back, latest_us
+from analysis.explaining.reduce import reduced, with_faults
+from sim.units import duration_text
+
+__all__ = ["LATENCY_SEEDS", "Proof", "bare", "prove"]
+
+LATENCY_SEEDS = 20
+PROBES = 5  # latency seeds under which a way of pinning is tried
+MOST_CHANGES = 8
+PLACEBO_US = 1_000
+
+
+@dataclass(slots=True)
+class Proof:
+    """What was run and what came of it. *change* None: no candidate passed, or there was nothing to try."""
+
+    pinned: str  # how: by message, by time, ...; empty: not at all
+    scenario: Source | None
+    seed: int
+    change: Change | None = None
+    seeds: int = 0
+    gone: int = 0  # with the change: in so many runs
+    there: int = 0  # with the placebo
+    tried: list[tuple[str, int, int]] = field(default_factory=list)  # change, gone, of how many
+    why: str = ""  # why nothing is proved
+
+    placebo: str = f"every message between clients and brokers {PLACEBO_US // 1000} ms later"
+
+    @property
+    def holds(self) -> bool:
+        return self.change is not None and self.gone == self.seeds and 2 * self.there > self.seeds
+
+    def sentence(self) -> str:
+        if self.change is None:
+            return self.why
+        words = f"gone in {self.gone} of {self.seeds} with {self.change}; "
+        words += f"there in {self.there} of {self.seeds} with the placebo ({self.placebo})"
+        return words if self.holds else f"{words}: not confirmed"
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "holds": self.holds, "pinned": self.pinned, "sentence": self.sentence(),
+            "change": None if self.change is None else [_json(edit) for edit in self.change.edits],
+            "gone": self.gone, "placebo": self.placebo, "there": self.there, "seeds": self.seeds,
+            "tried": [{"change": words, "gone": gone, "of": of} for words, gone, of in self.tried],
+        }  # fmt: skip
+
+
+def _json(edit: Any) -> dict[str, Any]:
+    return {"place": edit.place, "option": edit.option, "value": edit.value}
+
+
+def prove(
+    facts: Facts, name: str, diagnosis: Diagnosis, lane: Lane, topic: str, *, seeds: int = LATENCY_SEEDS,
+    laboratory: Laboratory | None = None, step: Callable[[str], object] = lambda what: None,
+) -> Proof:  # fmt: skip
+    """Pin, reduce, and try the changes; *step* is told what is being done."""
+    header = facts.history.header
+    source, seed = header["scenario"]["source"], int(header["seed"])
+    own = header.get("latency_seed")
+    bench = _Bench(laboratory or Laboratory([name]), name, lane, diagnosis.mechanism, seed, own)
+    step("pinning the faults")
+    found = _pinned(facts, diagnosis, bench, source)
+    if found is None:
+        return Proof("", None, seed, why="not proved: the case does not come about again when its faults are pinned")
+    how, scenario = found
+    step("leaving out what does not matter")
+    scenario = reduced(scenario, latest_us(facts, diagnosis), bench.as_robust)
+    proof = Proof(how, scenario, seed, seeds=seeds)
+    step(f"placebo, {seeds} runs")
+    proof.there = sum(bench.there(_placebo(scenario), k) for k in range(seeds))
+    case = Case(scenario, lane, topic, diagnosis.mechanism)
+    _try_changes(bench, proof, case, seeds, step)
+    return proof
+
+
+@dataclass(slots=True)
+class _Bench:
+    laboratory: Laboratory
+    name: str
+    lane: Lane
+    mechanism: str
+    seed: int
+    own: int | None  # the run's own latency seed, where that is not its seed
+
+    def there(self, source: Source, latency_seed: int | None) -> bool:
+        return bool(self.laboratory.shows(self.name, self.lane, source, self.seed, latency_seed))
+
+    def there_so(self, source: Source) -> bool:
+        """Under the run's own latency, and by the same mechanism."""
+        return self.laboratory.shows_so(self.name, self.lane, self.mechanism, source, self.seed, self.own)
+
+
+    def as_robust(self, source: Source) -> bool:
+        """Under the run's own latency and some others: what makes the case sturdy is not to be taken away."""
+        return self.there_so(source) and all(self.there(source, k) for k in range(3))
+
+
+# --- pinning ----------------------------------------------------------------------------------------------------------
+def _pinned(facts: Facts, diagnosis: Diagnosis, bench: _Bench, source: Source) -> tuple[str, Source] | None:
+    """The way of pinning that shows the case under the run's own latency and under most others."""
+    best: tuple[int, str, Source] | None = None
+    for how, scenario in _ways(facts, diagnosis, source):
+        if made(scenario) is None or not bench.there_so(scenario):
+            continue
+        shown = sum(bench.there(scenario, k) for k in range(PROBES))
+        if shown == PROBES:
+            return how, scenario
+        if best is None or shown > best[0]:
+            best = shown, how, scenario
+    return None if best is None else best[1:]
+
+
+def _ways(facts: Facts, diagnosis: Diagnosis, source: Source) -> Iterator[tuple[str, Source]]:
+    plain = bare(source)
+    by_records = by_message(facts, diagnosis, plain)
+    again = by_time(facts, plain)
+    if by_records is not None:
+        yield "to the transmissions of the case, as message faults", by_records
+    yield "to the times and targets at which they struck", again
+    slowed = held_back(facts, diagnosis, again)
+    if slowed is not None:
+        yield "to the times and targets at which they struck, replication held back until then", slowed
+
+
+def bare(source: Source) -> Source:
+    """Without what decides nothing: the words, the seeds and the expectations."""
+    kept = copy.deepcopy(source)
+    for key in ("title", "question", "answer", "seeds", "expect"):
+        kept.pop(key, None)
+    return kept
+
+
+# --- trying -----------------------------------------------------------------------------------------------------------
+def _placebo(scenario: Source) -> Source:
+    lasting = scenario.get("run", "30s")
+    later = {"at": "0s", "slow": ["clients", "brokers"], "for": lasting, "by": duration_text(PLACEBO_US)}
+    return with_faults(scenario, [*scenario.get("faults", ()), later])
+
+
+def _try_changes(bench: _Bench, proof: Proof, case: Case, seeds: int, step: Callable[[str], object]) -> None:
+    for number, change in enumerate(changes_for(case)):
+        if number == MOST_CHANGES:
+            break
+        changed = with_change(case.source, change.edits)
+        if made(changed) is None:
+            continue
+        step(f"trying {change}, {seeds} runs")
+        gone = 0
+        for k in range(seeds):  # the first run that shows it ends the attempt
+            if bench.there(changed, k):
+                break
+            gone += 1
+        proof.tried.append((str(change), gone, min(gone + 1, seeds)))
+        if gone == seeds:
+            proof.change, proof.gone = change, gone
+            return
+    proof.why = "not proved: " + (
+        f"none of the {len(proof.tried)} changes that were tried prevents it under every latency"
+        if proof.tried
+        else "no change of the list is known to prevent it"
+    )

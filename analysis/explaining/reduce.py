@@ -1,0 +1,55 @@
+"""A scenario cut down to what a case needs: fewer faults, and no longer than it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from analysis.explaining.pins import Source
+from sim.units import duration_text, duration_us
+
+__all__ = ["reduced", "with_faults"]
+
+AFTER_US = 1_000_000  # a run is cut so long after the last moment of the case
+STEP_US = 100_000
+Shows = Callable[[Source], bool]
+
+
+def reduced(scenario: Source, last_us: int, shows: Shows) -> Source:
+    """*shows*: is the case still there? *last_us*: when its last moment was."""
+    scenario = _fewer_faults(scenario, shows)
+    wanted = -(-(last_us + AFTER_US) // STEP_US) * STEP_US
+    if wanted < duration_us(scenario.get("run", "30s")):
+        shorter = {**scenario, "run": duration_text(wanted)}
+        if shows(shorter):
+            return shorter
+    return scenario
+
+
+def _fewer_faults(scenario: Source, shows: Shows) -> Source:
+    """Delta debugging (ddmin: Zeller and Hildebrandt 2002) over the list of faults, by complements."""
+    faults = list(scenario.get("faults", ()))
+    if not faults or not shows(scenario):
+        return scenario
+    parts = 2
+    while faults:
+        size = -(-len(faults) // parts)
+        chunks = [faults[k : k + size] for k in range(0, len(faults), size)]
+        smaller = (_without(chunks, number) for number in range(len(chunks)))
+        found = next((rest for rest in smaller if shows(with_faults(scenario, rest))), None)
+        if found is not None:
+            faults, parts = found, max(parts - 1, 2)
+        elif size == 1:
+            break
+        else:
+            parts = min(2 * parts, len(faults))
+    return with_faults(scenario, faults)
+
+
+def _without(chunks: Sequence[Sequence[Any]], number: int) -> list[Any]:
+    return [fault for k, chunk in enumerate(chunks) if k != number for fault in chunk]
+
+
+def with_faults(scenario: Source, faults: Sequence[Any]) -> Source:
+    changed = {key: value for key, value in scenario.items() if key != "faults"}
+    return {**changed, "faults": list(faults)} if faults else changed

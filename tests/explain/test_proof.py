@@ -1,0 +1,199 @@
+"""Pinning, reducing, trying: what the counterfactual rests on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from analysis.explaining import Explanation, explain
+from analysis.explaining.changes import Case, changes_for, with_change
+from analysis.explaining.laboratory import Laboratory, Lane, lane_of, made
+from analysis.explaining.reduce import reduced
+from sim.run import simulate
+from sim.scenario import from_dict, from_text
+from sim.trace import Trace
+
+SOURCE: dict[str, Any] = {
+    "run": "1s",
+    "settle": "4s",
+    "topics": {"orders": {"partitions": 1, "replication.factor": 3, "config": {"min.insync.replicas": "2"}}},
+    "producers": {
+        "shop": {
+            "config": {"acks": "all", "enable.idempotence": "false", "linger.ms": "0", "batch.size": "1"},
+            "workload": [{"topic": "orders", "rate": "40/s"}],
+        }
+    },
+    "faults": [{"do": "drop_response", "producer": "shop", "partition": "orders-0", "nth": [3]}],
+}
+SHOP = Lane(("producer", "shop"))
+
+
+def traced(**changes: Any) -> Trace:
+    return simulate(from_dict(SOURCE | changes), 3)
+
+
+def explained(trace: Trace, finding: str = "duplicate-append") -> Explanation:
+    return explain(trace, finding, latency_seeds=2)
+
+
+# --- latency seeds ----------------------------------------------------------------------------------------------------
+def test_a_latency_seed_changes_latency_alone() -> None:
+    source = from_dict(SOURCE | {"producers": {"shop": SOURCE["producers"]["shop"] | {
+        "workload": [{"topic": "orders", "rate": "40/s", "arrivals": "poisson", "keys": {"count": 5}}]}}})  # fmt: skip
+    runs = [simulate(source, 3), simulate(source, 3, latency_seed=4), simulate(source, 4)]
+    sends = [(one.sends["t_us"].tolist(), one.sends["key"].tolist()) for one in runs]
+
+    assert sends[0] == sends[1] != sends[2]
+    assert runs[0].events["t_us"].tolist() != runs[1].events["t_us"].tolist()
+    assert runs[1].header["latency_seed"] == 4 and "latency_seed" not in runs[0].header
+    assert runs[1].digest() == simulate(source, 3, latency_seed=4).digest()
+    assert runs[0].digest() == simulate(source, 3, latency_seed=3).digest()
+
+
+# --- pinning ----------------------------------------------------------------------------------------------------------
+def test_a_counted_fault_is_pinned_to_the_record_that_it_struck() -> None:
+    one = explained(traced())
+
+    assert one.proof is not None and one.proof.scenario is not None
+    assert one.proof.pinned == "to the transmissions of the case, as message faults"
+    value = one.records[0]["v"]
+    assert one.proof.scenario["faults"] == [
+        {"do": "drop_response", "producer": "shop", "partition": "orders-0", "value": value, "attempt": 1}
+    ]
+
+
+def test_an_error_after_the_append_is_pinned_as_one() -> None:
+    faults = [{"do": "append_then_error", "producer": "shop", "partition": "orders-0", "nth": [3],
+               "error": "REQUEST_TIMED_OUT"}]  # fmt: skip
+    one = explained(traced(faults=faults))
+
+    assert one.mechanism == "retry after an error that came after the append"
+    assert one.proof is not None and one.proof.scenario is not None
+    assert [fault["do"] for fault in one.proof.scenario["faults"]] == ["append_then_error"]
+    assert one.proof.holds
+
+
+def test_random_faults_are_pinned_to_the_times_at_which_they_struck() -> None:
+    """And those that have no part in the case are left out."""
+    noise = {"rate": "60/min", "slow": ["shop", "broker 3"], "for": "10ms", "by": "1ms"}
+    alone = [{"at": "3s", "kill": f"broker {number}", "restart_after": "25s"} for number in (2, 3)]
+    crash = {"at": "16s", "kill": "leader of orders-0", "restart_after": "22s"}
+    unsafe = {"min.insync.replicas": "1", "unclean.leader.election.enable": "true"}
+    topics = {"orders": {"partitions": 1, "replication.factor": 3, "config": unsafe}}
+    source = SOURCE | {"run": "40s", "settle": "20s", "topics": topics, "faults": [noise, *alone, crash]}
+    one = explain(simulate(from_dict(source), 3), "lost-acked", latency_seeds=2)
+
+    assert one.mechanism == "unclean election"
+    assert one.proof is not None and one.proof.scenario is not None and one.proof.holds
+    pinned = one.proof.scenario["faults"]
+    assert {"at": "16s", "kill": "broker 1", "restart_after": "22s"} in pinned  # the role is a host now
+    assert [fault for fault in pinned if "slow" in fault] == []
+
+
+# --- reducing ---------------------------------------------------------------------------------------------------------
+def test_reduction_keeps_exactly_what_is_needed() -> None:
+    """Ten faults of which 3 and 7 are needed together."""
+    asked: list[list[int]] = []
+
+    def shows(source: dict[str, Any]) -> bool:
+        asked.append(list(source.get("faults", ())))
+        return {3, 7} <= set(source.get("faults", ()))
+
+    found = reduced({"faults": list(range(10)), "run": "30s"}, 2_000_000, shows)
+
+    assert found == {"faults": [3, 7], "run": "3s"}
+    assert len(asked) < 40
+
+
+def test_reduction_takes_all_faults_away_where_none_is_needed_and_keeps_a_run_that_is_short() -> None:
+    assert reduced({"faults": [1, 2], "run": "1s"}, 2_000_000, lambda source: True) == {"run": "1s"}
+    assert reduced({"faults": [1, 2]}, 60_000_000, lambda source: False) == {"faults": [1, 2]}
+
+
+# --- candidates -------------------------------------------------------------------------------------------------------
+def case(mechanism: str, **config: str) -> Case:
+    shop = SOURCE["producers"]["shop"] | {"config": config}
+    return Case(SOURCE | {"producers": {"shop": shop}}, SHOP, "orders", mechanism)
+
+
+def test_candidates_come_by_the_number_of_options_and_then_by_their_price() -> None:
+    """With acks=1 idempotence needs two options, one request in flight needs one."""
+    plain = [str(one) for one in changes_for(case("retry after a refused batch", **{"enable.idempotence": "false"}))]
+    acks_1 = [str(one) for one in changes_for(case("retry after a refused batch", acks="1"))]
+
+    assert plain == [
+        "enable.idempotence=true (producer shop)", "max.in.flight.requests.per.connection=1 (producer shop)",
+        "enable.idempotence=true (producer shop) and max.in.flight.requests.per.connection=1 (producer shop)",
+    ]  # fmt: skip
+    assert acks_1[:2] == [
+        "max.in.flight.requests.per.connection=1 (producer shop)",
+        "enable.idempotence=true (producer shop) and acks=all (producer shop)",
+    ]
+
+
+def test_what_is_so_already_is_no_candidate() -> None:
+    both = {"enable.idempotence": "true", "max.in.flight.requests.per.connection": "1"}
+    assert list(changes_for(case("retry after a refused batch", **both))) == []
+    tails = changes_for(case("truncated tail of an acks=1 leader", acks="1"))
+    assert str(next(tails)) == "acks=all (producer shop)"
+
+
+def test_a_change_is_made_in_a_copy_of_the_scenario() -> None:
+    before = made(SOURCE)
+    change = next(iter(changes_for(Case(SOURCE, SHOP, "orders", "retry after a lost response"))))
+    changed = made(with_change(SOURCE, change.edits))
+
+    assert changed is not None and before is not None
+    assert changed.producers["shop"].config["enable.idempotence"] == "true"
+    assert SOURCE["producers"]["shop"]["config"]["enable.idempotence"] == "false"
+
+
+# --- honesty ----------------------------------------------------------------------------------------------------------
+def test_where_no_candidate_passes_it_says_so() -> None:
+    """The application names the partitions, so that one partition is not to be had."""
+    source = from_text(
+        """
+        topics: {orders: {partitions: 2}}
+        producers:
+          shop:
+            workload:
+              topic: orders
+              sends: [{at: 1s, key: a, partition: 0}, {at: 1100ms, key: a, partition: 1}]
+        run: 2s
+        settle: 2s
+        """
+    )
+    one = explained(simulate(source, 0), "key-partition-split")
+
+    assert one.mechanism == "partitions named by the application"
+    assert one.proof is not None and not one.proof.holds and one.prevented_by == ""
+    assert one.proof.sentence() == "not proved: no change of the list is known to prevent it"
+    assert "not proved" in one.to_json()["proof"]["sentence"]
+
+
+def test_a_run_is_made_once() -> None:
+    laboratory = Laboratory(["duplicate-append"])
+    shown = [laboratory.shows("duplicate-append", SHOP, SOURCE, 3, 1) for _ in range(3)]
+
+    assert (shown, laboratory.runs) == ([True, True, True], 1)
+    assert laboratory.shows("duplicate-append", Lane(("producer", "other")), SOURCE, 3, 1) is False
+
+
+def test_whose_finding_it_is_does_not_hang_on_the_life_of_the_process() -> None:
+    assert lane_of({"records": [{"v": "shop#2/0", "prod": "shop#2"}]}) == SHOP
+    assert lane_of({"records": [], "partition": "orders-3"}) == Lane(("topic", "orders"))
+
+
+# --- the story as a file ----------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("nth", [3, 7])
+def test_the_saved_scenario_shows_the_finding(nth: int) -> None:
+    faults = [{"do": "drop_response", "producer": "shop", "partition": "orders-0", "nth": [nth]}]
+    one = explained(traced(faults=[*faults, {"at": "900ms", "reset": ["shop", "broker 3"]}]))
+    again = from_text(one.scenario(), "story.yaml")
+
+    assert again.title == "duplicate-append: retry after a lost response"
+    assert list(again.seeds) == [3] and len(again.faults) == 1
+    assert again.question.endswith(f"Does it happen to {one.records[0]['v']}?")
+    shown = explain(simulate(again, 3), "duplicate-append", proof=False)
+    assert (shown.records[0]["v"], shown.mechanism) == (one.records[0]["v"], one.mechanism)
