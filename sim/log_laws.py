@@ -65,18 +65,22 @@ def check_producers(log: Log, name: str) -> None:
 
 
 def check_sequences(log: Log, name: str) -> None:
-    """Of one producer id and epoch, stored sequences follow each other without a gap (INV-20c).
+    """Of one producer id and epoch, stored sequences follow each other without a gap, a newer epoch begins at 0, and
+    no older one comes back (INV-20c, broker:APP-17).
 
     A producer whose state was dropped begins where it likes (APP-31); within the day that state is kept, none is.
     """
-    expected: dict[tuple[int, int], int] = {}
+    expected: dict[int, tuple[int, int]] = {}  # by producer id: epoch and next sequence
     for batch in log.batches:
         if batch.pid < 0:
             continue
-        key = (batch.pid, batch.epoch)
-        if expected.setdefault(key, batch.seq) != batch.seq:
-            raise LawBroken("INV-20c", f"{name}: producer {key} has {batch.seq} where {expected[key]} is next")
-        expected[key] = (batch.seq + batch.count) % _SEQUENCES
+        epoch, seq = expected.get(batch.pid, (batch.epoch, batch.seq))
+        if batch.epoch > epoch:
+            epoch, seq = batch.epoch, 0
+        if (batch.epoch, batch.seq) != (epoch, seq):
+            told = f"{batch.seq} of epoch {batch.epoch} where {seq} of {epoch} is next"
+            raise LawBroken("INV-20c", f"{name}: producer {batch.pid} has {told}")
+        expected[batch.pid] = (epoch, (seq + batch.count) % _SEQUENCES)
 
 
 # --- traces -----------------------------------------------------------------------------------------------------------
