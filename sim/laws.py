@@ -2,10 +2,13 @@
 
 A breach raises :class:`LawBroken`: the fault is the simulator's. Numbers are the reference's (``broker:INV-1`` ff.).
 
-- INV-1, 3, 4, 7, 12 to 16 and 20 e, f: always, after every event.
-- INV-2, 5, 6, 8, 9: until the partition has an unclean election, or a replica of it restarts with part of its log lost.
+- INV-1, 3, 4, 7, 12 to 16, 20 e, f and APP-29: always, after every event.
+- INV-2, 5, 6, 8, 9, 18: until the partition has an unclean election, or a replica of it restarts with part of its log
+  lost.
 - INV-10, 20 a: the same, of records that brokers reported as committed: :meth:`Laws.acknowledged`.
-- INV-17: at the end of a run that has settled. INV-20 b, c: at the end.
+- INV-17: at the end of a run that has settled.
+
+Laws of one log and of a whole trace (INV-20 b, c, APP-10, APP-29) stand in :mod:`sim.log_laws`.
 
 ``check`` looks at what has changed since it was called last; a prefix that was compared once is not compared again,
 because a log that changes below its high watermark moves that mark. ``finish`` reads whole logs.
@@ -17,48 +20,43 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 
 from sim.errors import LawBroken
+from sim.log_laws import Content, check_newest_sequence, check_producers, check_sequences, content
 from sim.protocol.broker import Broker
 from sim.protocol.controller import Controller
-from sim.protocol.log import Log
-from sim.protocol.messages import PartitionState, RecordBatch
-from sim.protocol.replication import Partition
-from sim.protocol.rows import Kind
+from sim.protocol.messages import PartitionState
+from sim.protocol.replication import Follower, Partition
 
-__all__ = ["Laws", "check_order_on_connections"]
-
-_SEQUENCES = 1 << 31
+__all__ = ["Laws"]
 
 
 class _Seen:
     """One replica as it was at the last look."""
 
-    __slots__ = ("end", "high_watermark", "leader_epoch", "leading", "partition_epoch", "part")
+    __slots__ = ("end", "high_watermark", "leader_epoch", "leading", "partition_epoch", "part", "positions")
 
     def __init__(self, part: Partition) -> None:
         self.part = part
         self.end = self.high_watermark = self.leader_epoch = self.partition_epoch = -1
         self.leading = False
+        self.positions: tuple[int, ...] = ()  # of its followers, where it leads
 
 
 class _Committed:
     """What has been below a leader's high watermark: the longest such prefix, from ``start`` on."""
 
-    __slots__ = ("bases", "batches", "damaged", "end", "start")
+    __slots__ = ("content", "damaged", "end", "start")
 
     def __init__(self) -> None:
-        self.bases: list[int] = []
-        self.batches: list[RecordBatch] = []
+        self.content: Content = []
         self.start = self.end = 0
         self.damaged = False  # by an unclean election, or a restart that lost data: results from here on, no laws
 
+    def between(self, low: int, high: int) -> Content:
+        return self.content[bisect_left(self.content, (low,)) : bisect_left(self.content, (high,))]
 
-_Content = list[tuple[int, int, int, int]]
 
-
-def _slice(bases: list[int], batches: list[RecordBatch], low: int, high: int) -> _Content:
-    """The batches that begin in low..high: (base, prod, lo, hi)."""
-    i, j = bisect_left(bases, low), bisect_left(bases, high)
-    return [(bases[k], (batch := batches[k]).prod, batch.lo, batch.hi) for k in range(i, j)]
+def _positions(part: Partition) -> tuple[int, ...]:
+    return tuple([view.end for view in part.views])
 
 
 class Laws:
@@ -91,8 +89,13 @@ class Laws:
             self._decided(brokers, controller)
         for number, part in changed:
             self._replica_changed(number, part, brokers[number])
-        for partition in sorted({part.number for _, part in changed}) if not moved else list(controller.partitions):
+        touched = sorted({part.number for _, part in changed})
+        for partition in touched if not moved else list(controller.partitions):
             self._across(partition, brokers, controller)
+        for partition in touched:
+            self._positions_held(partition, brokers)
+        for number, part in changed:
+            self._fetch_position(part, brokers[number], f"partition {part.number} on broker {number}")
 
     @staticmethod
     def _differs(seen: _Seen, part: Partition) -> bool:
@@ -103,6 +106,7 @@ class Laws:
             or seen.partition_epoch != part.partition_epoch
             or seen.leader_epoch != part.leader_epoch
             or seen.part is not part
+            or (part.leading and seen.positions != _positions(part))
         )
 
     def _restarted(self, number: int, broker: Broker) -> None:
@@ -131,15 +135,34 @@ class Laws:
             raise LawBroken("INV-20e", f"{name}: a leader went from {seen.end} to {log.end} within an epoch")
         self._fetcher_shape(part, broker, name)
         self._marks(part, max(0, min(seen.high_watermark, log.high_watermark)), name)
+        self._sequences(part, seen.end, name)
+        if part.leading:
+            seen.positions = _positions(part)
         seen.end, seen.high_watermark, seen.leading = log.end, log.high_watermark, part.leading
         seen.leader_epoch, seen.partition_epoch = part.leader_epoch, part.partition_epoch
 
     @staticmethod
+    def _sequences(part: Partition, seen_end: int, name: str) -> None:
+        log = part.log
+        if log.end < seen_end or seen_end < 0:
+            check_producers(log, name)
+        elif log.end > seen_end and log.batches:
+            check_newest_sequence(log, name)
+
+    @staticmethod
     def _fetcher_shape(part: Partition, broker: Broker, name: str) -> None:
-        sources = broker.sources_of(part.number)
-        if len(sources) > (0 if part.leading else 1):
+        fetches = broker.fetches_of(part.number)
+        if len(fetches) > (0 if part.leading else 1):
             role = "leads" if part.leading else "follows"
-            raise LawBroken("INV-14", f"{name}: fetched from {sources} while it {role}")
+            raise LawBroken("INV-14", f"{name}: fetched from {list(fetches)} while it {role}")
+
+    @staticmethod
+    def _fetch_position(part: Partition, broker: Broker, name: str) -> None:
+        """What a follower asks for is of its leader, from its log's end on, in the present epoch (INV-14, REP-18)."""
+        for source, want in broker.fetches_of(part.number).items():
+            if (source, want.leader_epoch, want.offset) != (part.leader, part.leader_epoch, part.log.end):
+                follows = f"follows {part.leader} in epoch {part.leader_epoch} and ends at {part.log.end}"
+                raise LawBroken("INV-14", f"{name}: asks {source} for {want}, {follows}")
 
     def _marks(self, part: Partition, known: int, name: str) -> None:
         """Below a replica's high watermark all replicas are equal; a leader's mark commits (INV-8, INV-9)."""
@@ -148,13 +171,11 @@ class Laws:
             return
         common = min(log.high_watermark, committed.end)
         low = max(known, log.start, committed.start)
-        ours = _slice(log.bases, log.batches, low, common)
-        if ours != _slice(committed.bases, committed.batches, low, common):
+        ours = content(log, low, common)
+        if ours != committed.between(low, common):
             raise LawBroken("INV-8", f"{name}: other records than were committed in {low}..{common}: {ours}")
         if part.leading and log.high_watermark > committed.end:
-            i, j = bisect_left(log.bases, committed.end), bisect_left(log.bases, log.high_watermark)
-            committed.bases += log.bases[i:j]
-            committed.batches += log.batches[i:j]
+            committed.content += content(log, committed.end, log.high_watermark)
             committed.end = log.high_watermark
 
     # --- the controller -----------------------------------------------------------------------------------------------
@@ -220,6 +241,16 @@ class Laws:
             has = broker.state.metadata.get(partition)
             if (decided[-1] if decided else None) != has:
                 raise LawBroken("INV-13", f"broker {number} at {applied} has {has}, decided was {decided[-1:]}")
+            if has is not None and number in has.replicas:
+                self._role_played(broker.state.partitions.get(partition), has, number)
+
+    @staticmethod
+    def _role_played(part: Partition | None, has: PartitionState, number: int) -> None:
+        """Metadata that is applied is acted upon: the replica leads or follows as it says."""
+        if part is None or (part.leader_epoch, part.leader) != (has.leader_epoch, has.leader):
+            raise LawBroken("INV-13", f"partition {has.partition} on broker {number} did not take the role of {has}")
+        if part.leading != (has.leader == number):
+            raise LawBroken("INV-13", f"partition {has.partition} on broker {number} leads: {part.leading}, {has}")
 
     # --- across replicas ----------------------------------------------------------------------------------------------
     @staticmethod
@@ -257,8 +288,7 @@ class Laws:
         """Both hold the same records below the leader's mark; below both marks INV-8 has seen to it."""
         upto, low = lead.log.high_watermark, max(member.log.start, lead.log.start)
         low = max(low, min(member.log.high_watermark, upto))
-        ours, theirs = lead.log, member.log
-        if _slice(ours.bases, ours.batches, low, upto) != _slice(theirs.bases, theirs.batches, low, upto):
+        if content(lead.log, low, upto) != content(member.log, low, upto):
             raise LawBroken(law, f"partition {lead.number}: broker {who} differs from its leader below {upto}")
 
     def _weak_isr(self, lead: Partition, brokers: Mapping[int, Broker]) -> None:
@@ -269,6 +299,29 @@ class Laws:
             part = brokers[broker].state.partitions.get(lead.number) if broker in brokers else None
             if part is not None and part is not lead:
                 self._equal_below(lead, part, "INV-2", broker)
+
+    def _positions_held(self, partition: int, brokers: Mapping[int, Broker]) -> None:
+        """Where a leader believes a follower to be, there it has been in this epoch: it has all below (INV-18).
+
+        A leader that is re-elected keeps the positions of in-sync members (broker:REP-4), and of nobody else.
+        """
+        if self._of(partition).damaged:
+            return
+        parts = {number: broker.state.partitions.get(partition) for number, broker in brokers.items()}
+        for lead in parts.values():
+            for view in lead.views if lead is not None and lead.leading else ():
+                part = parts.get(view.broker)
+                if lead is not None and part is not None and 0 <= view.end and part.leader_epoch <= lead.leader_epoch:
+                    self._position_held(lead, part, view)
+
+    @staticmethod
+    def _position_held(lead: Partition, part: Partition, view: Follower) -> None:
+        what = f"partition {lead.number}: broker {view.broker} counts at {view.end}"
+        if part.leader_epoch < lead.leader_epoch and view.broker not in lead.isr:
+            raise LawBroken("INV-18", f"{what} and is in epoch {part.leader_epoch}, its leader in {lead.leader_epoch}")
+        low = max(lead.log.start, part.log.start, min(lead.log.high_watermark, part.log.high_watermark))
+        if part.log.end < view.end or content(lead.log, low, view.end) != content(part.log, low, view.end):
+            raise LawBroken("INV-18", f"{what} and lacks some of it, its log ends at {part.log.end}")
 
     def _strong_isr(self, lead: Partition, state: PartitionState, brokers: Mapping[int, Broker]) -> None:
         for broker in state.isr:
@@ -310,6 +363,7 @@ class Laws:
                 name = f"partition {part.number} on broker {number}"
                 part.log.check(name)
                 self._committed_content(part, name)
+                check_producers(part.log, name)
                 check_sequences(part.log, name)
         if settled:
             self._converged(brokers, controller)
@@ -319,7 +373,7 @@ class Laws:
         low, high = max(log.start, committed.start), min(log.high_watermark, committed.end)
         if committed.damaged:
             return
-        if _slice(log.bases, log.batches, low, high) != _slice(committed.bases, committed.batches, low, high):
+        if content(log, low, high) != committed.between(low, high):
             raise LawBroken("INV-9", f"{name}: other records than were committed below {high}")
 
     @staticmethod
@@ -338,42 +392,7 @@ class Laws:
             committed = self._of(partition)
             if committed.damaged or offset < 0:
                 continue
-            i = bisect_left(committed.bases, offset)
-            batch = committed.batches[i] if i < len(committed.bases) and committed.bases[i] == offset else None
-            if batch is None or (batch.prod, batch.lo, batch.hi) != (prod, lo, hi):
+            there = [(base, *batch) for base, _, *batch in committed.between(offset, offset + 1)]
+            if there != [(offset, prod, lo, hi)]:
                 raise LawBroken("INV-20a", f"partition {partition}: acknowledged at {offset} and never committed there")
 
-
-def check_sequences(log: Log, name: str) -> None:
-    """Of one producer id and epoch, stored sequences follow each other without a gap (INV-20c).
-
-    A producer whose state was dropped begins where it likes (APP-31); within the day that state is kept, none is.
-    """
-    expected: dict[tuple[int, int], int] = {}
-    for batch in log.batches:
-        if batch.pid < 0:
-            continue
-        key = (batch.pid, batch.epoch)
-        if expected.setdefault(key, batch.seq) != batch.seq:
-            raise LawBroken("INV-20c", f"{name}: producer {key} has {batch.seq} where {expected[key]} is next")
-        expected[key] = (batch.seq + batch.count) % _SEQUENCES
-
-
-def check_order_on_connections(rows: Iterable[tuple[int, ...]]) -> None:
-    """What a leader did with the batches of one connection, it did in the order in which they were sent (INV-20b).
-
-    *rows*: (kind, conn, partition, prod, lo, hi) of a trace, in its order. What was sent and not handled was lost.
-    """
-    sent: dict[int, list[tuple[int, ...]]] = {}
-    handled: dict[int, int] = {}
-    for kind, conn, *batch in rows:
-        if kind == Kind.ATTEMPT:
-            sent.setdefault(conn, []).append(tuple(batch))
-        elif kind in (Kind.APPEND, Kind.DUPLICATE, Kind.REJECT):
-            waiting = sent.get(conn, [])
-            place = handled.get(conn, 0)
-            while place < len(waiting) and waiting[place] != tuple(batch):
-                place += 1
-            if place == len(waiting):
-                raise LawBroken("INV-20b", f"connection {conn}: {batch} was handled after a batch that was sent later")
-            handled[conn] = place + 1

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim.errors import LawBroken
-from sim.laws import Laws, check_order_on_connections
+from sim.laws import Laws
+from sim.log_laws import check_answers, check_order_on_connections
 from sim.plan import Plan
 from sim.protocol.rows import Kind
 from sim.protocol.settings import JavaProducerSettings
@@ -99,8 +100,20 @@ def _check_whole(laws: Laws, cluster: Cluster, trace: Trace) -> None:
     events = trace.events
     told = np.isin(events["prod"], replicated) & (events["kind"] == Kind.RESPONSE) & (events["code"] == 0)
     laws.acknowledged(_tuples(trace, told, "partition", "prod", "lo", "hi", "offset"))
+    _check_answers(trace, told)
     moved = np.isin(events["kind"], (Kind.ATTEMPT, Kind.APPEND, Kind.DUPLICATE, Kind.REJECT))
     check_order_on_connections(_tuples(trace, moved, "kind", "conn", "partition", "prod", "lo", "hi"))
+
+
+def _check_answers(trace: Trace, told: NDArray[np.bool_]) -> None:
+    """When a broker answered is the time of the row that made the answer."""
+    events = trace.events
+    marks = (events["kind"] == Kind.HIGH_WATERMARK) & (events["n"] == 1)
+    by_broker = told & (events["cause"] >= 0) & (events["offset"] >= 0)
+    ends = (events["offset"] + events["hi"] - events["lo"])[by_broker]
+    times = events["t_us"][events["cause"][by_broker]]
+    answers = zip(events["partition"][by_broker].tolist(), times.tolist(), ends.tolist(), strict=True)
+    check_answers(_tuples(trace, marks, "partition", "t_us", "offset"), answers)
 
 
 def _tuples(trace: Trace, rows: NDArray[np.bool_], *names: str) -> Iterator[Any]:

@@ -8,9 +8,11 @@ from dataclasses import replace
 import pytest
 
 from sim.errors import LawBroken
-from sim.laws import Laws, check_order_on_connections, check_sequences
+from sim.laws import Laws
+from sim.log_laws import check_answers, check_order_on_connections, check_producers, check_sequences
 from sim.protocol.broker import Broker
 from sim.protocol.messages import RecordBatch
+from sim.protocol.producer_state import ProducerStates
 from sim.protocol.rows import Kind
 from sim.protocol.settings import Rules, TopicSettings
 from tests.protocol.harness import Batches, Cluster, S, batch_of
@@ -62,6 +64,7 @@ def other_record(c: Checked) -> None:
     c.decide(isr=(1, 3), partition_epoch=1)
     log = c.cluster.log(2)
     log.truncate_to(4)
+    c.cluster.replica(1).followers[2].end = c.cluster.broker(2).fetches_of(0)[1].offset = 4
     c.cluster.replica(1).isr = c.cluster.replica(1).maximal = (1, 3)
     c.check()
     log.append(RecordBatch(9, 0, 0, 1, 10), 0, 0)
@@ -152,9 +155,71 @@ def wrong_zombie(c: Checked) -> None:
     zombie.partition_epoch += 1
 
 
+def leader_that_does_not_lead(c: Checked) -> None:
+    c.cluster.replica(1).leading = False
+    c.cluster.broker(1).state.applied += 1
+
+
+def replica_in_another_epoch(c: Checked) -> None:
+    c.cluster.replica(2).leader_epoch += 1
+    c.cluster.broker(2).state.applied += 1
+
+
+def fetch_from_elsewhere(c: Checked) -> None:
+    c.cluster.broker(2)._fetcher(1).partitions[0].want.offset -= 1
+    c.cluster.replica(2).partition_epoch += 1
+
+
+def record_of_another_epoch(c: Checked) -> None:
+    """The same record at the same offset, and yet not the leader's."""
+    log = c.cluster.log(2)
+    log.epochs[4], log.high_watermark = 1, 4
+
+
+def position_never_reached(c: Checked) -> None:
+    """broker:INV-18, broker:SUB-17."""
+    c.cluster.replica(1).followers[3].end = 6
+    c.cluster.log(1).append(batch_of(5), 0, 0)
+
+
+def position_of_an_epoch_that_is_past(c: Checked) -> None:
+    """broker:INV-18, broker:INV-19: of members that are not in sync nothing is kept."""
+    lead = c.cluster.replica(1)
+    lead.maximal = lead.isr = (1, 2)
+    c.decide(isr=(1, 2), partition_epoch=1)
+    c.check()
+    for number in (1, 2):
+        c.cluster.replica(number).leader_epoch += 1
+    for fetch in c.cluster.broker(2).fetches_of(0).values():
+        fetch.leader_epoch += 1
+    c.decide(leader_epoch=1, partition_epoch=2)
+
+
+def sequence_not_learned(c: Checked) -> None:
+    log = c.cluster.log(1)
+    kept, log.producers = log.producers, ProducerStates()
+    log.append(batch_of(5), 0, 0)
+    log.producers = kept
+
+
+def sequence_of_a_batch_that_is_gone(c: Checked) -> None:
+    log = c.cluster.log(3)
+    kept = log.producers.snapshot()
+    log.truncate_to(4)
+    log.producers.load(kept)
+
+
 @pytest.mark.parametrize(
     ("law", "harm"),
     [
+        ("APP-29", sequence_not_learned),
+        ("APP-29", sequence_of_a_batch_that_is_gone),
+        ("INV-3", record_of_another_epoch),
+        ("INV-13", leader_that_does_not_lead),
+        ("INV-13", replica_in_another_epoch),
+        ("INV-14", fetch_from_elsewhere),
+        ("INV-18", position_never_reached),
+        ("INV-18", position_of_an_epoch_that_is_past),
         ("INV-1", leader_outside),
         ("INV-2", wrong_zombie),
         ("INV-3", other_record_unseen),
@@ -255,6 +320,34 @@ def test_batches_of_a_connection_are_handled_in_the_order_in_which_they_were_sen
 
     with pytest.raises(LawBroken, match="INV-20b"):
         check_order_on_connections([*sent, (Kind.APPEND, 1, 0, 0, 1, 2), (Kind.APPEND, 1, 0, 0, 0, 1)])
+
+
+def test_an_answer_that_leaves_before_its_records_are_committed_breaks_a_law() -> None:
+    """broker:APP-10, broker:SUB-5."""
+    marks = [(0, 10, 3), (1, 15, 9), (0, 20, 5)]
+    check_answers(marks, [(0, 10, 3), (0, 20, 4), (0, 30, 5)])
+
+    with pytest.raises(LawBroken, match="APP-10"):
+        check_answers(marks, [(0, 19, 4)])
+    with pytest.raises(LawBroken, match="APP-10"):
+        check_answers(marks, [(0, 9, 1)])
+
+
+@pytest.mark.parametrize("state", [1, 4])
+def test_less_may_be_remembered_of_producers_than_the_log_says_and_not_more(state: int) -> None:
+    """broker:APP-28, broker:APP-30 (state expires, a restart keeps one batch), broker:APP-29."""
+    checked = Checked()
+    log = checked.cluster.log(1)
+    entry = log.producers.entries[1]
+    for _ in range(state):
+        entry.batches.popleft()
+    check_producers(log, "payments-0@broker-1")
+    log.producers.expire(1 << 60, 0)
+    check_producers(log, "payments-0@broker-1")
+
+    log.producers.store(batch_of(9), 9, 0)
+    with pytest.raises(LawBroken, match="APP-29"):
+        check_producers(log, "payments-0@broker-1")
 
 
 @pytest.mark.parametrize("allowed", [True, False])

@@ -28,6 +28,7 @@ from sim.protocol.messages import (
     AlterPartitionResponse,
     BrokerHeartbeatResponse,
     BrokerRegistrationResponse,
+    FetchPartition,
     FetchRequest,
     FetchResponse,
     InitProducerIdRequest,
@@ -129,9 +130,10 @@ class Broker:
         """Partitions of whose log the host's last crash took a part."""
         return tuple(number for number, kept in self._kept.logs.items() if kept.lost_from >= 0)
 
-    def sources_of(self, partition: int) -> tuple[int, ...]:
-        """The brokers from which the partition is being fetched."""
-        return tuple(source for source, fetcher in self._fetchers.items() if partition in fetcher.partitions)
+    def fetches_of(self, partition: int) -> dict[int, FetchPartition]:
+        """By source broker: what is, or will next be, asked of it for the partition."""
+        found = [(source, fetcher.partitions.get(partition)) for source, fetcher in self._fetchers.items()]
+        return {source: followed.want for source, followed in found if followed is not None}
 
     def crash(self, lossy: bool = False, now_us: int = 0) -> Durable:
         """End at once and say what is left; after a controlled shutdown, everything (broker:FAIL-17)."""

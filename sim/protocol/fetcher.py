@@ -116,13 +116,17 @@ class Fetcher:
         self._watching = False
         if self.conn is None:
             return
-        due_us = self._busy_since_us + self._settings.replica_socket_timeout_us
-        if (self.in_flight or not self.connected) and due_us <= now_us:
+        timeout_us = self._settings.replica_socket_timeout_us
+        due_us = self._busy_since_us + timeout_us
+        if due_us > now_us:
+            self._watching = True
+            self._state.deadlines.at(due_us, self._look)
+        elif self.in_flight or not self.connected:
             self.close()
             self.lost(now_us)
-        else:
+        else:  # it has nothing to ask for; a wait that begins later ends later
             self._watching = True
-            self._state.deadlines.at(max(due_us, now_us + 1), self._look)
+            self._state.deadlines.at(now_us + timeout_us, self._look)
 
     # --- the connection -----------------------------------------------------------------------------------------------
     def opened(self, now_us: int) -> None:

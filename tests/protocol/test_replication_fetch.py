@@ -342,3 +342,27 @@ def test_an_unreachable_leader_is_tried_again_after_the_backoff() -> None:
     assert net.log(2).end == 0
     net.run_until(S)
     assert net.log(2).end == 1
+
+
+def test_a_fenced_follower_waits_for_metadata_in_peace() -> None:
+    """broker:REP-20: it asks for nothing, and its timers do not run wild, however long that takes."""
+    net = Bench({1: written(0), 2: written(0)})
+    net.tell(1, 2, leader=1, epoch=0)
+    net.settle()
+    net.tell(1, leader=1, epoch=1)
+    net.run_until(S)
+    assert net.broker(2).fetches_of(0) == {}
+    rings = [0]
+    ring = net.ring
+
+    def counted(host: int) -> None:
+        rings[0] += host == 2
+        assert rings[0] < 1_000
+        ring(host)
+
+    net.ring = counted  # type: ignore[method-assign]
+    net.run_until(200 * S)
+    net.tell(2, leader=1, epoch=1)
+    net.run_until(205 * S)
+    assert net.broker(2).fetches_of(0)[1].leader_epoch == 1
+    assert net.broker(1).state.partitions[0].followers[2].end == 1
