@@ -144,7 +144,7 @@ class General:
             modified = False
             state = (dict(self.owner), self.movements.state())
             if state in seen:
-                raise InputError("sticky assignor", _ENDLESS, "let all members of the group subscribe to the same topics")
+                raise InputError("sticky assignor", _ENDLESS, "let all members subscribe to the same topics")
             seen.append(state)
             for partition in partitions:
                 if self._is_balanced():

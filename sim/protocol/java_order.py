@@ -1,9 +1,9 @@
 """Java's hash order, where a rule of Kafka hangs on it: ``String.hashCode`` and the walk of a ``HashMap``.
 
 Words: a *bucket* is ``(h ^ h >>> 16) & (capacity - 1)``; a walk visits buckets in ascending order and, within one, keys
-in the order in which they were put. Capacity starts at 16 and doubles when more than three quarters of it are used, or
-when a bucket of a table below 64 is about to hold its ninth key; doubling keeps the order within a bucket. Taking a key
-out never makes a table smaller.
+in the order in which they were put (``computeIfAbsent`` lays them in front instead). Capacity starts at 16 and doubles
+when more than three quarters of it are used, or when a bucket of a table below 64 is about to hold its ninth key;
+doubling keeps the order within a bucket. Taking a key out never makes a table smaller.
 
 Not modelled: buckets of nine and more keys in a table of 64 and above (Java turns them into trees).
 Sources: consumer:F2.8, consumer:F6.9; ``java.util.HashMap``, ``HashSet`` of Java 17.
@@ -86,6 +86,18 @@ class HashOrder(Generic[Key]):
         if len(bucket) > _CROWDED and self._capacity < _TREES_FROM:
             self._double()
         if len(self._hashes) * 4 > self._capacity * 3:
+            self._double()
+
+    def add_computed(self, key: Key) -> None:
+        """``computeIfAbsent``: unlike ``put`` it grows before, not after, and lays the key in front of its bucket."""
+        if len(self._hashes) * 4 > self._capacity * 3:
+            self._double()
+        if key in self._hashes:
+            return
+        hashed = self._hashes[key] = self._hash_of(key)
+        bucket = self._table[_bucket(hashed, self._capacity)]
+        bucket.insert(0, key)
+        if len(bucket) >= _CROWDED and self._capacity < _TREES_FROM:
             self._double()
 
     def discard(self, key: Key) -> None:
