@@ -29,7 +29,7 @@ from sim.protocol.assign_input import (
     known_topics,
     member_order,
 )
-from sim.protocol.assign_java_general import Claim, General
+from sim.protocol.assign_java_general import Claim, general_assignment, without
 from sim.protocol.java_order import string_order, string_sort_key
 
 __all__ = ["java_cooperative_sticky", "java_sticky"]
@@ -95,7 +95,7 @@ def _assign(
     if _all_subscriptions_equal(order):
         constrained = _Constrained(counts, owned, contested)
         return constrained.build(), constrained.transferred
-    return General(order, counts, owned, claims).build(), None
+    return general_assignment(order, counts, owned, claims), None
 
 
 def _all_subscriptions_equal(order: Sequence[Subscription]) -> bool:
@@ -183,20 +183,9 @@ class _Constrained:
         self.given_up.update(dict.fromkeys(owned[quota:], member_id))
 
     def _unassigned(self) -> list[TopicPartition]:
-        """All but the assigned ones: both lists are walked side by side, as Kafka does.
-
-        A claim on a partition that the topic no longer has stops the walk: all that follow it count as unassigned.
-        """
         taken = sorted((p for owned in self.assigned.values() for p in owned), key=_by_topic)
         topics = sorted(self.counts, key=string_sort_key)
-        everything = [(topic, index) for topic in topics for index in range(self.counts[topic])]
-        free, next_taken = [], 0
-        for partition in everything:
-            if next_taken < len(taken) and taken[next_taken] == partition:
-                next_taken += 1
-            else:
-                free.append(partition)
-        return free
+        return without([(topic, index) for topic in topics for index in range(self.counts[topic])], taken)
 
     def _deal(self, unassigned: list[TopicPartition]) -> None:
         turn = 0

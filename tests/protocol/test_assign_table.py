@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from sim.errors import InputError
-from sim.protocol.assign_input import Subscription
+from sim.protocol.assign_input import Assignor, Subscription
 from sim.protocol.assign_java import java_range, java_roundrobin
 from sim.protocol.assign_java_sticky import java_cooperative_sticky, java_sticky
+from sim.protocol.assign_librdkafka import librdkafka_range, librdkafka_roundrobin
+from sim.protocol.assign_librdkafka_sticky import librdkafka_cooperative_sticky
 from sim.protocol.assign_server import server_range, server_uniform
 from sim.protocol.assign_target import GroupSpec, Target
 from tests.conformance.assignors import Grid, grids, merge, partitions
@@ -18,6 +20,11 @@ CLIENT = {
     "roundrobin": java_roundrobin,
     "sticky": java_sticky,
     "cooperative-sticky": java_cooperative_sticky,
+}
+LIBRDKAFKA = {
+    "librdkafka-range": librdkafka_range,
+    "librdkafka-roundrobin": librdkafka_roundrobin,
+    "librdkafka-cooperative-sticky": librdkafka_cooperative_sticky,
 }
 
 
@@ -62,12 +69,23 @@ def test_the_clients_assignors_answer_as_kafkas_classes(name: str) -> None:
         assert grid["kafka"] == ["4.3.0", "3.9.1"]
 
 
-def test_where_kafkas_sticky_comes_to_no_end_the_group_is_refused() -> None:
-    endless = [grid for grid in GRIDS if grid["assigned"] is None]
-    assert len(endless) >= 2
-    for grid in endless:
-        with pytest.raises(InputError, match="comes to no end"):
-            CLIENT[grid["assignor"]](subscriptions(grid), grid["topics"])
+@pytest.mark.parametrize("name", LIBRDKAFKA)
+def test_librdkafkas_assignors_answer_as_librdkafka(name: str) -> None:
+    """consumer:F6.8, consumer:F6.11."""
+    asked = [grid for grid in GRIDS if grid["assignor"] == name and grid["assigned"] is not None]
+    assert len(asked) >= 60
+    for grid in asked:
+        expected = {member_id: partitions(written) for member_id, written in grid["assigned"].items()}
+        assert LIBRDKAFKA[name](subscriptions(grid), grid["topics"]) == expected
+
+
+@pytest.mark.parametrize(("family", "refusal"), [(CLIENT, "comes to no end"), (LIBRDKAFKA, "itself fails")])
+def test_where_kafka_itself_gives_no_answer_the_group_is_refused(family: dict[str, Assignor], refusal: str) -> None:
+    unanswered = [grid for grid in GRIDS if grid["assigned"] is None and grid["assignor"] in family]
+    assert len(unanswered) >= 2
+    for grid in unanswered:
+        with pytest.raises(InputError, match=refusal):
+            family[grid["assignor"]](subscriptions(grid), grid["topics"])
 
 
 def test_the_coordinators_range_answers_as_kafkas_class() -> None:
@@ -98,7 +116,7 @@ def test_the_table_has_the_cases_that_matter() -> None:
     assert sum("owned" in member for member in members) > 500
     assert any(member.get("joined") == -1 and member.get("owned") for member in members)
     mixed = [grid for grid in GRIDS if len({frozenset(member["topics"]) for member in grid["members"]}) > 1]
-    assert {grid["assignor"] for grid in mixed} == {*CLIENT, "server-range", "server-uniform"}
+    assert {grid["assignor"] for grid in mixed} == {*CLIENT, *LIBRDKAFKA, "server-range", "server-uniform"}
     generations = [{member.get("generation") for member in grid["members"]} - {None} for grid in GRIDS]
     assert sum(len(each) > 1 for each in generations) >= 10
 
