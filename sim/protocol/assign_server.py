@@ -24,8 +24,8 @@ __all__ = ["server_range", "server_uniform"]
 def server_range(spec: GroupSpec) -> dict[str, Target]:
     """``group.consumer.assignors=range``; the same in 3.9 and 4.3."""
     in_order = sorted(spec.members, key=member_info_key)
-    subscribers = {topic: sum(topic in member.topics for member in in_order) for topic in spec.topic_ids}
-    next_start = dict.fromkeys(spec.topic_ids, 0)
+    subscribers = {topic: sum(topic in member.topics for member in in_order) for topic in spec.partitions}
+    next_start = dict.fromkeys(spec.partitions, 0)
     more = {topic: spec.partitions[topic] % count for topic, count in subscribers.items() if count}
     targets: dict[str, Target] = {}
     for member in in_order:

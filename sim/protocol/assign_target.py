@@ -29,9 +29,9 @@ def _itself(partition: int) -> int:
 class GroupSpec:
     """What a server assignor is told: members, topics (as for client assignors), and the present target of each member.
 
-    ``topic_ids`` are the 128 bits of Kafka's Uuid of each topic; they are random in a real cluster, and the order of
-    topics hangs on them. ``current`` has no members that are gone (their target record is deleted with them); a static
-    member that came back under a new member id has the target of its former one.
+    ``topic_ids`` are the 128 bits of Kafka's Uuid of each topic, also of topics that are no more; they are random in a
+    real cluster, and the order of topics hangs on them. ``current`` has no members that are gone (their target record
+    is deleted with them); a static member that came back under a new member id has the target of its former one.
     """
 
     members: Sequence[Subscription]
@@ -45,7 +45,7 @@ class GroupSpec:
 
     def topics_of(self, member: Subscription) -> list[str]:
         """Topics that exist, in the order of the subscription's ``HashSet`` of names."""
-        return [topic for topic in hash_map_order(member.topics, string_hash) if topic in self.topic_ids]
+        return [topic for topic in hash_map_order(member.topics, string_hash) if topic in self.partitions]
 
     def topic_hash(self, topic: str) -> int:
         return uuid_hash(self.topic_ids[topic])
