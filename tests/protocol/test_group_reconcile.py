@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -107,6 +109,33 @@ def test_a_member_takes_the_step_that_kafka_takes(
     listed = None if owned is None else partitions(owned)
     stepped = reconcile(before, target_epoch, partitions(target), others, listed)  # type: ignore[arg-type]
     assert shown(stepped) == after
+
+
+def epochs(listed: list[list[object]]) -> dict[TopicPartition, int]:
+    return {(topic, index): epoch for topic, index, epoch in listed}  # type: ignore[misc]
+
+
+def test_three_hundred_steps_that_kafkas_class_took() -> None:
+    """consumer:F3.19; ``tests/conformance/ReconcileGrids.java`` printed them from CurrentAssignmentBuilder 4.3.0."""
+    table = Path(__file__).parents[1] / "conformance" / "reconcile.json"
+    steps = json.loads(table.read_text(encoding="utf-8"))["steps"]
+    assert len(steps) == 300
+    for step in steps:
+        before, after = (
+            ConsumerGroupMember(
+                "m", frozenset(step["topics"]), None, one["epoch"], one["previous"], MemberState[one["state"]],
+                epochs(one["assigned"]), epochs(one["revoking"]),
+            )  # fmt: skip
+            for one in (step["before"], step["after"])
+        )
+        has = dict.fromkeys(before.revoking, before.epoch) | epochs(step["others"])
+        owned = None if step["owned"] is None else [(topic, index) for topic, index in step["owned"]]
+        target = [(topic, index) for topic, index in step["target"]]
+        stepped = reconcile(
+            before, step["target_epoch"], target, lambda p, has=has: has.get(p, -1), owned,
+            subscription_changed=step["changed"],
+        )  # fmt: skip
+        assert stepped == after
 
 
 @pytest.mark.parametrize("owned", [None, "t:1-3 u:5-6", "t:2-3 u:4-6"])
