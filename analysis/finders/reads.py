@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import OFFSET_BITS, by_group, combine, mask_of, offset_key, running_max
+from analysis.columns import OFFSET_BITS, by_group, combine, lowest_in, mask_of, offset_key, running_max
 from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import ABORT, DATA, FORGET_ASSIGN, FORGET_RESET, FORGET_SEEK, Column
@@ -81,8 +81,8 @@ def _replayed(evidence: Evidence, first: Column, again: Column) -> Column:
     lane = _lane_of(evidence, again)
     a = np.searchsorted(keys, offset_key(lane, rows[first]), side="right")
     b = np.searchsorted(keys, offset_key(lane, rows[again]), side="right")
-    for k in np.flatnonzero(b > a).tolist():
-        replayed[k] = bool((to[a[k] : b[k]] <= evidence.deliveries.singles.offset[again[k]]).any())
+    some = np.flatnonzero(b > a)
+    replayed[some] = lowest_in(to, a[some], b[some]) <= evidence.deliveries.singles.offset[again[some]]
     return replayed
 
 
