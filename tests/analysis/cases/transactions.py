@@ -263,6 +263,12 @@ OPEN_TRANSACTION = [
     clean(
         "open-transaction",
         "3.6",
+        "its open records have expired",
+        ONE + "send P2 1 z o-0; append o-0 1 z; logstart o-0 1",
+    ),
+    clean(
+        "open-transaction",
+        "3.6",
         "its open records were truncated",
         ONE + "truncate o-0 0; send P2 1 z o-0; append o-0 0 z",
     ),
