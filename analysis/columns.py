@@ -10,8 +10,8 @@ import numpy as np
 from analysis.history import Column
 
 __all__ = [
-    "OFFSET_BITS", "by_group", "combine", "coverage", "expand", "first_of_each", "mask_of", "offset_key", "running_max",
-    "starts_of",
+    "OFFSET_BITS", "by_group", "combine", "coverage", "expand", "first_of_each", "lowest_in", "mask_of", "offset_key",
+    "running_max", "starts_of",
 ]  # fmt: skip
 
 OFFSET_BITS = 40  # offsets and rows are below 2**40, places (partitions, lanes) below 2**23: see Evidence
@@ -100,6 +100,18 @@ def running_max(numbers: Column, groups: Column) -> tuple[Column, Column]:
             return running_max(numbers, groups)
         lifted += rank * width
     return lifted, np.maximum.accumulate(lifted)
+
+
+def lowest_in(numbers: Column, first: Column, end: Column) -> Column:
+    """The lowest number of each slice (none is empty): of two overlapping stretches whose length is a power of two."""
+    found = np.empty(len(first), numbers.dtype)
+    power = np.frexp(end - first)[1] - 1  # the largest power of two that fits
+    lowest = numbers
+    for k in range(int(power.max(initial=-1)) + 1):
+        mine = np.flatnonzero(power == k)
+        found[mine] = np.minimum(lowest[first[mine]], lowest[end[mine] - (1 << k)])
+        lowest = np.minimum(lowest[: -(1 << k)], lowest[1 << k :])
+    return found
 
 
 def offset_key(partition: Column, offset: Column) -> Column:

@@ -1,10 +1,9 @@
-"""What readers got: polls as steps from record to record, and the offsets that a reader is entitled to.
+"""What readers got: polls as steps from record to record.
 
 - A *lane* is one consumer on one partition. A *step* goes from one run of delivered records to the next of the lane.
 - A step is *internal* if both runs belong to one poll group, else *external*. An external step is not judged where the
   consumer had reason to forget its position between (assignment, revocation, seek, reset, crash; anomalies 2).
 - Polls in transactions that did not commit are checked, but nobody goes on from them.
-- *Entitled*: all data of the final log; for read_committed only what is visible.
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ from functools import cached_property
 import numpy as np
 
 from analysis.columns import by_group, coverage, expand, mask_of, offset_key, starts_of
-from analysis.history import DATA, FORGET_CRASH, FORGET_RESET, FORGET_SEEK, Column, History, Polls
-from analysis.logs import Log, Logs
+from analysis.entitled import Entitled
+from analysis.history import FORGET_CRASH, FORGET_RESET, FORGET_SEEK, Column, History, Polls
+from analysis.logs import Logs
 from analysis.transactions import TOLD_COMMIT, Transactions
 
-__all__ = ["Deliveries", "Leaps", "Ranks", "Singles", "Steps"]
+__all__ = ["Deliveries", "Leaps", "Singles", "Steps"]
 
 
 @dataclass(slots=True)
@@ -60,34 +60,13 @@ class Leaps:
         return Leaps(*(getattr(self, name)[rows] for name in self.__slots__))
 
 
-class Ranks:
-    """Dense indexes: how many entitled records stand below an offset."""
-
-    def __init__(self, log: Log, entitled: Column) -> None:
-        rows = None if entitled.all() else np.flatnonzero(entitled)
-        chosen = log if rows is None else log.take(rows)
-        self._offset, self._count = log.offset if rows is None else log.offset[rows], chosen.count
-        self._partition = log.partition if rows is None else log.partition[rows]
-        self._keys = offset_key(self._partition, self._offset)
-        self._below = np.concatenate(([0], np.cumsum(self._count)))
-
-    def below(self, partition: Column, offset: Column) -> Column:
-        """Entitled records of earlier partitions, and of this one below the offset."""
-        run = np.searchsorted(self._keys, offset_key(partition, offset), side="right") - 1
-        if not len(self._keys):
-            return np.zeros(len(offset), np.int64)
-        at = np.maximum(run, 0)
-        inside = np.where(self._partition[at] == partition, offset - self._offset[at], self._count[at])
-        found: Column = np.where(run < 0, 0, self._below[at] + np.minimum(inside, self._count[at]))
-        return found
-
-
 class Deliveries:
     def __init__(self, history: History, logs: Logs, transactions: Transactions) -> None:
         self.history, self.logs, self.transactions = history, logs, transactions
         self.polls: Polls = history.polls
         self.scope_names, self.scopes = history.consumers.scopes()
         self.committed_only = np.array(history.consumers.committed_only, bool)
+        self.entitled = Entitled(history, logs)
 
     @cached_property
     def lane(self) -> Column:
@@ -228,55 +207,3 @@ class Deliveries:
         known = places[at] == wanted if len(places) else np.zeros(len(wanted), bool)
         offset[moved[known]] = seen.offset[there[first[at[known]]]]
         return offset
-
-    # --- what a reader may expect -------------------------------------------------------------------------------------
-    @cached_property
-    def _ranks_of_data(self) -> Ranks:
-        return Ranks(self.logs.final, self.logs.final.kind == DATA)
-
-    @cached_property
-    def _ranks_of_visible(self) -> Ranks:
-        return self._ranks_of_data if self.logs.transaction_state is None else Ranks(self.logs.final, self.logs.visible)
-
-    def between(self, consumer: Column, partition: Column, low: Column, high: Column) -> Column:
-        """How many entitled records stand strictly between two offsets."""
-        found = np.zeros(len(low), np.int64)
-        committed = self.committed_only[consumer]
-        for mask, ranks in ((~committed, self._ranks_of_data), (committed, self._ranks_of_visible)):
-            if mask.any():
-                p = partition[mask]
-                found[mask] = ranks.below(p, high[mask]) - ranks.below(p, low[mask] + 1)
-        return np.maximum(found, 0)
-
-    def readable_between(self, consumer: int, partition: int, low: int, high: int, row: int) -> tuple[Column, Column]:
-        """Offsets and values of those records, as far as they could be read at *row*: stored, not removed, decided."""
-        logs, log = self.logs, self.logs.final
-        start, end = np.searchsorted(log.partition, [partition, partition + 1]).tolist()
-        first = start + max(int(np.searchsorted(log.offset[start:end], low, side="right")) - 1, 0)
-        runs = np.arange(first, start + int(np.searchsorted(log.offset[start:end], high)))
-        runs = runs[log.kind[runs] == DATA]
-        if self.history.append_times:
-            runs = runs[logs.written.first(log.partition[runs], log.offset[runs], log.value[runs]) < row]
-        if self.committed_only[consumer] and logs.marker is not None:
-            runs = runs[logs.visible[runs]]
-            runs = runs[self._decided(logs.marker[runs], high, row)]
-        _, offset, value = expand(log.count[runs], log.offset[runs], log.value[runs])
-        keep = (offset > low) & (offset < high) & ~self._removed_before(partition, offset, row)
-        return offset[keep], value[keep]
-
-    def _decided(self, marker: Column, high: int, row: int) -> Column:
-        """Whether these markers (runs of the final log, negative for none) stood there at *row*, or else below *high*.
-
-        Where appends have no times, a marker above what was read is taken to have come later (anomalies 2.8).
-        """
-        log, at = self.logs.final, np.maximum(marker, 0)
-        if not self.history.append_times:
-            return (marker < 0) | (log.offset[at] < high)
-        return (marker < 0) | (self.logs.append_row[at] < row)
-
-    def _removed_before(self, partition: int, offset: Column, row: int) -> Column:
-        starts, holes = self.history.log_starts, self.history.compactions
-        start = int(starts.offset[(starts.partition == partition) & (starts.row < row)].max(initial=0))
-        removed = holes.offset[(holes.partition == partition) & (holes.row < row)]
-        mask: Column = (offset < start) | np.isin(offset, removed)
-        return mask

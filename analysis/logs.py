@@ -120,8 +120,10 @@ class Logs:
         kept = appends.count[order]
         cuts = self.history.truncations
         cut_group = cuts.partition.astype(np.int64) * self.brokers + cuts.broker
+        by_replica = by_group(cut_group)
+        cut_group = cut_group[by_replica]
         for k in np.flatnonzero(np.isin(groups, cut_group)):
-            mine = np.flatnonzero(cut_group == groups[k])
+            mine = by_replica[slice(*np.searchsorted(cut_group, [groups[k], groups[k] + 1]))]
             lowest = np.append(np.minimum.accumulate(cuts.to[mine][::-1])[::-1], np.iinfo(np.int64).max)
             rows = order[starts[k] : starts[k + 1]]
             bound = lowest[np.searchsorted(cuts.row[mine], appends.row[rows])]

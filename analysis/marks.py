@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis.columns import OFFSET_BITS, offset_key
+from analysis.columns import OFFSET_BITS, by_group, offset_key
 from analysis.history import Column, History, Marks, Truncations
 from analysis.logs import Log, Logs
 
@@ -77,8 +77,15 @@ class Committed:
         return last
 
     def was_cut(self, partition: int, broker: int) -> bool:
-        cuts = self.history.truncations
-        return bool(((cuts.partition == partition) & (cuts.broker == broker)).any())
+        return len(self._cuts_of.rows(partition * self.brokers + broker)) > 0
+
+    @cached_property
+    def _marks_of(self) -> ByReplica:
+        return ByReplica(self.leader_marks, self.brokers)
+
+    @cached_property
+    def _cuts_of(self) -> ByReplica:
+        return ByReplica(self.history.truncations, self.brokers)
 
     def committed(self, partition: int, broker: int, *, removed_only: bool) -> tuple[Log, Column, Column]:
         """What this replica held below its own marks: (copies, how many records of each, the row that cut it off).
@@ -87,12 +94,13 @@ class Committed:
         stand (cut -1) are left out where *removed_only*.
         """
         order, starts, groups = self.logs.by_replica
-        k = int(np.searchsorted(groups, partition * self.brokers + broker))
-        missing = k == len(groups) or groups[k] != partition * self.brokers + broker
+        group = partition * self.brokers + broker
+        k = int(np.searchsorted(groups, group))
+        missing = k == len(groups) or groups[k] != group
         rows = order[:0] if missing else order[starts[k] : starts[k + 1]]
-        history, marks, cuts = self.history, self.leader_marks, self.history.truncations
-        mine = marks.take((marks.partition == partition) & (marks.broker == broker))
-        cut = cuts.take((cuts.partition == partition) & (cuts.broker == broker))
+        history = self.history
+        mine = self.leader_marks.take(self._marks_of.rows(group))
+        cut = history.truncations.take(self._cuts_of.rows(group))
         log = Log(history.appends, rows, history.appends.count[rows])
         log = log.singles() if len(cut) else log  # a cut may fall inside a run
         found = committed_parts(log.row, log.offset, log.count, mine, cut)
@@ -102,6 +110,18 @@ class Committed:
         removed = np.concatenate([np.full(b - a, row) for a, b, row, _ in parts] or [rows[:0]])
         log = log.take(index)
         return log, np.clip(ends - log.offset, 0, log.count), removed
+
+
+class ByReplica:
+    """The rows of a table by replica, in order."""
+
+    def __init__(self, table: Marks | Truncations, brokers: int) -> None:
+        group = table.partition.astype(np.int64) * brokers + table.broker
+        self._order = by_group(group)
+        self._groups = group[self._order]
+
+    def rows(self, group: int) -> Column:
+        return self._order[slice(*np.searchsorted(self._groups, [group, group + 1]))]
 
 
 def committed_parts(

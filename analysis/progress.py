@@ -245,6 +245,13 @@ class Progress:
         low, high = self._passed_over.get(lane, ([], []))
         return np.array(low, np.int64), np.array(high, np.int64)
 
+    def began_at(self, lane: int) -> int:
+        """Where a lane began on purpose: all below was passed over."""
+        begin = 0
+        for low, high in sorted(zip(*self._passed_over.get(lane, ([], [])), strict=True)):
+            begin = max(begin, high) if low <= begin else begin
+        return begin
+
     @cached_property
     def _passed_over(self) -> dict[int, tuple[list[int], list[int]]]:
         leaps = self.deliveries.leaps

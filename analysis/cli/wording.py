@@ -84,6 +84,67 @@ def _unread(_witness: Witness, records: list[Witness]) -> str:
     return f"{_record(records[0])} was acknowledged, and no reader got it"
 
 
+def _stepped_over(witness: Witness, records: list[Witness]) -> str:
+    skipped = witness.get("skipped") or [{}]
+    left_out = f"{witness.get('delta', 2) - 1}, the first {_value(skipped[0])}"
+    return f"{_reader(witness)} went from {_record(records[0])} to {_record(records[1])} and left out {left_out}"
+
+
+def _stepped_back(witness: Witness, records: list[Witness]) -> str:
+    return f"{_reader(witness)} got {_record(records[1])} after {_record(records[0])}"
+
+
+def _of_aborted(witness: Witness, records: list[Witness]) -> str:
+    return f"{_record(records[0])} reached {_reader(witness)} although its {witness.get('because', 'send failed')}"
+
+
+def _too_early(witness: Witness, records: list[Witness]) -> str:
+    within = ", in that very transaction" if witness.get("read_in") == witness.get("written_in") else ""
+    return f"{_record(records[0])} reached {_reader(witness)} before its transaction had ended{within}"
+
+
+def _never_processed(witness: Witness, records: list[Witness]) -> str:
+    group, committed = _reader(witness), witness.get("committed")
+    return f"{_record(records[0])} was never processed to the end by {group}, which has committed {committed}"
+
+
+def _begun_late(witness: Witness, records: list[Witness]) -> str:
+    return f"{_reader(witness)} began {_record(records[0])} after {_record(records[1])}"
+
+
+def _begun_early(witness: Witness, records: list[Witness]) -> str:
+    return f"{_reader(witness)} began {_record(records[0])} while {_record(records[1])} was under way"
+
+
+def _processed_again(witness: Witness, records: list[Witness]) -> str:
+    return f"{_record(records[0])} was processed to the end {len(records)} times by {_reader(witness)}"
+
+
+def _committed_early(witness: Witness, records: list[Witness]) -> str:
+    consumer, committed = witness.get("consumer"), witness.get("committed")
+    return f"{consumer} committed {committed} before {_record(records[0])} was processed to the end"
+
+
+def _torn(witness: Witness, records: list[Witness]) -> str:
+    told = f"{_record(records[0])} is visible and {_record(records[1])} is not"
+    return f"of transaction {_short(witness.get('transaction'))} {told}"
+
+
+def _open(witness: Witness, records: list[Witness]) -> str:
+    name = witness.get("transaction")
+    whose = f"transaction {_short(name)}" if name is not None else f"producer id {records[0].get('pid')}"
+    return f"{whose} has {witness.get('undecided')} without a marker, the first {_record(records[0])}"
+
+
+def _circle(witness: Witness, records: list[Witness]) -> str:
+    circle = " to ".join(_short(name) for name in witness.get("transactions", ())[:5])
+    return f"{circle} by {', '.join(witness.get('steps', ())[:4])}: {', '.join(map(_record, records[:4]))}"
+
+
+def _reader(witness: Witness) -> str:
+    return str(witness.get("group") or witness.get("consumer") or "its reader")
+
+
 def _plainly(witness: Witness, records: list[Witness]) -> str:
     said = [f"{record['role']}: {_record(record)}" if "role" in record else _record(record) for record in records[:3]]
     said += [f"{key.replace('_', ' ')} {_short(value)}" for key, value in witness.items() if key not in OTHERS]
@@ -106,11 +167,31 @@ _TOLD: dict[str, Callable[[Witness, list[Witness]], str]] = {
     "key-partition-split": _split,
     "realtime-inversion": _inverted,
     "unseen": _unread,
+    "poll-skip": _stepped_over,
+    "int-poll-skip": _stepped_over,
+    "nonmonotonic-poll": _stepped_back,
+    "int-nonmonotonic-poll": _stepped_back,
+    "aborted-read": _of_aborted,
+    "uncommitted-read": _too_early,
+    "precommitted-read": _too_early,
+    "lost-processing": _never_processed,
+    "out-of-order-processing": _begun_late,
+    "overlapping-processing": _begun_early,
+    "duplicate-processing": _processed_again,
+    "premature-commit": _committed_early,
+    "torn-transaction": _torn,
+    "open-transaction": _open,
+    "G1c-wr": _circle,
+    "G0": _circle,
+    "G1c": _circle,
     "lost-write": _unread,
 }
 
 
-_OF_TWO = (_reordered, _overtaken_on_the_way, _sent_and_stored_otherwise, _doubled, _two_at_one_offset, _inverted)
+_OF_TWO = (
+    _reordered, _overtaken_on_the_way, _sent_and_stored_otherwise, _doubled, _two_at_one_offset, _inverted,
+    _stepped_over, _stepped_back, _begun_late, _begun_early, _torn,
+)  # fmt: skip
 
 
 def _by_role(records: list[Witness], role: str) -> Witness:

@@ -78,12 +78,13 @@ def _markers(evidence: Evidence, txn: int) -> list[dict[str, Any]]:
 
 
 def open_transaction(evidence: Evidence) -> Found:
-    """Transactions with data that no marker decides; by producer id where the transaction has no name."""
+    """Transactions with data that no marker decides and that has not expired; nameless ones by producer id."""
     logs = evidence.logs
     log, marker, owner = logs.final, logs.marker, logs.txn_of_runs
     if marker is None or owner is None:
         return Found()
     runs = np.flatnonzero(marker == OPEN)
+    runs = runs[~logs.gone(log.partition[runs], log.offset[runs] + log.count[runs] - 1)]
     named = owner[runs] < len(evidence.history.txns)
     who = combine(named, np.where(named, owner[runs], log.pid[runs]))
     _, first, place = np.unique(who, return_index=True, return_inverse=True)

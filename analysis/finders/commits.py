@@ -49,7 +49,8 @@ def lost_processing(evidence: Evidence) -> Found:
     for k in _last_commits(progress):
         lane = int(progress.commits.lane[k])
         p = np.full(2, lane % progress.width)
-        first, last = np.searchsorted(keys, offset_key(p, np.array([0, progress.commits.offset[k]]))).tolist()
+        begin = min(progress.began_at(lane), int(progress.commits.offset[k]))
+        first, last = np.searchsorted(keys, offset_key(p, np.array([begin, progress.commits.offset[k]]))).tolist()
         lost = first + np.flatnonzero(~_dealt_with(evidence, lane, offset[first:last]))
         count += len(lost)
         pairs |= pairs_of(evidence.history.records.prod[value[lost]], partition[lost])

@@ -56,20 +56,18 @@ def _skips(evidence: Evidence, internal: bool) -> Found:
     polls = evidence.history.polls
     ahead = np.flatnonzero(high > low + 1)
     before, after, low, high = before[ahead], after[ahead], low[ahead], high[ahead]
-    between = evidence.deliveries.between(polls.consumer[after], polls.partition[after], low, high)
-    bad, witnesses = [], list[dict[str, Any]]()
-    for k in np.flatnonzero(between > 0)[by_group(polls.row[after[between > 0]])].tolist():
-        run = int(after[k])
-        offset, value = evidence.deliveries.readable_between(
-            int(polls.consumer[run]), int(polls.partition[run]), int(low[k]), int(high[k]), int(polls.row[run])
+    only, row = evidence.deliveries.committed_only[polls.consumer[after]], polls.row[after]
+    bad = np.flatnonzero(evidence.deliveries.entitled.skipping(only, polls.partition[after], low, high, row))
+    bad = bad[by_group(row[bad])]
+    witnesses = []
+    for k in bad[:WITNESSES].tolist():
+        step = int(polls.partition[after[k]]), int(low[k]), int(high[k]), int(row[k])
+        offset, value = evidence.deliveries.entitled.left_out(bool(only[k]), step)
+        told = zip(value[:WITNESSES].tolist(), offset[:WITNESSES].tolist(), strict=True)
+        skipped = [evidence.record(v, o=o) for v, o in told]
+        witnesses.append(
+            _step(evidence, int(before[k]), int(after[k])) | {"skipped": skipped, "delta": len(offset) + 1}
         )
-        if not len(offset):
-            continue
-        bad.append(k)
-        if len(witnesses) < WITNESSES:
-            told = zip(value[:WITNESSES].tolist(), offset[:WITNESSES].tolist(), strict=True)
-            skipped = [evidence.record(v, o=o) for v, o in told]
-            witnesses.append(_step(evidence, int(before[k]), run) | {"skipped": skipped, "delta": len(offset) + 1})
     return Found(len(bad), witnesses, len(bad), _pairs(evidence, after[bad]))
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import OFFSET_BITS, by_group, combine, mask_of, offset_key, running_max
+from analysis.columns import OFFSET_BITS, by_group, combine, lowest_in, mask_of, offset_key, running_max
 from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
-from analysis.history import ABORT, DATA, FORGET_ASSIGN, FORGET_RESET, FORGET_SEEK, Column
+from analysis.history import ABORT, DATA, FORGET_ASSIGN, FORGET_RESET, FORGET_REVOKE, FORGET_SEEK, Column
 
 __all__ = ["above_hw_read", "aborted_read", "duplicate_delivery", "repeats"]
 
@@ -36,6 +36,8 @@ def repeats(evidence: Evidence) -> tuple[Column, Column, Column, Column]:
     first, again = _repeats(evidence)
     keep = ~_replayed(evidence, first, again)
     first, again = first[keep], again[keep]
+    if not len(again):
+        return first, again, np.zeros(0, bool), again
     start, committed = _session(evidence, again)
     singles = evidence.deliveries.singles
     excused = (start > evidence.history.polls.row[singles.run[first]]) & (singles.offset[again] >= committed)
@@ -81,25 +83,37 @@ def _replayed(evidence: Evidence, first: Column, again: Column) -> Column:
     lane = _lane_of(evidence, again)
     a = np.searchsorted(keys, offset_key(lane, rows[first]), side="right")
     b = np.searchsorted(keys, offset_key(lane, rows[again]), side="right")
-    for k in np.flatnonzero(b > a).tolist():
-        replayed[k] = bool((to[a[k] : b[k]] <= evidence.deliveries.singles.offset[again[k]]).any())
+    some = np.flatnonzero(b > a)
+    replayed[some] = lowest_in(to, a[some], b[some]) <= evidence.deliveries.singles.offset[again[some]]
     return replayed
 
 
 def _session(evidence: Evidence, again: Column) -> tuple[Column, Column]:
-    """When the reader of each repeat began on the partition (-1: never said), and its group's committed offset then."""
-    history, deliveries = evidence.history, evidence.deliveries
-    table, width = history.positions, len(history.partitions)
-    begins = np.flatnonzero((table.kind == FORGET_ASSIGN) | (table.kind == FORGET_RESET))
-    keys = np.sort(
-        offset_key(table.consumer[begins].astype(np.int64) * width + table.partition[begins], table.row[begins])
-    )
-    lane, runs = _lane_of(evidence, again), deliveries.singles.run[again]
-    at = np.searchsorted(keys, offset_key(lane, history.polls.row[runs])) - 1
-    found = keys[np.maximum(at, 0)] if len(keys) else np.full(len(again), -1, np.int64)
-    start = np.where((at >= 0) & (found >> OFFSET_BITS == lane), found & ((1 << OFFSET_BITS) - 1), -1)
-    group = deliveries.scope[runs] * evidence.progress.width + history.polls.partition[runs]
-    return start, evidence.progress.committed_at(group, start)
+    """When the reader of each repeat began on the partition, and what its group had committed there by then.
+
+    It began with an assignment or a reset; where none came since it was last revoked or died, with its next poll.
+    """
+    deliveries, polls = evidence.deliveries, evidence.history.polls
+    table, width = evidence.history.positions, len(evidence.history.partitions)
+    runs = deliveries.singles.run[again]
+    lane, row = deliveries.lane[runs], polls.row[runs]
+    told = offset_key(table.consumer.astype(np.int64) * width + table.partition, table.row)
+    began = _last_row(np.sort(told[(table.kind == FORGET_ASSIGN) | (table.kind == FORGET_RESET)]), lane, row)
+    revoked = _last_row(np.sort(told[table.kind == FORGET_REVOKE]), lane, row)
+    over = np.maximum(revoked, _last_row(deliveries.crashes, polls.consumer[runs], row))
+    read = np.sort(offset_key(deliveries.lane, polls.row))
+    next_poll = read[np.searchsorted(read, offset_key(lane, np.maximum(over, 0)))] & ((1 << OFFSET_BITS) - 1)
+    start = np.where((began >= 0) & (began >= over), began, next_poll)
+    return start, evidence.progress.committed_at(deliveries.scope[runs] * width + polls.partition[runs], start)
+
+
+def _last_row(keys: Column, owner: Column, row: Column) -> Column:
+    """The last row of each owner up to *row* among sorted (owner, row) keys; -1 where there is none."""
+    if not len(keys):
+        return np.full(len(row), -1, np.int64)
+    found = keys[np.maximum(np.searchsorted(keys, offset_key(owner, row), side="right") - 1, 0)]
+    there = (found >> OFFSET_BITS == owner) & (found <= offset_key(owner, row))
+    return np.where(there, found & ((1 << OFFSET_BITS) - 1), -1)
 
 
 def _exactly_once(evidence: Evidence, first: Column, again: Column) -> Column:

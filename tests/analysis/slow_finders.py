@@ -1,6 +1,6 @@
 """The findings once more, slowly and literally: events one by one, lists and sets. No code is shared with ``analysis``.
 
-Histories here have no transactions, no compaction and no seeks; those have hand-written tests.
+Histories here have no transactions, no groups, no compaction and no seeks: for those see ``slow_transactions``.
 """
 
 from __future__ import annotations

@@ -109,6 +109,7 @@ class SlowTransactions:
 
     def open(self) -> int:
         records = [e for log in self.log.values() for _, e in log if "v" in e and self.end_of(e) is None]
+        records = [e for e in records if not self.gone(e["p"], e["o"])]
         return len({self.txn(e["v"]) or e["pid"] for e in records})
 
     # --- reads --------------------------------------------------------------------------------------------------------
@@ -187,16 +188,36 @@ class SlowTransactions:
         """Repeats that at-least-once permits: to a reader that began later, at or above what was committed."""
         count = 0
         for j, before, k, again, p, o in self.repeats():
-            begins = [
-                i for i, e in self.events if i < k and e.get("con") == again["con"]
-                and ((e["e"] == "reset" and e["p"] == p) or (e["e"] == "assign" and p in self.newly(i)))
-            ]  # fmt: skip
-            start = begins[-1] if begins else -1
+            start = self.began(k, again["con"], p)
             done = [c for when, s, q, c in self.commits() if when < start and (s, q) == (self.scope(again["con"]), p)]
             along = {e["txn"] for _, e in self.of("txn_offsets") if e["p"] == p}
             exactly = "txn" in before and "txn" in again and bool(along & {before["txn"], again["txn"]})
             count += start > j and o >= (done[-1] if done else 0) and not exactly
         return count
+
+    def began(self, when: int, consumer: str, p: str) -> int:
+        """With the last assignment or reset; if it was revoked or died since (or nobody says), with its next poll."""
+        told, over = -1, -1
+        for i, e in self.events[:when]:
+            if e["e"] == "reset" and (e["con"], e["p"]) == (consumer, p):
+                told = i
+            elif e["e"] == "assign" and e["con"] == consumer:
+                told, over = (i, over) if p in self.newly(i) else (told, i if p in self.dropped(i) else over)
+            elif (e["e"] == "revoke" and e["con"] == consumer and p in e["p"]) or e.get("who") == consumer:
+                over = i
+        reads = [i for i, e, q, _, _ in self.deliveries() if i > over and (e["con"], q) == (consumer, p)]
+        return told if told >= 0 and told >= over else reads[0]
+
+    def dropped(self, line: int) -> set[str]:
+        """Partitions that this assignment leaves out though they were held."""
+        held: set[str] = set()
+        for k, e in self.of("assign", "revoke", "crash"):
+            if self.events[line][1]["con"] not in (e.get("con"), e.get("who")):
+                continue
+            if k == line:
+                return held - set(e["p"])
+            held = set(e["p"]) if e["e"] == "assign" else held - set(e.get("p", held))
+        return set()
 
     def newly(self, line: int) -> set[str]:
         """Partitions that this assignment adds."""

@@ -13,6 +13,7 @@ import pytest
 
 from analysis.finding import CLASSES
 from analysis.verdict import judge
+from analysis.write_jsonl import write_jsonl
 from tests.analysis.txn_chaos import CONSUMERS, TxnChaos
 from tests.analysis.written import header
 
@@ -129,6 +130,16 @@ def test_another_history_beside_it_adds_up(tmp_path, seed):
     whole = counts(tmp_path, beside, CONSUMERS | OTHER_CONSUMERS)
 
     assert whole == {name: sum(part.get(name, 0) for part in parts) for name in CLASSES if name in whole}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_written_and_read_again_it_is_the_same_history(tmp_path, seed):
+    events = TxnChaos(seed).history(LENGTH)
+    before = counts(tmp_path, events)
+    write_jsonl(tmp_path / "history.jsonl", tmp_path / "again.jsonl.gz")
+
+    again = judge(tmp_path / "again.jsonl.gz").findings
+    assert {name: one.count for name, one in again.items() if one.checked} == before
 
 
 # --- one more record in the log ---------------------------------------------------------------------------------------

@@ -28,6 +28,31 @@ def test_a_repeat_below_the_committed_offset_is_not_excused():
     assert told.witnesses[0]["committed"] == 1
 
 
+def test_a_reader_of_whom_no_assignment_is_told_began_with_its_first_poll():
+    """A history without assignments: C2 follows C1; C1 alone does not follow itself unless it died between."""
+    after = {
+        "poll C2 o-0:0:a0": 1, "poll C1 o-0:0:a0": 0, "crash C1; poll C1 o-0:0:a0": 1,
+        "poll C1 o-0:0:a0 rebalanced=o-0": 1, "commit C1 o-0 1; poll C2 o-0:0:a0": 0,
+    }  # fmt: skip
+    told = {more: judged(f"{LOG}; poll C1 o-0:0:a0; {more}", consumers=GROUP).findings for more in after}
+
+    assert {more: findings["duplicate-delivery"].extra["excused"] for more, findings in told.items()} == after
+
+
+def test_between_two_committed_transactions_with_their_offsets_nothing_is_excused():
+    """anomalies 2.3: C2 began before T ended, at 0; without the offsets in T or U at-least-once would permit it."""
+    text = """
+    {0}; assign C1 o-0; poll C1 o-0:0:a0 txn=T; assign C2 o-0; {1} txn T commit
+    poll C2 o-0:0:a0 txn=U; {2} txn U commit
+    """
+    first, second, told = "txn_offsets T C1 o-0 1;", "txn_offsets U C2 o-0 1;", []
+    for one, other in ((first, second), (first, ""), ("", second), ("", "")):
+        found = judged(text.format(LOG, one, other), consumers=GROUP).findings["duplicate-delivery"]
+        told.append((found.count, found.extra["excused"]))
+
+    assert told == [(1, 0), (1, 0), (1, 0), (1, 1)]
+
+
 def test_a_refused_commit_has_no_effect():
     text = f"""
     {LOG}; assign C1 o-0; poll C1 o-0:0:a0; commit C1 o-0 1 ok=false; crash C1; assign C2 o-0; poll C2 o-0:0:a0

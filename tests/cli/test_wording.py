@@ -11,6 +11,8 @@ from rich.console import Console
 from analysis.cli.tables import print_table
 from analysis.cli.wording import seconds, witness_words
 from analysis.finding import CLASSES
+from tests.analysis.test_cases import DIRTY
+from tests.analysis.written import judged
 
 
 def _record(value: str, offset: int | None = None, **more: Any) -> dict[str, Any]:
@@ -66,3 +68,28 @@ def test_a_long_last_cell_goes_on_below_itself() -> None:
         "          word word word word\n"
         "bcd    9\n"
     )  # fmt: skip
+
+
+OF_GROUPS = {
+    "poll-skip": "C1 went from a (o-0 at 0) to d (o-0 at 3) and left out 2, the first b",
+    "uncommitted-read": "a (o-0 at 0) reached C1 before its transaction had ended",
+    "aborted-read": "a (o-0 at 0) reached C1 although its transaction aborted",
+    "lost-processing": "b (o-0 at 1) was never processed to the end by G, which has committed 3",
+    "out-of-order-processing": "G began a (o-0 at 0) after b (o-0 at 1)",
+    "overlapping-processing": "G began b (o-0 at 1) while a (o-0 at 0) was under way",
+    "duplicate-processing": "a (o-0 at 0) was processed to the end 2 times by G",
+    "premature-commit": "C1 committed 1 before a (o-0 at 0) was processed to the end",
+    "torn-transaction": "of transaction T a (o-0 at 0) is visible and b (o-1 at 0) is not",
+    "open-transaction": "transaction T has 1 without a marker, the first a (o-0 at 0)",
+    "G1c-wr": "T to U to T by wr, wr: a (o-0 at 0), b (o-1 at 0)",
+}
+
+
+@pytest.mark.parametrize("name", OF_GROUPS)
+def test_a_hand_written_case_in_words(name: str) -> None:
+    """As the analyzer tells it of one of the hand-written histories."""
+    told = {
+        witness_words(name, judged(case.history, **case.header).findings[name].witnesses[0])
+        for case in DIRTY if case.name == name
+    }  # fmt: skip
+    assert OF_GROUPS[name] in told

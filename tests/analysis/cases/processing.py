@@ -311,10 +311,47 @@ LOST_PROCESSING = [
     ),
 ]
 
+NO_LOG = "send P1 1 a o-0; send P1 2 b o-0; ack P1 a o-0 0; ack P1 b o-0 1; poll C1 o-0:0:a o-0:1:b #poll; "
+WITHOUT_A_LOG = [
+    dirty(
+        "premature-commit",
+        "2.7",
+        "where no log is told, what was received counts as visible",
+        NO_LOG + done(1) + "commit C1 o-0 2 #c",
+        ("a", "0", "poll c"),
+        consumers=GROUP,
+    ),
+    dirty(
+        "lost-processing",
+        "2.7",
+        "where no log is told, of what acks and polls tell",
+        NO_LOG + done(1) + "commit C1 o-0 2 #c",
+        ("a", "0", "c"),
+        consumers=GROUP,
+        drain=True,
+    ),
+    clean(
+        "premature-commit",
+        "2.7",
+        "without a log, in order",
+        NO_LOG + done(0, 1) + "commit C1 o-0 2",
+        consumers=GROUP,
+    ),
+    clean(
+        "lost-processing",
+        "2.7",
+        "without a log, in order",
+        NO_LOG + done(0, 1) + "commit C1 o-0 2",
+        consumers=GROUP,
+        drain=True,
+    ),
+]
+
 CASES: list[Case] = [
     *OUT_OF_ORDER,
     *OVERLAPPING,
     *DUPLICATE_PROCESSING,
     *PREMATURE_COMMIT,
+    *WITHOUT_A_LOG,
     *LOST_PROCESSING,
 ]

@@ -60,6 +60,14 @@ ABORTED_READ = [
     clean(
         "aborted-read",
         "1.3",
+        "the other copy was aborted, and this one no longer stands where it was read",
+        """send P1 1 a o-0; append o-0 0 a pid=7 txn=T; control o-0 1 abort pid=7; append o-0 3 a pid=7 txn=U
+        control o-0 4 commit pid=7; poll C1 o-0:2:a""",
+        consumers=COMMITTED,
+    ),
+    clean(
+        "aborted-read",
+        "1.3",
         "the other copy was aborted",
         """send P1 1 a o-0; append o-0 0 a pid=7 txn=T; control o-0 1 abort pid=7; append o-0 2 a pid=7 txn=U
         control o-0 3 commit pid=7
@@ -259,6 +267,12 @@ OPEN_TRANSACTION = [
         "3.6",
         "data outside of transactions",
         ONE + "control o-0 1 commit pid=7; send P2 1 z o-0; append o-0 2 z pid=9",
+    ),
+    clean(
+        "open-transaction",
+        "3.6",
+        "its open records have expired",
+        ONE + "send P2 1 z o-0; append o-0 1 z; logstart o-0 1",
     ),
     clean(
         "open-transaction",
