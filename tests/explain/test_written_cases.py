@@ -194,6 +194,22 @@ def test_near_miss_acks_all_loses_nothing_so() -> None:
     assert told(GONE, "lost-acked").mechanism == NOT_EXPLAINED  # nobody says what acks was
 
 
+def test_an_election_that_chose_a_broker_without_a_committed_record_was_unclean() -> None:
+    """The second of two elections cut it off; the first had chosen a broker that held it."""
+    text = """
+        send P1 1 a o-0; append o-0 0 a; append o-0 0 a b=2 role=follower; hw o-0 1; ack P1 a o-0 0
+        leader o-0 2 1; leader o-0 3 2; truncate o-0 0 b=1; truncate o-0 0 b=2
+    """
+    config = {"clients": {"P1": {"acks": "1"}}, "topics": {"o": {"unclean.leader.election.enable": "true"}}}
+    one = told(text, "lost-acked", config=config)
+
+    assert one.mechanism == "unclean election"
+    assert one.because == "broker 3 was elected from outside the in-sync set and lacked it"
+    above = text.replace("hw o-0 1", "hw o-0 0")
+    assert told(above, "lost-acked", config=config).mechanism == "truncated tail of an acks=1 leader"
+    assert told(text.replace("hw o-0 1;", ""), "lost-acked", config=config).mechanism == NOT_EXPLAINED
+
+
 def test_acks_0_into_a_dead_connection() -> None:
     never = "send P1 1 a o-0; send P1 2 b o-0; append o-0 0 a; ack P1 a o-0; ack P1 b o-0"
     zero = {"clients": {"P1": {"acks": "0"}}, "topics": {"o": {}}}
