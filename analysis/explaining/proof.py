@@ -2,7 +2,7 @@
 
 1. *Pinned*: the faults are pinned to what they struck (:mod:`analysis.explaining.pins`), in the way that brings the
    case about under most latencies.
-2. *Reduced*: faults, and the end of the run, that the case does without are taken away (delta debugging).
+2. *Reduced*: the run ends soon after the case, and faults that it does without are taken away (delta debugging).
 3. *Tried*: candidates in order of preference; the first that leaves nothing of the finding under any of the latency
    seeds is the answer. As a control the *placebo*, which shifts timing alone, under the same seeds.
 
@@ -21,7 +21,7 @@ from analysis.explaining.diagnosis import Diagnosis
 from analysis.explaining.facts import Facts
 from analysis.explaining.laboratory import Laboratory, Lane, made
 from analysis.explaining.pins import Source, by_message, by_time, held_back, latest_us
-from analysis.explaining.reduce import reduced, with_faults
+from analysis.explaining.reduce import fewer_faults, shortened, with_faults
 from sim.units import duration_text
 
 __all__ = ["LATENCY_SEEDS", "Proof", "bare", "prove"]
@@ -87,7 +87,7 @@ def prove(
         return Proof("", None, seed, why="not proved: the case does not come about again when its faults are pinned")
     how, scenario = found
     step("leaving out what does not matter")
-    scenario = reduced(scenario, latest_us(facts, diagnosis), bench.as_robust)
+    scenario = fewer_faults(scenario, bench.as_robust)
     proof = Proof(how, scenario, seed, seeds=seeds)
     step(f"placebo, {seeds} runs")
     proof.there = sum(bench.there(_placebo(scenario), k) for k in range(seeds))
@@ -125,6 +125,7 @@ def _pinned(facts: Facts, diagnosis: Diagnosis, bench: _Bench, source: Source) -
     for how, scenario in _ways(facts, diagnosis, source):
         if made(scenario) is None or not bench.there_so(scenario):
             continue
+        scenario = shortened(scenario, latest_us(facts, diagnosis), bench.there_so)
         shown = sum(bench.there(scenario, k) for k in range(PROBES))
         if shown == PROBES:
             return how, scenario

@@ -141,6 +141,19 @@ def test_an_error_after_the_append_stores_it_again() -> None:
     assert told(text, "duplicate-append").mechanism == "retry after an error that came after the append"
 
 
+def test_a_leader_that_is_replaced_while_it_waits_refuses_what_it_has_stored() -> None:
+    """acks=all: the answer of a request that waits for replication when its leader loses office (broker APP)."""
+    text = """
+        send P1 1 a o-0; attempt P1 a o-0 1 7 1; append o-0 0 a; append o-0 0 a b=2 role=follower
+        reject P1 a o-0 NOT_LEADER_OR_FOLLOWER; response P1 a o-0 7 1 error=NOT_LEADER_OR_FOLLOWER
+        leader o-0 2 1; attempt P1 a o-0 2 8 2; append o-0 1 a b=2; response P1 a o-0 8 2
+    """
+    one = told(text, "duplicate-append")
+
+    assert one.mechanism == "retry after an error that came after the append"
+    assert one.because.startswith("attempt 1 was stored and answered NOT_LEADER_OR_FOLLOWER")
+
+
 def test_the_application_sends_again_and_a_restarted_producer_does() -> None:
     again = "send P1 1 a o-0 uid=u; append o-0 0 a; unknown P1 a o-0; send {} 2 b o-0 uid=u; append o-0 1 b"
 
