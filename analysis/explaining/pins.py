@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.explaining.diagnosis import Diagnosis, Part
+from analysis.explaining.diagnosis import Diagnosis, Part, distinct
 from analysis.explaining.facts import Facts, Life, Try
 from analysis.explaining.late import AFTER_APPEND, was_zombie
 from sim.protocol.rows import Kind
@@ -33,16 +33,12 @@ MARGIN_US = 100_000
 def by_message(facts: Facts, diagnosis: Diagnosis, source: Source) -> Source | None:
     """None where the case cannot be told in message faults, or nothing happened to its transmissions."""
     faults: list[dict[str, Any]] = []
-    for part in _distinct(diagnosis):
+    for part in distinct(diagnosis.cast):
         if part.role in ("late", "twice"):
             faults += _of_life(facts, part)
     if not faults:
         return None
     return _with_faults(source, faults)
-
-
-def _distinct(diagnosis: Diagnosis) -> list[Part]:
-    return list({part.value: part for part in reversed(diagnosis.cast)}.values())
 
 
 def _of_life(facts: Facts, part: Part) -> list[dict[str, Any]]:
