@@ -26,6 +26,7 @@ __all__ = ["Source", "by_message", "by_time", "held_back", "latest_us"]
 
 Source = dict[str, Any]
 MESSAGE_KEYS = ("error", "delay", "after_answered", "earlier", "release")
+ROLLING_DOWNTIME = "5s"  # of a rolling restart that says nothing
 REPLICATION_LAG_US = 40_000
 MARGIN_US = 100_000
 
@@ -105,8 +106,9 @@ def _action_again(facts: Facts, row: int, original: Mapping[str, Any]) -> dict[s
     for key in ("kill", "power_off", "shutdown", "pause", "slow_disk", "start"):
         if str(rest.get(key, "")).startswith(("leader of", "follower of")) and event["host"] >= 0:
             rest[key] = f"broker {event['host']}"
-    if "rolling_restart" in rest:
-        return {"at": original["at"], **rest}
+    if "rolling_restart" in rest:  # a row for every broker in its turn
+        down = rest.get("downtime", ROLLING_DOWNTIME)
+        return {"at": _us(event["t_us"]), "shutdown": f"broker {event['host']}", "restart_after": down}
     return {"at": _us(event["t_us"]), **rest}
 
 
