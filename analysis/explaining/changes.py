@@ -220,7 +220,7 @@ def _no_repeat_after_restart(case: Case) -> tuple[Edit, ...]:
 
 _TABLE = (
     Row(_topic("unclean.leader.election.enable", "false", "false"), ("unclean election",), 0,
-        "no leader, so no writes, until an in-sync replica is back", "broker.md ELE; anomalies 1.8"),
+        "no leader, so no writes, until an in-sync replica is back", "broker:FAIL-13; anomalies 1.8"),
     Row(_longer("request.timeout.ms", 30_000), ("request timed out and retried", "zombie request of an old connection"),
         0, "a broker that hangs is noticed later", "producer 5.1"),
     Row(_longer("delivery.timeout.ms", 120_000), ("application sent again",), 0,
@@ -237,7 +237,7 @@ _TABLE = (
         "every record is written three times", "anomalies 1.4"),
     Row(_one_in_flight, (*RETRIES, *RENUMBERED), 5, "one round trip a request", "producer 2.6, 4.4"),
     Row(_topic("flush.messages", "1", "9223372036854775807"), ("unflushed data lost",), 6,
-        "a write to the disk for every batch", "broker.md LOG"),
+        "a write to the disk for every batch", "broker:FAIL-17"),
     Row(_no_application_resend, ("application sent again",), 7,
         "the application has to find out by itself what is missing", "producer 6.7"),
     Row(_no_repeat_after_restart, ("producer restarted",), 7,

@@ -53,7 +53,7 @@ def _sent_again(facts: Facts, cast: list[Part]) -> Diagnosis:
 
 
 def _renumbered(facts: Facts, first: Part, second: Part) -> tuple[str, str] | None:
-    """The copies have different epochs: the producer began a new one in between (producer 6.4, 6.7)."""
+    """The copies have different epochs: the producer began a new one in between (producer 6.4, 6.7; broker:APP-28)."""
     a, b = first.copy, second.copy
     assert a is not None and b is not None
     if a.pid < 0 or (a.pid, a.epoch) == (b.pid, b.epoch):

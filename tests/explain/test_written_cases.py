@@ -142,7 +142,7 @@ def test_an_error_after_the_append_stores_it_again() -> None:
 
 
 def test_a_leader_that_is_replaced_while_it_waits_refuses_what_it_has_stored() -> None:
-    """acks=all: the answer of a request that waits for replication when its leader loses office (broker APP)."""
+    """acks=all: the answer to a request that waits for replication when its leader loses office."""
     text = """
         send P1 1 a o-0; attempt P1 a o-0 1 7 1; append o-0 0 a; append o-0 0 a b=2 role=follower
         reject P1 a o-0 NOT_LEADER_OR_FOLLOWER; response P1 a o-0 7 1 error=NOT_LEADER_OR_FOLLOWER
