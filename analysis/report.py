@@ -26,6 +26,9 @@ STYLE = """
 .korder .undecided { background: #5b6470; }
 .korder .quiet { color: #5b6470; }
 .korder code { font: 12px ui-monospace, monospace; }
+.korder .wide { overflow-x: auto; }
+.korder-figure { overflow-x: auto; margin: 1em 0; }
+.korder-figure img { width: 100%; max-width: 72em; min-width: 44em; }
 """
 MEASURES = (
     ("received_unique", "records"), ("duplicates", "later copies"), ("lost", "lost"), ("reordered_count", "late"),
@@ -46,13 +49,12 @@ def page(verdict: Verdict, title: str = "korder", figures: Sequence[bytes] = ())
     """A whole document; *figures* are PNG files, which become part of it."""
     import base64
 
-    pictures = "".join(
-        f"<img style='max-width:100%' alt='figure' src='data:image/png;base64,{base64.b64encode(one).decode()}'>"
-        for one in figures
-    )
+    sources = (f"data:image/png;base64,{base64.b64encode(one).decode()}" for one in figures)
+    pictures = "".join(f"<div class='korder-figure'><img alt='figure' src='{source}'></div>" for source in sources)
     head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{_text(title)}</title>"
     body = f"<h1>{_text(title)}</h1>{fragment(verdict)}{pictures}"
-    return f"<!doctype html><html lang='en'><head>{head}</head><body style='margin:2em'>{body}</body></html>\n"
+    style = "margin:0;padding:1.2em;font-family:system-ui,sans-serif"
+    return f"<!doctype html><html lang='en'><head>{head}</head><body style='{style}'>{body}</body></html>\n"
 
 
 def write_page(verdict: Verdict, path: str | Path, title: str = "korder", figures: Sequence[bytes] = ()) -> Path:
@@ -141,7 +143,7 @@ def _section(title: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -
     cells = "".join(_cell("th", name.lstrip("#"), number) for name, number in zip(header, numeric, strict=True))
     lines = ("".join(_cell("td", x, number) for x, number in zip(row, numeric, strict=True)) for row in rows)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return f"<h2>{_text(title)}</h2><table><tr>{cells}</tr>{body}</table>"
+    return f"<h2>{_text(title)}</h2><div class='wide'><table><tr>{cells}</tr>{body}</table></div>"
 
 
 def _cell(tag: str, x: Any, number: bool) -> str:

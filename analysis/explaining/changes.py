@@ -1,4 +1,4 @@
-"""The fixed list of changes that may prevent a finding, each with what it costs, and the permitting values as they are.
+"""The fixed list of changes that may prevent a finding, each with what it costs.
 
 The order of preference: fewest options, then the least throughput lost (*cost*, a rank: 0 nothing, 9 most). A change is
 for one producer, one topic, or what the application or the operator does; it is written as edits of the scenario.
@@ -14,10 +14,9 @@ from typing import Any
 
 from analysis.allowed import Client
 from analysis.explaining.laboratory import Lane
-from analysis.explaining.mechanisms import IDEMPOTENCE, MECHANISMS
 from analysis.explaining.pins import Source
 
-__all__ = ["Case", "Change", "Edit", "changes_for", "permitted_by", "with_change"]
+__all__ = ["Case", "Change", "Edit", "changes_for", "replicas", "with_change"]
 
 MOST_TOGETHER = 2  # changes of the table that are tried together
 Path = tuple[str | int, ...]
@@ -153,20 +152,20 @@ def _topic(option: str, value: str, default: str) -> Maker:
     def edits(case: Case) -> tuple[Edit, ...]:
         given = case.source["topics"][case.topic].get("config", {}).get(option, default)
         given = case.source.get("brokers", {}).get("config", {}).get(option, given) if given == default else given
-        if str(given) == value or _replicas(case) < 2 and option == "min.insync.replicas":
+        if str(given) == value or replicas(case) < 2 and option == "min.insync.replicas":
             return ()
         return (Edit(f"topic {case.topic}", option, value, ("topics", case.topic, "config", option)),)
 
     return edits
 
 
-def _replicas(case: Case) -> int:
+def replicas(case: Case) -> int:
     return int(case.source["topics"][case.topic].get("replication.factor", 1))
 
 
 def _three_replicas(case: Case) -> tuple[Edit, ...]:
     brokers = int(case.source.get("brokers", {}).get("count", 3))
-    if _replicas(case) >= 3 or "assignment" in case.source["topics"][case.topic]:
+    if replicas(case) >= 3 or "assignment" in case.source["topics"][case.topic]:
         return ()
     edits = [Edit(f"topic {case.topic}", "replication.factor", 3, ("topics", case.topic, "replication.factor"))]
     if brokers < 3:
@@ -221,7 +220,7 @@ def _no_repeat_after_restart(case: Case) -> tuple[Edit, ...]:
 
 _TABLE = (
     Row(_topic("unclean.leader.election.enable", "false", "false"), ("unclean election",), 0,
-        "no leader, so no writes, until an in-sync replica is back", "broker.md ELE; anomalies 1.8"),
+        "no leader, so no writes, until an in-sync replica is back", "broker:FAIL-13; anomalies 1.8"),
     Row(_longer("request.timeout.ms", 30_000), ("request timed out and retried", "zombie request of an old connection"),
         0, "a broker that hangs is noticed later", "producer 5.1"),
     Row(_longer("delivery.timeout.ms", 120_000), ("application sent again",), 0,
@@ -238,7 +237,7 @@ _TABLE = (
         "every record is written three times", "anomalies 1.4"),
     Row(_one_in_flight, (*RETRIES, *RENUMBERED), 5, "one round trip a request", "producer 2.6, 4.4"),
     Row(_topic("flush.messages", "1", "9223372036854775807"), ("unflushed data lost",), 6,
-        "a write to the disk for every batch", "broker.md LOG"),
+        "a write to the disk for every batch", "broker:FAIL-17"),
     Row(_no_application_resend, ("application sent again",), 7,
         "the application has to find out by itself what is missing", "producer 6.7"),
     Row(_no_repeat_after_restart, ("producer restarted",), 7,
@@ -278,58 +277,6 @@ def with_change(source: Source, edits: Sequence[Edit]) -> Source:
     if not changed.get("faults", True):
         del changed["faults"]
     return changed
-
-
-# --- what permitted it ------------------------------------------------------------------------------------------------
-def permitted_by(
-    case: Case | None, mechanism: str, options: dict[str, dict[str, str]], client: Client | None
-) -> list[str]:
-    """The values of the options that let the mechanism happen, as they are: ``enable.idempotence=false``."""
-    known = MECHANISMS.get(mechanism)
-    if known is None:
-        return []
-    if mechanism == "two partitioners":
-        return _partitioners(options)
-    found = []
-    for option in known.options:
-        value = _value(case, option, options, client)
-        if value is not None:
-            found.append(f"{option}={value}")
-    return found
-
-
-def _value(case: Case | None, option: str, options: dict[str, dict[str, str]], client: Client | None) -> str | None:
-    if client is not None and option in (*IDEMPOTENCE, "acks", "client"):
-        told: dict[str, object] = {
-            "enable.idempotence": str(client.idempotent).lower(), "acks": "all" if client.acks == -1 else client.acks,
-            "max.in.flight.requests.per.connection": client.in_flight, "retries": client.retries,
-            "client": client.flavour,
-        }  # fmt: skip
-        return str(told[option])
-    if case is None:
-        return None
-    if option == "partitions":
-        return str(case.source["topics"][case.topic].get("partitions", 1))
-    if option == "replication.factor":
-        return str(_replicas(case))
-    if option == "resend.after.failure" and case.producer is not None:
-        return str(case.source["producers"][case.producer].get(option, 0))
-    if option == "transactional.id":
-        return "(none)"
-    for place in (f"topics.{case.topic}", f"producers.{case.producer}"):
-        if option in options.get(place, {}):
-            return options[place][option]
-    return None
-
-
-def _partitioners(options: dict[str, dict[str, str]]) -> list[str]:
-    """Every producer's rule: ``partitioner=consistent_random (billing)``."""
-    found = []
-    for place, texts in options.items():
-        for option in ("partitioner", "partitioner.class"):
-            if place.startswith("producers.") and option in texts:
-                found.append(f"{option}={texts[option] or 'default'} ({place.partition('.')[2]})")
-    return found
 
 
 def _plain(value: object) -> str:

@@ -21,8 +21,7 @@ SUSPECT = "no configuration permits it: the broker, the client or the history it
 def _late(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosis:
     if len(cast) < 2:
         return unexplained("the history does not name both records", cast)
-    if cast[0].role == "earlier":
-        cast[0].role, cast[1].role = "late", "overtaker"
+    cast[0].role, cast[1].role = "late", "overtaker"  # the operations' view has words of its own for them
     return late_record(facts, cast[0], cast[1])
 
 

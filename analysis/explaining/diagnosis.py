@@ -13,7 +13,7 @@ from typing import Any
 from analysis.explaining.facts import Copy, Facts, Life
 from analysis.explaining.mechanisms import NOT_EXPLAINED
 
-__all__ = ["Diagnosis", "Part", "Witness", "cast_of", "unexplained"]
+__all__ = ["Diagnosis", "Part", "Witness", "cast_of", "distinct", "unexplained"]
 
 Witness = Mapping[str, Any]
 
@@ -55,6 +55,14 @@ def cast_of(facts: Facts, witness: Witness, roles: tuple[str, ...]) -> list[Part
         role = str(record.get("role") or roles[min(number, len(roles) - 1)])
         cast.append(Part(role, code, life, _copy_of(facts, life, record)))
     return cast
+
+
+def distinct(cast: list[Part]) -> list[Part]:
+    """One part a record: the copies of a doubled one have one life."""
+    seen: dict[int, Part] = {}
+    for part in cast:
+        seen.setdefault(part.value, part)
+    return list(seen.values())
 
 
 def _copy_of(facts: Facts, life: Life, record: Mapping[str, Any]) -> Copy | None:

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.allowed import Client, Configuration
-from analysis.explaining.changes import Case, Change, changes_for, permitted_by
+from analysis.explaining.changes import Case, Change, changes_for
 from analysis.explaining.diagnose import diagnose
 from analysis.explaining.diagnosis import Diagnosis, Part
 from analysis.explaining.facts import Facts
 from analysis.explaining.laboratory import Lane, lane_of, made
 from analysis.explaining.mechanisms import MECHANISMS
+from analysis.explaining.permitted import permitted_by
 from analysis.explaining.proof import LATENCY_SEEDS, Proof, bare, prove
 from analysis.explaining.story import Line, tell
 from analysis.explaining.telling import moment

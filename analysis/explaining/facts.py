@@ -211,12 +211,14 @@ def _ending(found: tuple[int, int, str] | None) -> Ending | None:
 
 
 def _land(tries: list[Try], copies: list[Copy]) -> None:
-    """Give each transmission its append: on its broker and connection, before its answer. The answered choose first."""
+    """Give each transmission its append: on its broker and connection, before its answer (or a refusal by a leader that
+    has lost its leadership meanwhile). The answered choose first."""
     left = list(copies)
     for one in sorted(tries, key=lambda attempt: attempt.answered is None):
         for copy in left:
-            in_time = one.row < copy.row and (one.answered is None or copy.row < one.answered.row)
-            if in_time and one.broker == copy.broker and copy.conn in (-1, one.conn) and one.refused is None:
+            ends = [end.row for end in (one.answered, one.refused) if end is not None]  # refused: after the append, too
+            in_time = one.row < copy.row and all(copy.row < row for row in ends)
+            if in_time and one.broker == copy.broker and copy.conn in (-1, one.conn):
                 one.landed = copy
                 left.remove(copy)
                 break

@@ -7,7 +7,7 @@ import numpy as np
 from analysis.allowed import Configuration
 from analysis.explaining.causes import Causes
 from analysis.explaining.diagnosis import Diagnosis, Part, unexplained
-from analysis.explaining.facts import Copy, Facts
+from analysis.explaining.facts import Copy, Facts, Life
 from sim.protocol.rows import Kind
 
 __all__ = ["acks_of", "gone_record", "two_at_one_offset"]
@@ -28,7 +28,7 @@ def gone_record(facts: Facts, part: Part) -> Diagnosis:
     part.copy = copy
     if copy is None:
         return unexplained("its copies are still there: what hides them is not told", [part])
-    election = _election_behind(facts, copy)
+    election = _election_behind(facts, part, copy)
     rows = [] if election is None else [election]
     if copy.cut is not None:
         rows.append(copy.cut.row)
@@ -42,14 +42,12 @@ def gone_record(facts: Facts, part: Part) -> Diagnosis:
 
 
 def _by_election(facts: Facts, part: Part, copy: Copy, election: int, rows: list[int]) -> Diagnosis:
-    led = _leads(facts, election)
-    if _is_unclean(facts, election):
+    led, unclean = _leads(facts, election), _is_unclean(facts, copy, election)
+    if unclean:
         because = f"broker {led} was elected from outside the in-sync set and lacked it"
         return Diagnosis("unclean election", because, [part], rows)
-    if facts.causes is None and facts.history.config is None:
-        return unexplained(
-            "the history has neither configuration nor elections that say whether it was unclean", [part]
-        )
+    if unclean is None:
+        return unexplained("the history does not say whether the election was unclean", [part])
     acks = acks_of(facts, part.value)
     if acks in (0, 1):
         because = f"with acks={acks} nobody waited for broker {led}, which became leader without it"
@@ -87,16 +85,27 @@ def _last_removed(facts: Facts, part: Part) -> Copy | None:
     return leaders[-1] if leaders else None
 
 
-def _election_behind(facts: Facts, copy: Copy) -> int | None:
-    """The row of the leader change after which the copy was no part of the log."""
+def _election_behind(facts: Facts, part: Part, copy: Copy) -> int | None:
+    """The row of the first election since the append that chose a broker without the record; else the one behind the
+    cut (a leader of old may append after it was replaced)."""
+    leaders = facts.history.leaders
+    for at in np.flatnonzero((leaders.partition == copy.partition) & (leaders.row > copy.row)).tolist():
+        if not _holds(part.life, int(leaders.broker[at]), copy, int(leaders.row[at])):
+            return int(leaders.row[at])
     if facts.causes is not None and copy.cut is not None:
         for row in facts.causes.chain(copy.cut.row):
-            if facts.causes.kind[row] == Kind.LEADER:
+            if facts.causes.kind[row] == Kind.LEADER and facts.causes.row(row)["n"] >= 0:
                 return row
-    leaders = facts.history.leaders
-    after = np.flatnonzero((leaders.partition == copy.partition) & (leaders.row > copy.row))
-    other = [int(at) for at in after if int(leaders.broker[at]) != copy.broker]
-    return int(leaders.row[other[0]]) if other else None
+    return None
+
+
+def _holds(life: Life, broker: int, copy: Copy, row: int) -> bool:
+    """Has *broker* the record at that place, in its log as it is at *row*?"""
+    for one in life.copies:
+        if (one.broker, one.partition, one.offset) == (broker, copy.partition, copy.offset) and one.row < row:
+            if one.cut is None or one.cut.row > row:
+                return True
+    return False
 
 
 def _leads(facts: Facts, election: int) -> int:
@@ -104,9 +113,20 @@ def _leads(facts: Facts, election: int) -> int:
     return facts.evidence.broker(int(leaders.broker[np.flatnonzero(leaders.row == election)[0]]))
 
 
-def _is_unclean(facts: Facts, election: int) -> bool:
-    """Said by the trace, or by a committed record that the elected one cut off."""
-    return facts.causes is not None and facts.causes.row(election)["code"] == 1
+def _is_unclean(facts: Facts, copy: Copy, election: int) -> bool | None:
+    """A trace says it. Another history: not where the topic forbids it; where it is allowed, if the record had been
+    below an announced high watermark. None: it cannot be told."""
+    if facts.causes is not None:
+        return facts.causes.row(election)["code"] == 1
+    config = facts.history.config
+    topic = None if config is None else Configuration(config).topic(facts.history.topic_of(copy.partition))
+    if topic is None:
+        return None
+    if not topic.unclean:
+        return False
+    marks = facts.history.marks
+    mine = (marks.partition == copy.partition) & (marks.row < election)
+    return bool((marks.offset[mine] > copy.offset).any()) if mine.any() else None
 
 
 def _unflushed(facts: Facts, part: Part) -> int | None:

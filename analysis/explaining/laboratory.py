@@ -44,6 +44,7 @@ class Laboratory:
         self.names = frozenset(names)
         self.runs = 0
         self._kept: dict[str, dict[str, Finding] | None] = {}
+        self._shown: dict[str, bool] = {}
 
     def findings(self, source: Source, seed: int, latency_seed: int | None) -> dict[str, Finding] | None:
         """By name; None where the scenario is refused."""
@@ -77,12 +78,16 @@ class Laboratory:
         self, name: str, lane: Lane, mechanism: str, source: Source, seed: int, latency_seed: int | None
     ) -> bool:
         """Is it there, and by the same mechanism?"""
-        verdict = self.verdict(source, seed, latency_seed)
-        if verdict is None:
-            return False
-        mine = [witness for witness in verdict.findings[name].witnesses if lane_of(witness) == lane]
-        facts = Facts(verdict.evidence)
-        return any(diagnose(facts, name, witness).mechanism == mechanism for witness in mine[:MOST_DIAGNOSED])
+        key = canonical([name, lane, mechanism, source, seed, latency_seed])
+        if key not in self._shown:
+            verdict = self.verdict(source, seed, latency_seed)
+            self._shown[key] = verdict is not None and _by(name, lane, mechanism, verdict)
+        return self._shown[key]
+
+
+def _by(name: str, lane: Lane, mechanism: str, verdict: Verdict) -> bool:
+    facts, mine = Facts(verdict.evidence), [w for w in verdict.findings[name].witnesses if lane_of(w) == lane]
+    return any(diagnose(facts, name, witness).mechanism == mechanism for witness in mine[:MOST_DIAGNOSED])
 
 
 def made(source: Source) -> Scenario | None:

@@ -80,7 +80,14 @@ def why_again(life: Life, before: Try) -> tuple[str, str]:
     if before.ended is not None and before.ended.word == "timed out":
         return "request timed out and retried", f"{where} had no answer within request.timeout.ms"
     if stored is not None or before.recognised is not None:
-        return "retry after a lost response", f"{where} was stored and its answer never came"
+        return "retry after a lost response", f"{where} was stored and its answer never came{_unsure(before)}"
     if before.ended is not None:
         return "retry after a lost request", f"{where} was lost with its connection"
-    return "retry after a lost request", f"{where} was never stored and never answered"
+    return "retry after a lost request", f"{where} was never stored and never answered{_unsure(before)}"
+
+
+def _unsure(before: Try) -> str:
+    """What a history without the ends of connections leaves open."""
+    if before.ended is not None:
+        return ""
+    return " (whether its connection broke or the client gave it up, the history does not say)"

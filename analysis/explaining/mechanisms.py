@@ -15,12 +15,10 @@ NOT_EXPLAINED = "not explained"
 
 @dataclass(frozen=True, slots=True)
 class Mechanism:
-    """*says*: what happens, in general. *options*: those that permit it, of the layer *of* (producer, topic, consumer,
-    scenario)."""
+    """*says*: what happens, in general. *options*: those that permit it."""
 
     name: str
     says: str
-    of: str
     options: tuple[str, ...]
 
 
@@ -31,138 +29,138 @@ _ALL = (
     Mechanism(
         "retry after a refused batch",
         "the leader refused a batch without storing it; what was in flight behind it was stored, then the retry",
-        "producer", IDEMPOTENCE,
+        IDEMPOTENCE,
     ),
     Mechanism(
         "retry after an error that came after the append",
         "the batch was stored and answered with an error all the same, so it was sent and stored again",
-        "producer", IDEMPOTENCE,
+        IDEMPOTENCE,
     ),
     Mechanism(
         "retry after a lost response",
         "the batch was stored, its answer was lost with the connection, so it was sent and stored again",
-        "producer", IDEMPOTENCE,
+        IDEMPOTENCE,
     ),
     Mechanism(
         "retry after a lost request",
         "the connection was lost with requests in flight; what was lost went back into the queue and was sent again",
-        "producer", IDEMPOTENCE,
+        IDEMPOTENCE,
     ),
     Mechanism(
         "request timed out and retried",
         "no answer came within request.timeout.ms; the client closed the connection and sent the batch again",
-        "producer", (*IDEMPOTENCE, "request.timeout.ms"),
+        (*IDEMPOTENCE, "request.timeout.ms"),
     ),
     Mechanism(
         "zombie request of an old connection",
         "the client had given a request up, and the broker handled it afterwards all the same",
-        "producer", (*IDEMPOTENCE, "request.timeout.ms", "delivery.timeout.ms"),
+        (*IDEMPOTENCE, "request.timeout.ms", "delivery.timeout.ms"),
     ),
     Mechanism(
         "retry into a new leader that lacked the batch",
         "the old leader had stored the batch and lost its leadership before it was replicated; the retry came later",
-        "producer", IDEMPOTENCE,
+        IDEMPOTENCE,
     ),
     Mechanism(
         "application sent again",
         "the producer reported a failure and the application called send() again: to Kafka that is another record",
-        "scenario", ("delivery.timeout.ms", "resend.after.failure"),
+        ("delivery.timeout.ms", "resend.after.failure"),
     ),
     Mechanism(
         "producer restarted",
         "a process died with records unreported and its successor sent them again, under a new producer id",
-        "scenario", ("transactional.id",),
+        ("transactional.id",),
     ),
     Mechanism(
         "epoch bump renumbers",
         "the producer began a new epoch and numbered what was unacknowledged anew, a stored batch included; under the "
         "new epoch the leader cannot recognise it",
-        "producer", ("client", "max.in.flight.requests.per.connection"),
+        ("client", "max.in.flight.requests.per.connection"),
     ),
     Mechanism(
         "producer state lost and rebuilt",
         "the leader had forgotten all but the last batch of the producer, refused the retry of an older one as out of "
         "order, and so made the producer begin a new epoch",
-        "topic", ("replication.factor", "max.in.flight.requests.per.connection"),
+        ("replication.factor", "max.in.flight.requests.per.connection"),
     ),
     Mechanism(
         "implicit acknowledgement",
         "the leader knew nothing of the producer, refused its first batch and took the second; librdkafka takes that "
         "as proof that the first is stored",
-        "producer", ("client", "max.in.flight.requests.per.connection"),
+        ("client", "max.in.flight.requests.per.connection"),
     ),
     Mechanism(
         "acks=0 into a dead connection",
         "with acks=0 a record is a success once it is written to the connection; the broker never handled it",
-        "producer", ("acks",),
+        ("acks",),
     ),
     Mechanism(
         "truncated tail of an acks=1 leader",
         "the leader acknowledged by itself and lost its leadership before a follower had the record; the log was cut "
         "to what the new leader had",
-        "producer", REPLICATION[:2],
+        REPLICATION[:2],
     ),
     Mechanism(
         "truncated tail of an acks=0 leader",
         "the leader stored it and lost its leadership before a follower had the record; the log was cut to what the "
         "new leader had, and with acks=0 nobody waits for anything",
-        "producer", REPLICATION[:2],
+        REPLICATION[:2],
     ),
     Mechanism(
         "unclean election",
         "a replica outside the in-sync set became leader; the records that it lacked were cut off the others",
-        "topic", REPLICATION[1:],
+        REPLICATION[1:],
     ),
     Mechanism(
         "unflushed data lost",
         "a machine lost its unflushed pages and the record with them, and what was left of it became the log",
-        "topic", ("replication.factor", "min.insync.replicas", "flush.messages"),
+        ("replication.factor", "min.insync.replicas", "flush.messages"),
     ),
     Mechanism(
         "partition count changed",
         "a key's partition is its hash modulo the number of partitions: with more of them it moved, away from its "
         "earlier records",
-        "scenario", ("partitions",),
+        ("partitions",),
     ),
     Mechanism(
         "two partitioners",
         "two producers choose partitions for the same keys by different rules",
-        "producer", ("partitioner.class", "partitioner", "client"),
+        ("partitioner.class", "partitioner", "client"),
     ),
     Mechanism(
         "keyless spreading over partitions",
         "records without a key go to one partition after another, and nothing orders partitions among themselves",
-        "scenario", ("partitions",),
+        ("partitions",),
     ),
     Mechanism(
         "keys spread over partitions",
         "records of different keys stand in different partitions, and nothing orders partitions among themselves",
-        "scenario", ("partitions",),
+        ("partitions",),
     ),
     Mechanism(
         "partitions named by the application",
         "the application chose the partitions itself, and nothing orders partitions among themselves",
-        "scenario", ("partitions",),
+        ("partitions",),
     ),
     Mechanism(
         "re-read after a restart",
         "a reader died before it had committed what it had been given, and its successor was given it again",
-        "consumer", ("enable.auto.commit", "auto.commit.interval.ms"),
+        ("enable.auto.commit", "auto.commit.interval.ms"),
     ),
     Mechanism(
         "re-read after a rebalance",
         "a partition changed hands before what had been delivered from it was committed",
-        "consumer", ("partition.assignment.strategy", "group.instance.id", "max.poll.interval.ms"),
+        ("partition.assignment.strategy", "group.instance.id", "max.poll.interval.ms"),
     ),
     Mechanism(
         "stolen partition and late commit",
         "a member lost its partition, did not know it, and committed or went on reading after its successor had begun",
-        "consumer", ("max.poll.interval.ms", "session.timeout.ms"),
+        ("max.poll.interval.ms", "session.timeout.ms"),
     ),
     Mechanism(
         "position reset",
         "the reader's position was out of range, and the client library moved it",
-        "consumer", ("auto.offset.reset",),
+        ("auto.offset.reset",),
     ),
 )  # fmt: skip
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.explaining.diagnosis import Diagnosis, Part
+from analysis.explaining.diagnosis import Diagnosis, Part, distinct
 from analysis.explaining.facts import Facts, Life, Try
 from analysis.explaining.late import AFTER_APPEND, was_zombie
 from sim.protocol.rows import Kind
@@ -26,6 +26,7 @@ __all__ = ["Source", "by_message", "by_time", "held_back", "latest_us"]
 
 Source = dict[str, Any]
 MESSAGE_KEYS = ("error", "delay", "after_answered", "earlier", "release")
+ROLLING_DOWNTIME = "5s"  # of a rolling restart that says nothing
 REPLICATION_LAG_US = 40_000
 MARGIN_US = 100_000
 
@@ -33,16 +34,12 @@ MARGIN_US = 100_000
 def by_message(facts: Facts, diagnosis: Diagnosis, source: Source) -> Source | None:
     """None where the case cannot be told in message faults, or nothing happened to its transmissions."""
     faults: list[dict[str, Any]] = []
-    for part in _distinct(diagnosis):
+    for part in distinct(diagnosis.cast):
         if part.role in ("late", "twice"):
             faults += _of_life(facts, part)
     if not faults:
         return None
     return _with_faults(source, faults)
-
-
-def _distinct(diagnosis: Diagnosis) -> list[Part]:
-    return list({part.value: part for part in reversed(diagnosis.cast)}.values())
 
 
 def _of_life(facts: Facts, part: Part) -> list[dict[str, Any]]:
@@ -109,8 +106,9 @@ def _action_again(facts: Facts, row: int, original: Mapping[str, Any]) -> dict[s
     for key in ("kill", "power_off", "shutdown", "pause", "slow_disk", "start"):
         if str(rest.get(key, "")).startswith(("leader of", "follower of")) and event["host"] >= 0:
             rest[key] = f"broker {event['host']}"
-    if "rolling_restart" in rest:
-        return {"at": original["at"], **rest}
+    if "rolling_restart" in rest:  # a row for every broker in its turn
+        down = rest.get("downtime", ROLLING_DOWNTIME)
+        return {"at": _us(event["t_us"]), "shutdown": f"broker {event['host']}", "restart_after": down}
     return {"at": _us(event["t_us"]), **rest}
 
 

@@ -8,16 +8,15 @@ from typing import Any
 from analysis.explaining.pins import Source
 from sim.units import duration_text, duration_us
 
-__all__ = ["reduced", "with_faults"]
+__all__ = ["fewer_faults", "reduced", "shortened", "with_faults"]
 
 AFTER_US = 1_000_000  # a run is cut so long after the last moment of the case
 STEP_US = 100_000
 Shows = Callable[[Source], bool]
 
 
-def reduced(scenario: Source, last_us: int, shows: Shows) -> Source:
-    """*shows*: is the case still there? *last_us*: when its last moment was."""
-    scenario = _fewer_faults(scenario, shows)
+def shortened(scenario: Source, last_us: int, shows: Shows) -> Source:
+    """*scenario* with a run that ends soon after the case, which was over at *last_us*, where it still shows it."""
     wanted = -(-(last_us + AFTER_US) // STEP_US) * STEP_US
     if wanted < duration_us(scenario.get("run", "30s")):
         shorter = {**scenario, "run": duration_text(wanted)}
@@ -26,8 +25,13 @@ def reduced(scenario: Source, last_us: int, shows: Shows) -> Source:
     return scenario
 
 
-def _fewer_faults(scenario: Source, shows: Shows) -> Source:
-    """Delta debugging (ddmin: Zeller and Hildebrandt 2002) over the list of faults, by complements."""
+def reduced(scenario: Source, last_us: int, shows: Shows) -> Source:
+    """Both. *shows*: is the case still there?"""
+    return shortened(fewer_faults(scenario, shows), last_us, shows)
+
+
+def fewer_faults(scenario: Source, shows: Shows) -> Source:
+    """The faults that the case needs: delta debugging (ddmin, Zeller and Hildebrandt 2002) by complements."""
     faults = list(scenario.get("faults", ()))
     if not faults or not shows(scenario):
         return scenario

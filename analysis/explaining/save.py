@@ -41,23 +41,30 @@ def scenario_text(told: Explanation) -> str:
 
 
 def _replay(told: Explanation, proof: Proof) -> Source:
-    """The scenario of the proof where it shows these very records, else the run's own faults at their times."""
+    """The scenario of the proof or the run's own faults at their times: the first that shows these very records with
+    the run's seed, else the first that shows the finding."""
     assert proof.scenario is not None and told.facts is not None
     laboratory = Laboratory([told.finding])
     wanted = [record.get("v") for record in told.records]
 
-    def exactly(source: Source) -> bool:
+    def shown(source: Source) -> list[list[object]]:
         verdict = laboratory.verdict(source, proof.seed, None)
         found = [] if verdict is None else verdict.findings[told.finding].witnesses
-        return any([record.get("v") for record in witness.get("records") or ()] == wanted for witness in found)
+        return [[record.get("v") for record in witness.get("records") or ()] for witness in found]
 
-    if exactly(proof.scenario):
-        return copy.deepcopy(proof.scenario)
-    again = by_time(told.facts, bare(told.facts.history.header["scenario"]["source"]))
-    if not exactly(again):
-        return copy.deepcopy(proof.scenario)
+    def exactly(source: Source) -> bool:
+        return wanted in shown(source)
+
+    def somehow(source: Source) -> bool:
+        return bool(shown(source))
+
     last = max((line.t for line in told.story), default=0)
-    return copy.deepcopy(reduced(again, last, exactly))
+    ways = (proof.scenario, by_time(told.facts, bare(told.facts.history.header["scenario"]["source"])))
+    for enough in (exactly, somehow):
+        for way in ways:
+            if enough(way):
+                return copy.deepcopy(reduced(way, last, enough))
+    raise InputError("--save", "cannot be written: the case hangs on latencies that a scenario file cannot say")
 
 
 def _answer(told: Explanation) -> str:

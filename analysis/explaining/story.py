@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from analysis.explaining.diagnosis import Diagnosis, Part
+from analysis.explaining.diagnosis import Diagnosis, Part, distinct
 from analysis.explaining.facts import Copy, Facts, Life, Try
 from analysis.explaining.surroundings import surroundings
 from analysis.explaining.telling import Line, Names
@@ -28,8 +28,7 @@ def tell(facts: Facts, diagnosis: Diagnosis) -> list[Line]:
     """The lines in the order in which things happened."""
     names = Names(facts)
     lines: dict[tuple[int, str], Line] = {}
-    cast = _distinct(diagnosis.cast)
-    for part in cast:
+    for part in distinct(diagnosis.cast):
         for line in _life(facts, names, part):
             lines.setdefault((line.row, line.words), line)
     for line in surroundings(facts, names, diagnosis, list(lines.values())):
@@ -40,7 +39,7 @@ def tell(facts: Facts, diagnosis: Diagnosis) -> list[Line]:
 
 def _outcome(facts: Facts, names: Names, diagnosis: Diagnosis, told: list[Line]) -> Iterator[Line]:
     """What the logs hold of the case in the end."""
-    if not told:
+    if not told or not len(facts.history.appends):
         return
     places: list[tuple[str, int, str]] = []
     gone: list[str] = []
@@ -60,14 +59,6 @@ def _places(facts: Facts, value: int) -> list[tuple[int, int]]:
     view = facts.evidence.logs.records
     at = np.flatnonzero(view.value == value)
     return list(zip(view.partition[at].tolist(), view.offset[at].tolist(), strict=True))
-
-
-def _distinct(cast: list[Part]) -> list[Part]:
-    """One part a record: the copies of a doubled one have one life."""
-    seen: dict[int, Part] = {}
-    for part in cast:
-        seen.setdefault(part.value, part)
-    return list(seen.values())
 
 
 def _life(facts: Facts, names: Names, part: Part) -> Iterator[Line]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from analysis.explaining.diagnosis import Diagnosis, Part, unexplained
 from analysis.explaining.facts import Facts, Life, Try
 from analysis.explaining.late import was_zombie, why_again
@@ -51,35 +53,29 @@ def _sent_again(facts: Facts, cast: list[Part]) -> Diagnosis:
 
 
 def _renumbered(facts: Facts, first: Part, second: Part) -> tuple[str, str] | None:
-    """The copies have different epochs: the producer began a new one in between (producer 6.4, 6.7)."""
+    """The copies have different epochs: the producer began a new one in between (producer 6.4, 6.7; broker:APP-28)."""
     a, b = first.copy, second.copy
     assert a is not None and b is not None
     if a.pid < 0 or (a.pid, a.epoch) == (b.pid, b.epoch):
         return None
-    refused = [one for one in first.life.tries if _said(one) == OUT_OF_ORDER and one.row > a.row]
-    if refused or _forgotten(facts, bump_rows(facts, [first, second])):
+    if _forgotten(facts, first, a.row, b.row):
         because = "the leader refused a batch that it had stored as out of order; the producer began a new epoch for it"
         return "producer state lost and rebuilt", because
     return "epoch bump renumbers", f"epoch {a.epoch} became {b.epoch} with the stored batch unacknowledged"
 
 
-def _forgotten(facts: Facts, bumps: list[int]) -> bool:
-    """The answer that made the producer begin a new epoch was about a batch that stood in the log."""
-    for bump in bumps if facts.causes is not None else ():
-        assert facts.causes is not None
-        for row in facts.causes.chain(bump)[1:2]:
-            said = facts.causes.row(row)
-            batch = {name: said[name] for name in ("prod", "partition", "lo", "hi")}
-            stored = facts.causes.rows_of(Kind.APPEND, **batch)
-            if said["kind"] == Kind.RESPONSE and stored and stored[0] < row:
+def _forgotten(facts: Facts, part: Part, after: int, before: int) -> bool:
+    """Between the copies an answer said "out of order" of a batch, of that producer there, that stood in the log."""
+    wire, appends, words = facts.history.wire, facts.history.appends, facts.history.words
+    partition, prod = part.life.copies[0].partition, int(facts.history.records.prod[part.value])
+    here = (wire.partition == partition) & (wire.prod == prod) & (wire.row > after) & (wire.row < before)
+    for at in np.flatnonzero(here & (wire.response != 0) & (wire.error >= 0)).tolist():
+        if words[int(wire.error[at])] == OUT_OF_ORDER:
+            stored = (appends.partition == partition) & (appends.follower == 0) & (appends.row < int(wire.row[at]))
+            value = int(wire.value[at])
+            if (stored & (appends.value <= value) & (value < appends.value + appends.count)).any():
                 return True
     return False
-
-
-def _said(one: Try) -> str:
-    if one.refused is not None:
-        return one.refused.word
-    return one.answered.word if one.answered is not None else ""
 
 
 def _retried(life: Life, attempts: list[Try | None], cast: list[Part]) -> Diagnosis:

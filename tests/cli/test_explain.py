@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Said
+from tests.cli.conftest import Said, started
 
 Korder = Callable[..., Said]
 
@@ -116,3 +116,17 @@ def test_run_and_analyze_write_their_pictures(korder: Korder, duplicated: Path, 
     assert {event["ph"] for event in json.loads(events.read_text())["traceEvents"]} >= {"b", "e", "X", "i", "M"}
     assert korder("analyze", kept, "--html", html).status == 0
     assert "duplicate-append" in html.read_text() and "data:image/png;base64," in html.read_text()
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_the_same_story_whatever_the_hash_seed(
+    korder: Korder, kept: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hash_seed: str
+) -> None:
+    asked = ("explain", kept, "duplicate-append", "--json", "--no-proof", "--svg")
+    here = korder(*asked, tmp_path / "here.svg").out
+    monkeypatch.setenv("PYTHONHASHSEED", hash_seed)
+    process = started(*asked, tmp_path / "there.svg")
+    there, _ = process.communicate()
+
+    assert (process.returncode, there) == (0, here)
+    assert (tmp_path / "there.svg").read_text() == (tmp_path / "here.svg").read_text()

@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from analysis import judge
 from analysis.explaining import Explanation, explain
 from analysis.explaining.changes import Case, changes_for, with_change
+from analysis.explaining.facts import Facts
 from analysis.explaining.laboratory import Laboratory, Lane, lane_of, made
+from analysis.explaining.pins import by_time
 from analysis.explaining.reduce import reduced
 from sim.run import simulate
 from sim.scenario import from_dict, from_text
@@ -89,6 +92,18 @@ def test_random_faults_are_pinned_to_the_times_at_which_they_struck() -> None:
     pinned = one.proof.scenario["faults"]
     assert {"at": "16s", "kill": "broker 1", "restart_after": "22s"} in pinned  # the role is a host now
     assert [fault for fault in pinned if "slow" in fault] == []
+
+
+def test_a_rolling_restart_is_pinned_as_the_shutdowns_that_it_came_to() -> None:
+    faults = [{"at": "1s", "rolling_restart": "brokers", "downtime": "2s", "every": "5s"}]
+    verdict = judge(traced(faults=faults, run="16s", settle="10s"))
+    pinned = by_time(Facts(verdict.evidence), SOURCE | {"faults": faults})
+
+    assert pinned["faults"] == [
+        {"at": at, "shutdown": f"broker {number}", "restart_after": "2s"}
+        for number, at in ((1, "1s"), (2, "6s"), (3, "11s"))
+    ]
+    assert made({**pinned, "run": "16s"}) is not None
 
 
 # --- reducing ---------------------------------------------------------------------------------------------------------
