@@ -20,7 +20,7 @@ import numpy as np
 import analysis.history as h
 from analysis.history import Column, Consumers, History, Records, Table
 from analysis.jsonl_common import COMMON, RESULTS
-from analysis.jsonl_fast import Block, Codes, Irregular
+from analysis.jsonl_fast import Block, Codes, Irregular, Kind
 from analysis.jsonl_lines import MAX_LINE_BYTES, LineTooLong, chunks_of_lines
 from analysis.jsonl_rules import check_event, check_header, parse_strictly
 from analysis.jsonl_shape import Shape
@@ -110,10 +110,14 @@ class _Reader:
 
     def _read_columns(self, block: Block) -> None:
         """Nothing is kept before all of the block has been found regular, but for codes of names."""
-        made = [COMMON[name](self, kind) for name, kind in block.kinds.items() if name in COMMON]
-        self._identify_all([kind.ids() for kind in block.kinds.values()])
-        for table, columns in made:
-            self.columns[table].add(columns)
+        made: dict[str, list[list[Column]]] = {}
+        for kind in block.kinds:
+            if kind.name in COMMON:
+                table, columns = COMMON[kind.name](self, kind)
+                made.setdefault(table, []).append(columns)
+        self._identify_all([kind.ids() for kind in block.kinds])
+        for table, parts in made.items():
+            self.columns[table].add(parts[0] if len(parts) == 1 else _in_order(parts, "records" == table))
         self._take_the_rest(block)
         if block.new:
             words = {"prod": self.producers, "con": self.consumers, "partition": self.partitions}
@@ -121,7 +125,7 @@ class _Reader:
 
     def _take_the_rest(self, block: Block) -> None:
         """Rare events, one by one, in order."""
-        rest = [kind.events() for name, kind in block.kinds.items() if name not in COMMON]
+        rest = [kind.events() for kind in block.kinds if kind.name not in COMMON and isinstance(kind, Kind)]
         for row, event in heapq.merge(*rest, key=itemgetter(0)):
             self.handlers[event["e"]](row, event["t"], event)
 
@@ -374,6 +378,15 @@ def _table(kind: type[T], rows: Growing) -> T:
         order = np.argsort(row, kind="stable")
         columns = [column[order] for column in columns]
     return kind(*columns)
+
+
+def _in_order(parts: list[list[Column]], any_order: bool) -> list[Column]:
+    """Columns that came kind by kind, by row, which is the first of them."""
+    columns = [np.concatenate(some) for some in zip(*parts, strict=True)]
+    if any_order:
+        return columns
+    order = np.argsort(columns[0], kind="stable")
+    return [column[order] for column in columns]
 
 
 class Growing:
