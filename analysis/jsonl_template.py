@@ -55,7 +55,9 @@ class Sheet:
 
     def words(self, at: Column, size: Any = WORD) -> Column:
         """The *size* bytes that begin at each place, as a number; eight at most."""
-        found: Column = self._words[at] & _MASKS[size]
+        found: Column = self._words[at]
+        if size is not WORD:
+            found &= _MASKS[size]
         return found
 
     def line(self, number: int) -> bytes:
@@ -106,9 +108,9 @@ def together(parts: Sequence[Slices]) -> Slices:
 
 def _distinct(sheet: Sheet, start: Column, size: Column) -> tuple[Column, Column]:
     """(index of the first of each distinct text, in order; which of them each text is)."""
-    words = [
-        sheet.words(start + np.minimum(at, size), np.clip(size - at, 0, WORD)) for at in range(0, int(size.max()), WORD)
-    ]
+    words = [sheet.words(start, np.minimum(size, WORD))]
+    for at in range(WORD, int(size.max(initial=0)), WORD):
+        words.append(sheet.words(start + np.minimum(at, size), np.clip(size - at, 0, WORD)))
     mixed = words[0]
     for word in words[1:]:
         mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + word  # wraps around
@@ -211,12 +213,18 @@ class Places:
 def _number(sheet: Sheet, start: Column, stop: Column) -> tuple[Column, Column]:
     """The integers written there, and whether they are: digits alone, not too many, no 0 in front."""
     size = stop - start
-    fits = (size > 0) & (size <= MOST_DIGITS)
-    size = np.clip(size, 1, MOST_DIGITS)
-    low, digits = _eight(sheet, stop, np.minimum(size, WORD))
+    longest = int(size.max(initial=1))
+    if longest == 1:
+        digit = sheet.words(start, 1) - np.uint64(ord("0"))  # wraps around below 0
+        return digit.astype(np.int64), (digit < 10) & (size == 1)
+    fits = size > 0
+    if longest > MOST_DIGITS:
+        fits &= size <= MOST_DIGITS
+        size = np.minimum(size, MOST_DIGITS)
+    size = np.maximum(size, 1)
+    number, digits = _eight(sheet, stop, np.minimum(size, WORD) if longest > WORD else size)
     fits &= digits
-    number = low
-    if int(size.max(initial=0)) > WORD:
+    if longest > WORD:
         high, digits = _eight(sheet, stop - WORD, np.maximum(size - WORD, 0))
         fits &= digits
         number = number + high * 10**WORD
