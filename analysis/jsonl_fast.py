@@ -22,7 +22,7 @@ from msgspec.structs import astuple
 from analysis.history import Column
 from analysis.jsonl_matched import Matched, matched
 from analysis.jsonl_shape import ANY, STRANGE, Decoder, Fields, Shape
-from analysis.jsonl_template import Sheet
+from analysis.jsonl_sheet import Sheet
 
 __all__ = ["Block", "Codes", "Events", "Irregular", "Kind"]
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from analysis.history import Column
-from analysis.jsonl_template import RECORD, Places, Sheet, Slices, Template, together
+from analysis.jsonl_sheet import Sheet, Slices, together
+from analysis.jsonl_template import RECORD, Places, Template
 
 __all__ = ["Matched", "matched"]
 

@@ -18,7 +18,8 @@ from msgspec import UNSET, Meta, UnsetType
 
 from analysis.history import Column
 from analysis.jsonl_rules import COMMON_FIELDS, EVENTS, LIMIT, OFFSETS
-from analysis.jsonl_template import Sheet, Template, template_of
+from analysis.jsonl_sheet import Sheet
+from analysis.jsonl_template import Template, template_of
 
 __all__ = ["ANY", "STRANGE", "Decoder", "Shape"]
 

@@ -14,7 +14,7 @@ import analysis.read_jsonl as reading
 from analysis import jsonl_fast, jsonl_lines
 from analysis.history import History
 from analysis.jsonl_fast import Codes, Irregular
-from analysis.jsonl_template import Sheet, Slices
+from analysis.jsonl_sheet import Sheet, Slices
 from sim.errors import InputError
 from tests.analysis.chaos import Chaos
 from tests.analysis.test_mutated_histories import FIELDS, ODD, damaged
