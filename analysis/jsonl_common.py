@@ -7,14 +7,13 @@ block have been found regular.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import chain
 from typing import Protocol
 
 import numpy as np
 
 import analysis.history as h
 from analysis.history import Column
-from analysis.jsonl_fast import Codes, Irregular, Kind, codes_of
+from analysis.jsonl_fast import Codes, Events, Irregular, codes_of
 
 __all__ = ["COMMON", "RESULTS"]
 
@@ -37,7 +36,7 @@ class Names(Protocol):
 Columns = tuple[str, list[Column]]
 
 
-def _sends(r: Names, k: Kind) -> Columns:
+def _sends(r: Names, k: Events) -> Columns:
     value, identity = k.codes("v", r.values), k.codes("uid", r.values)
     return "records", [
         value, k.codes("prod", r.producers), k.numbers("i"), k.codes("p", r.partitions), k.codes("k", r.keys),
@@ -45,7 +44,7 @@ def _sends(r: Names, k: Kind) -> Columns:
     ]  # fmt: skip
 
 
-def _appends(r: Names, k: Kind) -> Columns:
+def _appends(r: Names, k: Events) -> Columns:
     value, broker = k.codes("v", r.values), k.numbers("b")
     commit, abort = k.words("kind", "commit"), k.words("kind", "abort")
     if ((value < 0) != (commit + abort > 0)).any():
@@ -58,8 +57,8 @@ def _appends(r: Names, k: Kind) -> Columns:
     ]  # fmt: skip
 
 
-def _outcomes(name: str) -> Callable[[Names, Kind], Columns]:
-    def make(r: Names, k: Kind) -> Columns:
+def _outcomes(name: str) -> Callable[[Names, Events], Columns]:
+    def make(r: Names, k: Events) -> Columns:
         failed = name == "fail"
         return "outcomes", [
             k.row, k.t, k.all(RESULTS[name]), k.codes("prod", r.producers), k.codes("p", r.partitions),
@@ -70,14 +69,13 @@ def _outcomes(name: str) -> Callable[[Names, Kind], Columns]:
     return make
 
 
-def _marks(r: Names, k: Kind) -> Columns:
+def _marks(r: Names, k: Events) -> Columns:
     return "marks", [k.row, k.t, k.codes("p", r.partitions), k.numbers("o"), k.numbers("b")]
 
 
-def _wire(response: bool) -> Callable[[Names, Kind], Columns]:
-    def make(r: Names, k: Kind) -> Columns:
-        values, count = k.lists("vs")
-        value = codes_of(r.values, values)
+def _wire(response: bool) -> Callable[[Names, Events], Columns]:
+    def make(r: Names, k: Events) -> Columns:
+        value, count = k.listed("vs", r.values)
         columns = (
             k.row, k.t, k.codes("prod", r.producers), k.codes("p", r.partitions),
             k.all(-1) if response else k.numbers("b"), k.codes("conn", r.words), k.numbers("n"),
@@ -92,22 +90,19 @@ def _wire(response: bool) -> Callable[[Names, Kind], Columns]:
     return make
 
 
-def _polls(r: Names, k: Kind) -> Columns:
+def _polls(r: Names, k: Events) -> Columns:
     if any(k.names("rebalanced")):
         raise Irregular
-    records, count = k.lists("recs")
-    flat = list(chain.from_iterable(records))
-    partition, offset, value = (flat[place::3] for place in range(3))
+    partition, offset, value, count = k.records(r.partitions, r.values)
     consumer, txn = k.codes("con", r.consumers), k.codes("txn", r.txns)
     columns = (k.row, k.t, consumer, _groups(r, k, consumer.tolist()), txn)
     row, t, who, group, transaction = (np.repeat(column, count) for column in columns)
     return "polls", [
-        row, t, who, codes_of(r.partitions, partition), np.fromiter(offset, np.int64, len(offset)),
-        codes_of(r.values, value), np.ones_like(row), group, transaction,
+        row, t, who, partition, offset, value, np.ones_like(row), group, transaction,
     ]  # fmt: skip
 
 
-def _groups(r: Names, k: Kind, consumers: list[int]) -> Column:
+def _groups(r: Names, k: Events, consumers: list[int]) -> Column:
     """Poll groups: of one consumer and txn, else of one consumer and op, else alone."""
     if not k.has("txn") and not k.has("op"):
         return codes_of(r.groups, k.row.tolist())
@@ -118,7 +113,7 @@ def _groups(r: Names, k: Kind, consumers: list[int]) -> Column:
     return codes_of(r.groups, marks)
 
 
-COMMON: dict[str, Callable[[Names, Kind], Columns]] = {
+COMMON: dict[str, Callable[[Names, Events], Columns]] = {
     "send": _sends, "append": _appends, "hw": _marks, "attempt": _wire(False), "response": _wire(True), "poll": _polls,
     **{name: _outcomes(name) for name in RESULTS},
 }  # fmt: skip

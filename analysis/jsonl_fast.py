@@ -1,10 +1,10 @@
 """A block of lines of the exchange format read by columns.
 
 The rules stand in ``jsonl_rules`` alone. This module only recognises a block in which everything is plainly as it
-should be: a decoder of ``jsonl_shape`` takes it, and what decoders do not see holds as well. There are as many objects
-as lines, every line begins and ends with a brace, and there are as many keys in the bytes as fields were met, so that
-none stands twice. Anything else is :class:`Irregular`, and the block is read again line by line, which finds the line
-and says what is wrong with it.
+should be: its lines look like lines seen before (``jsonl_template``), or a decoder of ``jsonl_shape`` takes them, and
+what decoders do not see holds as well: there are as many objects as lines, every line begins and ends with a brace, and
+there are as many keys in the bytes as fields were met, so that none stands twice. Anything else is :class:`Irregular`,
+and the block is read again line by line, which finds the line and says what is wrong with it.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import astuple
 
 from analysis.history import Column
+from analysis.jsonl_matched import Matched, matched
 from analysis.jsonl_shape import ANY, STRANGE, Decoder, Fields, Shape
+from analysis.jsonl_sheet import Sheet
 
-__all__ = ["Block", "Codes", "Irregular", "Kind"]
+__all__ = ["Block", "Codes", "Events", "Irregular", "Kind"]
 
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _ANYTHING = msgspec.json.Decoder()
@@ -52,35 +54,49 @@ class Codes(defaultdict[Any, int]):
 
 
 class Block:
-    """Parsed lines, by kind of event. *first* is the number of the first line; every line ends with a line feed.
+    """Lines as columns, by kind of event. *first* is the number of the first line; each ends with a line feed.
 
-    A block that *shape* has no decoder for is ``new`` to it.
+    Those that look like lines seen before need no parsing; a block that *shape* has no decoder for is ``new`` to it.
     """
 
     def __init__(self, first: int, text: bytes, last_t: int | None, shape: Shape) -> None:
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n")
+        sheet, left = Sheet(text), None
+        lines = len(sheet.ends)
+        self.kinds: list[Events] = []
+        self.new = False
+        if sheet.sound and shape.templates:
+            alike, left = matched(shape.templates, sheet, first)
+            self.kinds += alike
+        if left is None or len(left) == lines:
+            self._parse(text, np.arange(lines) + first, shape)
+        elif len(left):
+            self._parse(b"".join([sheet.line(k) + b"\n" for k in left.tolist()]), left + first, shape)
+        self.t = np.empty(lines, np.int64)
+        for kind in self.kinds:
+            self.t[kind.row - first] = kind.t
+        if (self.t[1:] < self.t[:-1]).any() or (last_t is not None and self.t[0] < last_t):
+            raise Irregular
+        if sheet.sound:
+            shape.remember(sheet, left)
+
+    def _parse(self, text: bytes, row: Column, shape: Shape) -> None:
         seen = np.frombuffer(text, np.uint8)
         lines = _lines(seen)
         events, decoder = _parsed(text, seen, shape)
         if len(events) != lines:
             raise Irregular
-        self.new = decoder is ANY
-        self.t = np.empty(lines, np.int64)
-        self.kinds: dict[str, Kind] = {}
-        for number, rows, mine in _by_kind(events, decoder):
-            kind = Kind(decoder, number, mine, rows + first)
-            self.t[rows] = kind.t
-            self.kinds[kind.name] = kind
-        fields = sum(kind.met for kind in self.kinds.values()) + lines  # and each its "e"
+        kinds = [Kind(decoder, number, mine, row[rows]) for number, rows, mine in _by_kind(events, decoder)]
+        fields = sum(kind.met for kind in kinds) + lines  # and each its "e"
         if decoder is not STRANGE and not _so_many_keys(seen, fields):
             raise Irregular
-        if (self.t[1:] < self.t[:-1]).any() or (last_t is not None and self.t[0] < last_t):
-            raise Irregular
+        self.new = decoder is ANY
+        self.kinds += kinds
 
     def fields(self) -> dict[str, Fields]:
-        """By kind: the fields that it has here, and whether every event has them."""
-        return {name: kind.fields() for name, kind in self.kinds.items()}
+        """By kind of those parsed: the fields that it has here, and whether every event has them."""
+        return {kind.name: kind.fields() for kind in self.kinds if isinstance(kind, Kind)}
 
 
 def _lines(text: Column) -> int:
@@ -198,14 +214,25 @@ class Kind:
         """As they are, None where there is none."""
         return [None if x is UNSET else x for x in self._columns[name]] if self.has(name) else [None] * self.size
 
-    def lists(self, name: str) -> tuple[list[Any], Column]:
-        """The members of lists one behind the other, and the length of each."""
+    def listed(self, name: str, codes: Codes) -> tuple[Column, Column]:
+        """The codes of the members of lists, one behind the other, and the length of each list."""
         column = self._columns[name]
-        return list(chain.from_iterable(column)), np.fromiter(map(len, column), np.int64, len(column))
+        return codes_of(codes, list(chain.from_iterable(column))), np.fromiter(map(len, column), np.int64, self.size)
+
+    def records(self, partitions: Codes, values: Codes) -> tuple[Column, Column, Column, Column]:
+        """Of polls: partitions, offsets and values of all records, and how many each poll has."""
+        column = self._columns["recs"]
+        flat = list(chain.from_iterable(chain.from_iterable(column)))
+        offset = np.fromiter(flat[1::3], np.int64, len(flat) // 3)
+        count = np.fromiter(map(len, column), np.int64, self.size)
+        return codes_of(partitions, flat[0::3]), offset, codes_of(values, flat[2::3]), count
 
     def all(self, x: int) -> Column:
         """The same for all."""
         return np.full(self.size, x)
+
+
+Events = Kind | Matched
 
 
 def codes_of(codes: Codes, names: list[Any]) -> Column:

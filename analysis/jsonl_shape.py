@@ -13,9 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Union
 
 import msgspec
+import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
+from analysis.history import Column
 from analysis.jsonl_rules import COMMON_FIELDS, EVENTS, LIMIT, OFFSETS
+from analysis.jsonl_sheet import Sheet
+from analysis.jsonl_template import Template, template_of
 
 __all__ = ["ANY", "STRANGE", "Decoder", "Shape"]
 
@@ -34,6 +38,8 @@ _TYPES: dict[str, Any] = {
     "state": Literal["begin", "commit", "abort", "unknown"],
 }  # fmt: skip
 MOST_WORDS = 256  # producers, partitions or consumers that a decoder may know by heart
+MOST_TEMPLATES, MOST_NEW = 64, 16  # in all, and of one block
+TEMPLATES = {"send", "append", "hw", "attempt", "response", "poll", "ack", "unknown", "fail"}
 MOST_LESSONS = 20  # of one file; making a decoder takes as long as reading some thousand lines
 
 Fields = Mapping[str, bool]  # by name of a field: does every event of the kind have it?
@@ -76,8 +82,10 @@ class Shape:
 
     def __init__(self) -> None:
         self.decoder: Decoder | None = None
+        self.templates: list[Template] = []
         self._fields: dict[str, dict[str, bool]] = {}
         self._lessons = 0
+        self._vain = 0
 
     def learn(self, met: Mapping[str, Fields], words: Mapping[str, Sequence[Any]]) -> None:
         """Widen what was known by a block that the decoder did not take: by event its fields; and by field or type of
@@ -94,6 +102,22 @@ class Shape:
             }
         if len(self._fields) > 1:  # a struct alone would not ask for its "e"
             self.decoder = Decoder(self._sorted(), _by_heart(words))
+
+    def remember(self, sheet: Sheet, left: Column | None) -> None:
+        """How lines of a sound block look; *left*: the numbers of those that are not known yet (None: all)."""
+        tries = MOST_TEMPLATES - len(self.templates) - self._vain
+        for _ in range(min(tries, MOST_NEW)):
+            left = np.arange(len(sheet.ends)) if left is None else left
+            if not len(left):
+                return
+            template = template_of(sheet.line(int(left[0])))
+            if template is None or template.event not in TEMPLATES:
+                self._vain += 1
+                left = left[sheet.count[left] != sheet.count[left[0]]]
+                continue
+            self.templates.append(template)
+            alike = left[sheet.count[left] == template.quotes]
+            left = left[np.isin(left, template.match(sheet, alike)[0], invert=True)]
 
     def _sorted(self) -> dict[str, Fields]:
         """Required fields of a struct come before the others."""

@@ -7,29 +7,28 @@ dozen bytes an event and the names; no event is kept as an object.
 from __future__ import annotations
 
 import heapq
-from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import fields
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 import analysis.history as h
 from analysis.history import Column, Consumers, History, Records, Table
 from analysis.jsonl_common import COMMON, RESULTS
-from analysis.jsonl_fast import Block, Codes, Irregular
+from analysis.jsonl_fast import Block, Codes, Irregular, Kind
 from analysis.jsonl_lines import MAX_LINE_BYTES, LineTooLong, chunks_of_lines
 from analysis.jsonl_rules import check_event, check_header, parse_strictly
 from analysis.jsonl_shape import Shape
+from analysis.jsonl_tables import Growing, coded_brokers, in_order, table_of
 from sim.errors import InputError
 
 __all__ = ["read_jsonl"]
 
 Event = dict[str, Any]
-T = TypeVar("T", bound=Table)
 
 _TABLES: dict[str, type[Table]] = {
     "records": Records, "appends": h.Appends, "rejects": h.Rejects, "outcomes": h.Outcomes, "marks": h.Marks,
@@ -37,7 +36,6 @@ _TABLES: dict[str, type[Table]] = {
     "polls": h.Polls, "positions": h.Positions, "commits": h.Commits, "processing": h.Processing,
     "transactions": h.Transactions, "txn_offsets": h.TxnOffsets, "wire": h.Wire, "notes": h.Notes,
 }  # fmt: skip
-SMALL_BROKER_ID = 256
 _KINDS = {None: h.DATA, "commit": h.COMMIT, "abort": h.ABORT}
 _STATES = {"begin": 0, "commit": 1, "abort": 2, "unknown": 3}
 
@@ -110,10 +108,14 @@ class _Reader:
 
     def _read_columns(self, block: Block) -> None:
         """Nothing is kept before all of the block has been found regular, but for codes of names."""
-        made = [COMMON[name](self, kind) for name, kind in block.kinds.items() if name in COMMON]
-        self._identify_all([kind.ids() for kind in block.kinds.values()])
-        for table, columns in made:
-            self.columns[table].add(columns)
+        made: dict[str, list[list[Column]]] = {}
+        for kind in block.kinds:
+            if kind.name in COMMON:
+                table, columns = COMMON[kind.name](self, kind)
+                made.setdefault(table, []).append(columns)
+        self._identify_all([kind.ids() for kind in block.kinds])
+        for table, parts in made.items():
+            self.columns[table].add(parts[0] if len(parts) == 1 else in_order(parts, "records" == table))
         self._take_the_rest(block)
         if block.new:
             words = {"prod": self.producers, "con": self.consumers, "partition": self.partitions}
@@ -121,7 +123,7 @@ class _Reader:
 
     def _take_the_rest(self, block: Block) -> None:
         """Rare events, one by one, in order."""
-        rest = [kind.events() for name, kind in block.kinds.items() if name not in COMMON]
+        rest = [kind.events() for kind in block.kinds if kind.name not in COMMON and isinstance(kind, Kind)]
         for row, event in heapq.merge(*rest, key=itemgetter(0)):
             self.handlers[event["e"]](row, event["t"], event)
 
@@ -277,9 +279,9 @@ class _Reader:
     # --- the whole ----------------------------------------------------------------------------------------------------
     def history(self) -> History:
         header = self.header
-        tables: dict[str, Any] = {n: _table(kind, self.columns[n]) for n, kind in _TABLES.items() if n != "records"}
+        tables: dict[str, Any] = {n: table_of(kind, self.columns[n]) for n, kind in _TABLES.items() if n != "records"}
         tables["records"] = self._records()
-        brokers = _coded_brokers(tables)
+        brokers = coded_brokers(tables)
         history = History(
             brokers=brokers, source=self.source, row_word="line", time_unit=header.get("time_unit") or "us",
             drain=bool(header.get("drain")), append_times=header.get("append_times") is not False,
@@ -349,58 +351,5 @@ class _Padded(list[Any]):
         return list.__getitem__(self, index) if index < len(self) else None
 
 
-def _coded_brokers(tables: dict[str, Any]) -> list[int]:
-    """Broker ids become small codes, in place; the ids by code. Those that are small are their own codes."""
-    columns = [(table, table.broker) for table in tables.values() if "broker" in table.columns()]
-    largest = max(int(column.max(initial=1)) for _, column in columns)
-    if largest < SMALL_BROKER_ID:
-        return list(range(largest + 1))
-    ids = np.unique(np.concatenate([column[column >= 0] for _, column in columns] + [np.ones(1, np.int64)]))
-    for table, column in columns:
-        table.broker = np.where(column < 0, -1, np.searchsorted(ids, column))
-    told: list[int] = ids.tolist()
-    return told
-
-
 def _or(x: Any, default: int = -1) -> int:
     return default if x is None else int(x)
-
-
-def _table(kind: type[T], rows: Growing) -> T:
-    """Rows of one table may have come kind by kind."""
-    columns = rows.whole()
-    row = columns[0]
-    if (row[1:] < row[:-1]).any():
-        order = np.argsort(row, kind="stable")
-        columns = [column[order] for column in columns]
-    return kind(*columns)
-
-
-class Growing:
-    """Columns that grow by rows or by blocks of columns."""
-
-    def __init__(self, width: int) -> None:
-        self._rows = array("q")
-        self.row = self._rows.extend
-        self._parts: list[list[Column]] = [[] for _ in range(width)]
-
-    def add(self, columns: list[Column]) -> None:
-        self._settle()
-        for parts, column in zip(self._parts, columns, strict=True):
-            parts.append(column)
-
-    def whole(self) -> list[Column]:
-        """The columns; nothing is left here, so that one column at a time is there twice."""
-        self._settle()
-        columns = []
-        for parts in self._parts:
-            columns.append(np.concatenate([np.zeros(0, np.int64), *parts]))
-            parts.clear()
-        return columns
-
-    def _settle(self) -> None:
-        if self._rows:
-            block = np.array(self._rows, np.int64).reshape(-1, len(self._parts))
-            for parts, column in zip(self._parts, block.T, strict=True):
-                parts.append(np.ascontiguousarray(column))
-            del self._rows[:]

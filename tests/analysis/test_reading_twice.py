@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 import analysis.read_jsonl as reading
-from analysis import jsonl_lines
+from analysis import jsonl_fast, jsonl_lines
 from analysis.history import History
-from analysis.jsonl_fast import Irregular
+from analysis.jsonl_fast import Codes, Irregular
+from analysis.jsonl_sheet import Sheet, Slices
 from sim.errors import InputError
 from tests.analysis.chaos import Chaos
 from tests.analysis.test_mutated_histories import FIELDS, ODD, damaged
@@ -181,11 +182,12 @@ def test_what_a_file_teaches_is_taken_by_heart_and_given_up_when_it_teaches_too_
 
 
 def growing(partitions: int) -> list[dict[str, Any]]:
-    """Every few lines come from a partition that was not there before, until there are so many."""
+    """Every few lines come from a partition that was not there before, until there are so many. (What stands behind a
+    backslash has to be parsed.)"""
     told: list[dict[str, Any]] = []
     for k in range(4000):
         p = f"o-{min(k // 20, partitions - 1)}"
-        told.append({"t": k, "e": "send", "prod": "P", "i": k, "v": f"v{k}", "p": p})
+        told.append({"t": k, "e": "send", "prod": "P", "i": k, "v": f"v{k}", "p": p, "k": "\n"})
         told.append({"t": k, "e": "append", "p": p, "o": k, "v": f"v{k}"})
     return told
 
@@ -199,3 +201,82 @@ def learned(path: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
         patched.setattr(reading, "Shape", lambda: shapes.append(original()) or shapes[-1])
         reading.read_jsonl(path)
     return shapes[0].decoder is not None
+
+
+# --- lines that look alike --------------------------------------------------------------------------------------------
+PLAIN = (
+    b'{"t": %d, "e": "send", "prod": "P1", "i": %d, "v": "v%d", "p": "o-0", "k": "k"}\n'
+    b'{"t": %d, "e": "append", "p": "o-0", "o": %d, "v": "v%d", "b": 1, "lep": 0}\n'
+    b'{"t": %d, "e": "poll", "con": "C1", "recs": [["o-0", %d, "v%d"], ["o-1", 7, "x"]]}\n'
+)
+
+
+def plain(count: int) -> bytes:
+    return json.dumps(header()).encode() + b"\n" + b"".join(PLAIN % ((k,) * 9) for k in range(count))
+
+
+def test_lines_that_look_alike_are_parsed_once(tmp_path, monkeypatch):
+    path = tmp_path / "history.jsonl"
+    path.write_bytes(plain(1000))
+    parsed = []
+    original = jsonl_fast._parsed
+    monkeypatch.setattr(jsonl_lines, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(jsonl_fast, "_parsed", lambda text, *rest: parsed.append(text) or original(text, *rest))
+    history = reading.read_jsonl(path)
+
+    assert (len(history.appends), len(history.polls)) == (1000, 2000)
+    assert sum(text.count(b"\n") for text in parsed) < 20
+
+
+WOUNDS = [
+    (b'"i": 5', b'"i": 05'), (b'"i": 5', b'"i": -5'), (b'"i": 5', b'"i": 5.0'), (b'"i": 5', b'"i": 5e1'),
+    (b'"i": 5', b'"i": '), (b'"i": 5', b'"i":  5'), (b'"i": 5', b'"i": 5 '), (b'"i": 5', b'"i": "5"'),
+    (b'"i": 5', b'"i": 55555555555555555'), (b'"i": 5', b'"i": 5555555555555555555555'), (b'"i": 5', b'"i": 5/'),
+    (b'"i": 5', b'"i": 5:'), (b'"i": 5', b'"i": null'), (b'"o": 5', b'"o": 1099511627776'), (b'"v": "v5"', b'"v": ""'),
+    (b'"v": "v5"', b'"v": "v\xff"'), (b'"v": "v5"', b'"v": "\xc3\xa45"'), (b'"v": "v5"', b'"v": "v\t5"'),
+    (b'"v": "v5"', b'"v": "v\\u0035"'), (b'"v": "v5"', b'"v": "v5", "v": "v6"'), (b'"i": 5', b'"i": 5, "i": 5'),
+    (b'"e": "send"', b'"e": "sent"'), (b'"e": "send"', b'"e" : "send"'), (b'"k": "k"', b'"q": "k"'),
+    (b'"lep"', b'"lap"'), (b'"k"}', b'"k"} '), (b'"k"}', b'"k"]'), (b'"k"}', b'"k"}}'), (b'{"t": 5,', b' {"t": 5,'),
+    (b'{"t": 5,', b'["t": 5,'), (b'"v5"], ["o-1"', b'"v5"],["o-1"'), (b'"v5"], [', b'"v5"] ['), (b'"x"]]', b'"x"]'),
+    (b'7, "x"', b'7, 8'), (b'"x"', b'"' + b"y" * 5000 + b'"'), (b'"t": 5', b'"t": 4'), (b'"t": 5', b'"t": 6'),
+    (b'"t": 5', b'"t": 9999999999999999'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("old, new", WOUNDS)
+def test_a_line_that_only_nearly_looks_like_those_before_it_is_not_one_of_them(tmp_path, monkeypatch, old, new):
+    path = tmp_path / "history.jsonl"
+    text = plain(9)
+    assert text.count(old) in (1, 2, 3, 9, 18)
+    for at in {0, text.rindex(old)}:
+        path.write_bytes(text[:at] + text[at:].replace(old, new, 1))
+        by_columns, by_lines = read_twice(path, monkeypatch, 500)
+
+        assert by_columns == by_lines
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 15, 16, 17, 40, 300])
+def test_names_of_any_length_that_begin_alike_stay_apart(tmp_path, monkeypatch, size):
+    path = tmp_path / "history.jsonl"
+    lines = [header()]
+    for k in range(60):
+        name = ("n" * size)[: size - 1] + "abcdefghij"[k % 10]
+        more = {"i": 10 ** (k % 16) + k % 3, "k": name + "\u00e4"[: k % 2]}
+        lines.append({"t": 10**15 + k, "e": "send", "prod": name, "v": name * (1 + k // 10), "p": k % 7} | more)
+    path.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines), encoding="utf-8")
+
+    by_columns, by_lines = read_twice(path, monkeypatch, 1500)
+
+    assert by_columns == by_lines
+
+
+def test_two_names_that_mix_to_the_same_number_stay_apart():
+    """Words are mixed into one number to find equal names; where that number is not enough they are compared."""
+    names = ["w3e*^g@}dS]]<IWb", "E7kK'7Gg~;{r?,6a"]
+    words = [[int.from_bytes(name[at : at + 8].encode(), "little") for at in (0, 8)] for name in names]
+    mixed = {(high * 0x9E3779B97F4A7C15 + low) % (1 << 64) for high, low in words}
+    sheet = Sheet("".join(f'"{name}"\n' for name in (*names, names[0])).encode())
+    start = sheet.quotes[::2] + 1
+
+    assert len(mixed) == 1
+    assert Slices(sheet, start, start + 16).coded(Codes()).tolist() == [0, 1, 0]

@@ -128,4 +128,7 @@ def _exported(path: Path) -> Path:
     from analysis.write_jsonl import write_jsonl
     from tests.benchmarks.histories import in_memory
 
-    return write_jsonl(in_memory(LINES // 5, 20, read=True), path)
+    history = in_memory(LINES // 5, 20, read=True)
+    sends = history.records
+    history.values = [f"P{prod}/{i}" for prod, i in zip(sends.prod.tolist(), sends.i.tolist(), strict=True)]
+    return write_jsonl(history, path)
