@@ -90,7 +90,7 @@ DEFECTS = (
            "INV-14"),
     Defect(replication.stale_fetch_answers_count, "broker:REP-18", "an_answer_of_an_older_epoch_is_late", "INV-17"),
     # Java producer.
-    Defect(client.java_does_not_mute_with_one_in_flight, "producer:S01", "zombie, one in flight", None,
+    Defect(client.java_does_not_mute_with_one_in_flight, "producer:4.2 d", "zombie, one in flight", None,
            "append-reorder"),
     Defect(client.java_retries_at_the_tail, "producer:4.1", "refused, one in flight", None, "append-reorder"),
     Defect(client.java_sends_ahead_of_the_batch_that_is_retried, "producer:2.5", "refused", "INV-20a", "lost-acked"),
