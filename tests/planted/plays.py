@@ -143,16 +143,27 @@ def two_leaders_miss_each_other() -> None:
     cluster.rest()
 
 
-def an_expansion_is_late() -> None:
-    """The leader asks for 1, 2 and 3; by the time that it is heard, 2 was fenced, has missed something, is back."""
+def _asked_to_join(returning: int) -> tuple[Watched, Session, Batches]:
+    """*returning* is back and has everything; what its leader, 1, says to the controller about that is on its way.
+
+    It fetches once it has its broker epoch: before, Kafka takes the epoch for -1 and checks nothing (broker:REP-24).
+    """
     cluster = Watched((1, 2, 3))
     client, b = _loaded(cluster)
-    stopped = cluster.crash(3)
+    stopped = cluster.crash(returning)
     cluster.pass_time()
     cluster.hold(AlterPartitionRequest, 1)
-    cluster.restart(3, stopped)
+    cluster.cut((1, returning))
+    cluster.restart(returning, stopped)
+    cluster.uncut((1, returning))
     cluster.pass_time()
-    assert len(cluster.late) == 1 and cluster.isr() == (1, 2)
+    assert len(cluster.late) == 1 and cluster.isr() == tuple(number for number in (1, 2, 3) if number != returning)
+    return cluster, client, b
+
+
+def an_expansion_is_late() -> None:
+    """The leader asks for 1, 2 and 3; by the time that it is heard, 2 was fenced, has missed something, is back."""
+    cluster, client, b = _asked_to_join(3)
     cluster.cut((0, 2), (1, 2))
     cluster.pass_time()
     client.produce(b.next(), acks=1)
@@ -166,16 +177,7 @@ def an_expansion_is_late() -> None:
 
 def a_member_returns_with_less() -> None:
     """The leader asks for 2 as it was; by then 2 has lost its newest record and is back under another broker epoch."""
-    cluster = Watched((1, 2, 3))
-    client, b = _loaded(cluster)
-    stopped = cluster.crash(2)
-    cluster.pass_time()
-    cluster.hold(AlterPartitionRequest, 1)
-    cluster.cut((1, 2))  # it fetches once it has its broker epoch; before, Kafka takes it for -1 and checks nothing
-    cluster.restart(2, stopped)
-    cluster.uncut((1, 2))
-    cluster.pass_time()
-    assert len(cluster.late) == 1 and cluster.isr() == (1, 3)
+    cluster, client, b = _asked_to_join(2)
     client.produce(b.next())
     cluster.cut((1, 2))
     stopped = cluster.crash(2, lossy=True)
