@@ -11,12 +11,13 @@ PINS := tests/constraints.txt
 CANDIDATES := python3 python3.13 python3.12 python3.11 python
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS)
 
-.PHONY: help demo test conformance bench clean
+.PHONY: help demo test conformance mutants bench clean
 
 help:
 	@echo "make demo          environment, install, and one failover judged: figures in out/"
 	@echo "make test          lint, types, tests, comparison with recorded real Kafka"
 	@echo "make conformance   only the comparison (CELLS=FILE for other recorded runs)"
+	@echo "make mutants       breaks one rule after another: which recorded runs notice?"
 	@echo "make bench         speed and memory by ratio, as a table and out/bench.json"
 	@echo "make clean         removes .venv, out and caches"
 
@@ -31,6 +32,9 @@ test: .venv/.installed-dev
 
 conformance: .venv/.installed
 	$(BIN)/python tests/conformance/run.py $(CELLS)
+
+mutants: .venv/.installed-dev
+	$(BIN)/python tests/mutants/run.py
 
 bench: .venv/.installed-bench
 	$(BIN)/python tests/benchmarks/bench.py --json out/bench.json

@@ -3,8 +3,7 @@
 A breach raises :class:`LawBroken`: the fault is the simulator's. Numbers are the reference's (``broker:INV-1`` ff.).
 
 - INV-1, 3, 4, 7, 12 to 16, 20 e, f and APP-29: always, after every event.
-- INV-2, 5, 6, 8, 9, 18: until the partition has an unclean election, or a replica of it restarts with part of its log
-  lost.
+- INV-2, 5, 6, 8, 9, 18: until the partition has an unclean election, or a replica restarts with part of its log lost.
 - INV-10, 20 a: the same, of records that brokers reported as committed: :meth:`Laws.acknowledged`.
 - INV-17: at the end of a run that has settled.
 
@@ -75,6 +74,7 @@ class Laws:
     def check(self, brokers: Mapping[int, Broker], controller: Controller) -> None:
         """Raise if a law does not hold now. *brokers*: those that are up."""
         changed: list[tuple[int, Partition]] = []
+        heard: list[int] = []  # partitions of which a leader knows more, or less, of its followers
         for number, broker in brokers.items():
             if self._brokers.get(number) is not broker:
                 self._restarted(number, broker)
@@ -82,6 +82,9 @@ class Laws:
                 seen = self._replicas.get((number, part.number))
                 if seen is None or self._differs(seen, part):
                     changed.append((number, part))
+                elif part.leading and seen.positions != (positions := _positions(part)):
+                    seen.positions = positions
+                    heard.append(part.number)
             if broker.state.applied != self._applied.get(number):
                 self._metadata_applied(number, broker, controller)
         moved = controller.offset != self._offset
@@ -92,7 +95,7 @@ class Laws:
         touched = sorted({part.number for _, part in changed})
         for partition in touched if not moved else list(controller.partitions):
             self._across(partition, brokers, controller)
-        for partition in touched:
+        for partition in sorted({*touched, *heard}):
             self._positions_held(partition, brokers)
         for number, part in changed:
             self._fetch_position(part, brokers[number], f"partition {part.number} on broker {number}")
@@ -106,7 +109,6 @@ class Laws:
             or seen.partition_epoch != part.partition_epoch
             or seen.leader_epoch != part.leader_epoch
             or seen.part is not part
-            or (part.leading and seen.positions != _positions(part))
         )
 
     def _restarted(self, number: int, broker: Broker) -> None:

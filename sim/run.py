@@ -96,13 +96,13 @@ def _calm_collector() -> Iterator[None]:
 def _check_whole(laws: Laws, cluster: Cluster, trace: Trace) -> None:
     """What is looked at once, at the end: whole logs, every answer, the order on every connection."""
     laws.finish(cluster.brokers_up(), cluster.controller, settled=trace.header["settled"])
-    replicated = [one.prod for one in cluster.instances if one.plan.settings.acks == -1]
     events = trace.events
+    moved = np.isin(events["kind"], (Kind.ATTEMPT, Kind.APPEND, Kind.DUPLICATE, Kind.REJECT))
+    check_order_on_connections(_tuples(trace, moved, "kind", "conn", "partition", "prod", "lo", "hi"))
+    replicated = [one.prod for one in cluster.instances if one.plan.settings.acks == -1]
     told = np.isin(events["prod"], replicated) & (events["kind"] == Kind.RESPONSE) & (events["code"] == 0)
     laws.acknowledged(_tuples(trace, told, "partition", "prod", "lo", "hi", "offset"))
     _check_answers(trace, told)
-    moved = np.isin(events["kind"], (Kind.ATTEMPT, Kind.APPEND, Kind.DUPLICATE, Kind.REJECT))
-    check_order_on_connections(_tuples(trace, moved, "kind", "conn", "partition", "prod", "lo", "hi"))
 
 
 def _check_answers(trace: Trace, told: NDArray[np.bool_]) -> None:

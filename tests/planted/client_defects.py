@@ -18,7 +18,6 @@ from sim.protocol.java_producer import JavaProducer
 from sim.protocol.java_sequences import Sequences
 from sim.protocol.librdkafka_producer import LibrdkafkaProducer
 from sim.protocol.librdkafka_queue import Part, Request, Toppar
-from sim.protocol.librdkafka_threads import Threads
 from sim.protocol.messages import FetchedPartition, ProduceRequest, ProduceResult
 from sim.protocol.reader_buffer import Assigned, FetchBuffer
 from sim.world.host import Host
@@ -60,14 +59,13 @@ def java_sends_ahead_of_the_batch_that_is_retried(patch: Patch) -> None:
 
 
 def java_partitioner_changes_its_mind(patch: Patch) -> None:
-    """From the hundredth call on a key goes to the next partition (producer:S07)."""
-    calls = [0]
+    """Once a partition has thirty records, its keys go to the next one (producer:S07)."""
     choose = TopicState.choose
 
     def another(state: TopicState, index: int, key: int, size: int) -> tuple[PartitionQueue, bool]:
-        calls[0] += 1
         queue, sticky = choose(state, index, key, size)
-        return (queue if calls[0] < 100 else state.queues[(queue.partition + 1) % len(state.queues)]), sticky
+        full = queue.lane.length >= 30
+        return (state.queues[(queue.partition + 1) % len(state.queues)] if full else queue), sticky
 
     patch.setattr(Intake, "_follows", lambda intake, topic, partitions: False)
     patch.setattr(TopicState, "choose", another)
@@ -95,18 +93,6 @@ def java_renumbers_in_the_wrong_order(patch: Patch) -> None:
         queue.sequenced.sort(key=lambda batch: batch.seq)
 
     patch.setattr(PartitionQueue, "start_at_beginning", newest_first)
-
-
-def java_keeps_the_sequence_of_an_idle_partition(patch: Patch) -> None:
-    """KAFKA-12152: after a bump a partition with nothing in flight goes on with its old sequence."""
-
-    def number(sequences: Sequences, queue: PartitionQueue, batch: ProducerBatch) -> None:
-        if queue.pid < 0:
-            queue.start_at_beginning(sequences.pid, sequences.epoch)
-        queue.pid, queue.pid_epoch = sequences.pid, sequences.epoch
-        queue.assign(batch, sequences.pid, sequences.epoch)
-
-    patch.setattr(Sequences, "number", number)
 
 
 def java_takes_an_expired_batch_for_unwritten(patch: Patch) -> None:
@@ -182,16 +168,6 @@ def librdkafka_puts_retries_behind(patch: Patch) -> None:
         return taken
 
     patch.setattr(Toppar, "take", fresh_first)
-
-
-def librdkafka_does_not_drain(patch: Patch) -> None:
-    passes = Threads._passes_gates
-
-    def undrained(threads: Threads, identity: Any, peer: Any, toppar: Toppar, now_us: int) -> bool:
-        toppar.draining = False
-        return passes(threads, identity, peer, toppar, now_us)
-
-    patch.setattr(Threads, "_passes_gates", undrained)
 
 
 def librdkafka_implies_too_much(patch: Patch) -> None:

@@ -272,3 +272,17 @@ def stale_fetch_answers_count(patch: Patch) -> None:
         answered(fetcher, response, now_us)
 
     patch.setattr(Fetcher, "answered", all_of_it)
+
+
+# --- brokers and their sessions ---------------------------------------------------------------------------------------
+def controller_registers_a_dead_process(patch: Patch) -> None:
+    """A registration is taken whatever the incarnation that is known (broker:FAIL-6, INV-19)."""
+    register = Controller._register
+
+    def whoever(controller: Controller, conn: Any, request: Any, now_us: int) -> Any:
+        known = controller.brokers.by_id.get(request.broker)
+        if known is not None and request.incarnation < known.incarnation:
+            known.incarnation = request.incarnation - 1
+        return register(controller, conn, request, now_us)
+
+    patch.setattr(Controller, "_register", whoever)

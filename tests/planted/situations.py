@@ -104,20 +104,9 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     # Answers.
     "refused": _scenario(REFUSED),
     "refused, one in flight": _scenario(REFUSED, config=ONE_IN_FLIGHT, rate="25/s"),
-    "refused, librdkafka": _scenario(REFUSED, client="librdkafka"),
     "lost response": _scenario(LOST),
     "lost response, librdkafka": _scenario(LOST, client="librdkafka"),
-    "lost response, plain librdkafka": _scenario(
-        _message("drop_request", [30, 90], earlier="acked"), client="librdkafka", config={"enable.idempotence": False}
-    ),
     "bump": _scenario(_message("answer_error", 60, error="UNKNOWN_SERVER_ERROR")),
-    "bump, two partitions": _scenario(
-        _message("answer_error", 60, error="UNKNOWN_SERVER_ERROR"), partitions=2, keys=2, rate="60/s"
-    ),
-    "bump, refused after it": _scenario(
-        _message("answer_error", 60, error="UNKNOWN_SERVER_ERROR"),
-        _message("answer_error", [66, 67], error="NOT_ENOUGH_REPLICAS"),
-    ),
     "old request after a bump": _scenario(
         _message("hold_request", 30, release={"callbacks": 150, "after": "10ms"}),
         _message("answer_error", 60, error="UNKNOWN_SERVER_ERROR"),
@@ -127,7 +116,12 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "expired while it is retried": _scenario(
         _message("delay_response", 30, delay="3s"),
         rate="25/s",
-        config={"request.timeout.ms": 500, "delivery.timeout.ms": 505, "reconnect.backoff.ms": 20, "retry.backoff.ms": 1},
+        config={
+            "request.timeout.ms": 500,
+            "delivery.timeout.ms": 505,
+            "reconnect.backoff.ms": 20,
+            "retry.backoff.ms": 1,
+        },
         latency={"distribution": "constant", "value": "2ms"},
     ),
     "expired": _scenario(
@@ -138,7 +132,9 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "failover, librdkafka": _cluster(KILLED, client="librdkafka"),
     "shutdown": _cluster({"at": "2s", "shutdown": "leader of t-0", "restart_after": "1s"}),
     "zombie": _cluster(*_cut("3s", "controller", "brokers")),
-    "zombie, impatient": _cluster(*_cut("2s", "brokers"), *_cut("2s", "controller"), config={"request.timeout.ms": 200}),
+    "zombie, impatient": _cluster(
+        *_cut("2s", "brokers"), *_cut("2s", "controller"), config={"request.timeout.ms": 200}
+    ),
     "zombie, one in flight": _cluster(
         *_cut("3s", "controller", "brokers"), config={**ONE_IN_FLIGHT, "metadata.max.age.ms": 200}, rate="12/s"
     ),
@@ -148,7 +144,9 @@ SITUATIONS: dict[str, dict[str, Any]] = {
         {"at": "1600ms", "kill": "broker 3", "restart_after": "3s"},
         {"at": "3s", "kill": "broker 1", "restart_after": "3s"},
     ),
-    "alone, then gone": _cluster(*_cut("5s", "brokers", at="1500ms"), {"at": "5s", "kill": "broker 1", "restart_after": "2s"}),
+    "alone, then gone": _cluster(
+        *_cut("5s", "brokers", at="1500ms"), {"at": "5s", "kill": "broker 1", "restart_after": "2s"}
+    ),
     "slow follower": _cluster(
         {"at": "1500ms", "cut": ["broker 1", "broker 3"], "for": "2500ms"},
         {"at": "3s", "kill": "broker 1", "restart_after": "2s"},
