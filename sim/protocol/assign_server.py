@@ -45,7 +45,8 @@ def server_uniform(spec: GroupSpec, *, extras_to_the_first: bool = False) -> dic
     """``group.consumer.assignors=uniform``.
 
     *extras_to_the_first* is 3.9: the first ``P mod C`` members of the walk get one partition more, whether or not they
-    have it already; later releases leave the place to a member that can fill it from what it has.
+    have it already; later releases leave the place to a member that can fill it from what it has. With unequal
+    subscriptions the algorithm is that of 4.x in any case (see ``assign_server_mixed``).
     """
     if not spec.is_homogeneous():
         return uniform_mixed(spec)

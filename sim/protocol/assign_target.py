@@ -45,7 +45,8 @@ class GroupSpec:
 
     def topics_of(self, member: Subscription) -> list[str]:
         """Topics that exist, in the order of the subscription's ``HashSet`` of names."""
-        return [topic for topic in hash_map_order(member.topics, string_hash) if topic in self.partitions]
+        walked = hash_map_order(member.topics, string_hash, capacity_of_copy(len(member.topics)))
+        return [topic for topic in walked if topic in self.partitions]
 
     def topic_hash(self, topic: str) -> int:
         return uuid_hash(self.topic_ids[topic])

@@ -63,6 +63,8 @@ public class AssignorGrids {
         Collections.shuffle(names, random);
         Map<String, Integer> topics = new TreeMap<>();
         for (String name : names.subList(0, 1 + random.nextInt(random.nextInt(5) + 1))) topics.put(name, partitionCount());
+        if (chance(10))
+            for (int many = 12 + random.nextInt(20); many > 0; many--) topics.put("topic-" + random.nextInt(1000), 1 + random.nextInt(2));
         return topics;
     }
 

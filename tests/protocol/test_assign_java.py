@@ -86,6 +86,16 @@ def test_user_data_that_outlived_the_membership_loses_to_whoever_comes_later() -
     assert java_sticky([lapsed, older], {"t": 1})[order[1]] == [("t", 0)]
 
 
+def test_cooperative_sticky_takes_the_generation_from_its_user_data_only_where_the_subscription_has_none() -> None:
+    """CooperativeStickyAssignor.memberData: the claim of a member that lapsed is as old as its user data says."""
+    order = hash_map_order(["a", "b"], string_hash)
+    holder = Subscription(order[0], ["t"], owned=[("t", 0)], generation=4)
+    for generation, joined, wins in ((5, -1, True), (3, -1, False), (3, 5, True), (5, 3, False)):
+        lapsed = Subscription(order[1], ["t"], owned=[("t", 0)], generation=generation, joined_generation=joined)
+        assigned = java_cooperative_sticky([holder, lapsed], {"t": 1})
+        assert assigned == {order[0]: [] if wins else [("t", 0)], order[1]: [("t", 0)] if wins else []}
+
+
 def test_a_moving_partition_belongs_to_nobody_for_one_round() -> None:
     """consumer:F3.18."""
     old = Subscription("a", ["t"], owned=[("t", index) for index in range(4)], generation=1)

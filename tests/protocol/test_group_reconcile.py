@@ -250,6 +250,7 @@ def test_a_static_member_that_left_to_come_back_finds_what_it_had() -> None:
     assert group.leave("m1", -2, "i1") == E.NONE
     assert told(group.heartbeat(S, "m3", 0, "t", [], "i1")) == (2, "t0 t1")
     assert (group.group_epoch, sorted(group.members)) == (2, ["m2", "m3"])
+    assert group.commit_error("m3", 0, ("t", 0)) == E.NONE  # counts as assigned from epoch 0 on
     assert group.heartbeat(S, "m1", 2, None, None, "i1").error == E.FENCED_INSTANCE_ID
     assert group.leave("m1", -2, "i1") == E.FENCED_INSTANCE_ID
 
@@ -304,6 +305,26 @@ def test_a_late_commit_passes_for_partitions_held_since_its_epoch() -> None:
     assert group.commit_error("m2", 1, ("t", 0)) == E.UNKNOWN_MEMBER_ID
     assert group.commit_error("", -1, ("t", 0)) == E.UNKNOWN_MEMBER_ID
     assert group_of(server_uniform, t=1).commit_error("", -1, ("t", 0)) == E.NONE
+
+
+def test_a_late_commit_of_what_is_being_given_up_passes() -> None:
+    """consumer:F3.26: pending revocation from this member."""
+    group = group_of(fixed({"m1": "t:0"}, {"m1": "t:0-1"}, {"m1": "t:1", "m2": "t:0"}), t=1)
+    group.heartbeat(0, "m1", 0, "t", [])
+    group.new_metadata({"t": 2}, {"t": 1})
+    group.heartbeat(0, "m1", 1)
+    group.heartbeat(0, "m2", 0, "t", [])
+    assert told(group.heartbeat(0, "m1", 2)) == (2, "t1")
+    assert group.commit_error("m1", 1, ("t", 0)) == E.NONE
+    assert group.commit_error("m2", 0, ("t", 0)) == E.STALE_MEMBER_EPOCH
+
+
+def test_a_full_request_is_told_all_it_has() -> None:
+    """GroupMetadataManager.consumerGroupHeartbeat: isFullRequest; a client sends one after an error."""
+    group = group_of(server_uniform, t=2)
+    group.heartbeat(0, "m1", 0, "t", [])
+    assert told(group.heartbeat(0, "m1", 1, "t", partitions("t:0-1"))) == (1, "t0 t1")
+    assert told(group.heartbeat(0, "m1", 1, None, partitions("t:0-1"))) == (1, None)
 
 
 def test_new_partitions_come_with_the_next_heartbeat_and_cost_nothing() -> None:
