@@ -17,7 +17,7 @@ from sim.protocol.error_codes import PRODUCE_ERRORS, ErrorCode
 from sim.real.play import Event, Instance, Outcome
 from sim.real.record_batches import Batch
 
-__all__ = ["events_of", "header_of", "lines_of"]
+__all__ = ["events_of", "header_of", "instance_reports", "instance_values", "lines_of"]
 
 Name = tuple[str, int]
 ISOLATION = "isolation.level"
@@ -236,3 +236,22 @@ def _leader_events(outcome: Outcome) -> list[Event]:
             at = max([*times.values(), *(event["t_us"] for event in outcome.events)], default=0)
             found.append({"t": at, "e": "leader", "p": _text(name), "b": last, "lep": max(last_epoch, epoch)})
     return found
+
+
+# --- by instance ------------------------------------------------------------------------------------------------------
+def instance_values(outcome: Outcome) -> dict[str, list[str]]:
+    """What each instance called, in order."""
+    return {one.name: [call.value for call in one.calls[: one.called]] for one in outcome.instances}
+
+
+def instance_reports(outcome: Outcome) -> tuple[dict[str, list[list[str]]], dict[str, list[list[str]]]]:
+    """Delivery reports in the order in which they came, and calls of ``send()`` that failed at once."""
+    instances = {one.name: one for one in outcome.instances}
+    reports: dict[str, list[list[str]]] = {name: [] for name in instances}
+    refused: dict[str, list[list[str]]] = {name: [] for name in instances}
+    for event in outcome.events:
+        if event["e"] in ("told", "refused"):
+            value = instances[event["name"]].calls[event["i"]].value
+            where = reports if event["e"] == "told" else refused
+            where[event["name"]].append([value, "ok" if event.get("error") is None else str(event["error"])])
+    return reports, refused

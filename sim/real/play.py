@@ -73,6 +73,7 @@ class Outcome:
     settled: bool
     drained: bool
     unsettled: list[str]
+    consumers: list[str]
 
 
 class Play:
@@ -180,7 +181,7 @@ class Play:
                     reasons.append(f"not every replica of {topic}-{index} is in sync")
         return Outcome(
             self.instances, self.events, self.cluster.proxy.sightings, logs, leaders, first_leaders, not reasons,
-            drained, reasons,
+            drained, reasons, [reader.name for reader in self.plan.readers],
         )  # fmt: skip
 
     # --- topics and logs ----------------------------------------------------------------------------------------------
