@@ -30,6 +30,7 @@ from sim.trace import Trace
 __all__ = ["FIELDS", "first_difference", "outcome_of"]
 
 FIELDS = ("log", "reports", "refused", "unresolved", "attempts", "polled")
+MOST_SHOWN = 120  # characters of one entry in a message
 _REPORTS = (Kind.ACK, Kind.FAIL, Kind.UNKNOWN)
 # An idempotent librdkafka meets a fatal error: its poll() raises, and nothing can be observed from there on.
 _FATAL = (ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, ErrorCode.UNKNOWN_PRODUCER_ID)
@@ -171,4 +172,5 @@ def _difference(place: str, real: Any, simulated: Any) -> str | None:
 
 
 def _one(entry: list[Any]) -> str:
-    return json.dumps(entry[0], ensure_ascii=False) if entry else "nothing"
+    text = json.dumps(entry[0], ensure_ascii=False) if entry else "nothing"
+    return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 4]} ..."

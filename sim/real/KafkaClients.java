@@ -280,6 +280,8 @@ public final class KafkaClients {
 
     /** One call of send() a row of "sends": [microseconds, topic, partition or null, key or null, value, bytes]. */
     private static final class Sender extends Client {
+        private static final long SETTLING_NANOS = 300_000_000L; // others learn of the warm-up meanwhile
+        private final CountDownLatch warmed = new CountDownLatch(1); // by the report of the first call
         private KafkaProducer<byte[], byte[]> producer;
 
         Sender(JsonNode command) {
@@ -294,8 +296,13 @@ public final class KafkaClients {
         @Override
         void work(long startNanos) throws Exception {
             int index = 0;
+            long start = startNanos;
             for (JsonNode row : command.get("sends")) {
-                sleepUntil(startNanos + row.get(0).asLong() * 1000);
+                if (index == 1 && command.get("warm").asBoolean()) {
+                    warmed.await();
+                    start = Math.max(start, System.nanoTime() + SETTLING_NANOS - row.get(0).asLong() * 1000);
+                }
+                sleepUntil(start + row.get(0).asLong() * 1000);
                 if (stopped) {
                     break;
                 }
@@ -320,9 +327,11 @@ public final class KafkaClients {
                     told.put("p", metadata == null ? -1 : metadata.partition());
                     told.put("o", error == null && metadata.hasOffset() ? metadata.offset() : -1);
                     tell(told.put("error", error == null ? null : error.getClass().getSimpleName()));
+                    warmed.countDown();
                 });
             } catch (RuntimeException error) {
                 tell(event("refused").put("i", index).put("error", error.getClass().getSimpleName()));
+                warmed.countDown();
             }
         }
     }

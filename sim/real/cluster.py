@@ -47,12 +47,13 @@ class RealCluster:
         self.clock = Clock()
         self.proxy = Proxy(self.clock, {n: (p.proxy, p.client) for n, p in self.ports.items()})
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
+        self._operator: Driver | None = None
         self.on_event: Callable[[dict[str, Any]], None] = lambda event: None
 
     # --- life ---------------------------------------------------------------------------------------------------------
     async def start(self) -> None:
         self._say(f"starting {len(self.numbers)} brokers of Kafka {self.kafka.release}")
-        self.operator = self.driver("operator")
+        self._operator = self.driver("operator")
         await self.operator.listen()
         files = [str(path) for path in self._write_properties()]
         try:
@@ -131,6 +132,14 @@ class RealCluster:
 
     def close(self) -> None:
         self.proxy.close()
+        if self._operator is not None:
+            self._operator.end()
+
+    @property
+    def operator(self) -> Driver:
+        """The process with the administration client; the Java clients that no fault strikes live in it too."""
+        assert self._operator is not None, "the cluster was not started"
+        return self._operator
 
     # --- what is done to brokers --------------------------------------------------------------------------------------
     def is_up(self, number: int) -> bool:

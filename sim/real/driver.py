@@ -33,11 +33,12 @@ class Driver:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._asked = 0
         self._reading: asyncio.Task[None] | None = None
+        self._pipe: asyncio.ReadTransport | None = None
 
     async def listen(self) -> None:
         """Begin to read what the process says."""
         reader = asyncio.StreamReader(limit=MOST_BYTES_A_LINE)
-        await asyncio.get_running_loop().connect_read_pipe(
+        self._pipe, _ = await asyncio.get_running_loop().connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), self.process.stdout
         )
         self._reading = asyncio.create_task(self._read(reader))
@@ -75,5 +76,8 @@ class Driver:
         return event["ok"]
 
     def end(self) -> None:
-        """Kill it, as a crash would."""
+        """Kill it, as a crash would. The loop lets go of the pipe first: its number is soon another pipe's."""
+        if self._reading is not None and self._pipe is not None:
+            self._reading.cancel()
+            self._pipe.close()
         self._home.end(self.process)

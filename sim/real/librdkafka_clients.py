@@ -14,6 +14,7 @@ from typing import Any
 
 __all__ = ["main"]
 
+SETTLING_NS = 300_000_000  # others learn of the warm-up meanwhile
 _TELLING = threading.Lock()
 
 
@@ -66,6 +67,7 @@ class Sender(Client):
     def make(self) -> None:
         from confluent_kafka import Producer
 
+        self._warmed = threading.Event()  # by the report of the first call
         self._producer = Producer({**self.options, "error_cb": self._error})
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -83,6 +85,9 @@ class Sender(Client):
 
     def work(self, start_ns: int) -> None:
         for index, row in enumerate(self.command["sends"]):
+            if index == 1 and self.command["warm"]:
+                self._warmed.wait()
+                start_ns = max(start_ns, time.monotonic_ns() + SETTLING_NS - row[0] * 1000)
             sleep_until(start_ns + row[0] * 1000)
             if self.stopped:
                 break
@@ -100,6 +105,7 @@ class Sender(Client):
                 "told", self.name, i=index, p=message.partition(), o=offset,
                 error=None if error is None else error.name(),
             )  # fmt: skip
+            self._warmed.set()
 
         tell("send", self.name, i=index)
         where: dict[str, Any] = {} if partition is None else {"partition": partition}

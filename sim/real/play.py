@@ -91,7 +91,8 @@ class Play:
             (topic.name, index): number for topic in plan.topics for index, number in enumerate(topic.partitions)
         }
         self._links: dict[tuple[int, int], Link] = {}
-        self._drivers: dict[int, Driver] = {}  # of clients with a process of their own, by host
+        self._drivers: dict[int, Driver] = {}  # of clients that are not in the operator's process, by host
+        self._own: list[Driver] = []  # processes of this run
         self._librdkafka: Driver | None = None
         self._ready: dict[str, asyncio.Event] = {}
         self._polled: dict[str, dict[tuple[str, int], int]] = {reader.name: {} for reader in plan.readers}
@@ -100,6 +101,13 @@ class Play:
 
     # --- the whole ----------------------------------------------------------------------------------------------------
     async def run(self) -> Outcome:
+        try:
+            return await self._run()
+        finally:
+            for driver in self._own:
+                driver.end()
+
+    async def _run(self) -> Outcome:
         cluster, names = self.cluster, [topic.name for topic in self.plan.topics]
         cluster.on_event = self._event
         described = await cluster.create([self._wanted(topic) for topic in self.plan.topics])
@@ -247,7 +255,7 @@ class Play:
         self._ready[instance.name] = asyncio.Event()
         instance.driver.say(
             "open", kind="producer", name=instance.name, config=self._config(instance.plan.options, instance.name),
-            sends=[call.row() for call in instance.calls],
+            sends=[call.row() for call in instance.calls], warm=instance.plan.warm_up and instance.incarnation == 1,
         )  # fmt: skip
 
     async def _open_reader(self, reader: ReaderPlan) -> None:
@@ -279,6 +287,7 @@ class Play:
             driver = self.cluster.driver(f"client-{client.name}")
         else:
             driver = Driver(self.cluster.home, _librdkafka_command(), f"client-{client.name}", self._event)
+        self._own.append(driver)
         await driver.listen()
         if not java and not alone:
             self._librdkafka = driver

@@ -22,6 +22,7 @@ __all__ = ["Stage", "interruptible", "must_be_possible", "play_real"]
 
 T = TypeVar("T")
 Say = Callable[[str], None]
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def must_be_possible(scenario: Scenario, plan: Plan) -> None:
@@ -49,7 +50,7 @@ class Stage:
     _topics: list[str] = field(default_factory=list)
 
     async def play(self, scenario: Scenario, seed: int, kafka: Kafka) -> Outcome:
-        """One run. Brokers that a fault has struck are not used again."""
+        """One run."""
         plan = compile_plan(scenario)
         must_be_possible(scenario, plan)
         cluster = await self._cluster_for(scenario, plan, kafka)
@@ -59,8 +60,8 @@ class Stage:
         self.say(f"playing seed {seed}")
         options = {name: dict(topic.config) for name, topic in scenario.topics.items()}
         outcome = await Play(cluster, plan, seed, options).run()
-        if plan.actions:
-            self._wanted = None
+        if plan.actions and not outcome.settled:
+            self._wanted = None  # what a fault left behind must not reach the next run
         return outcome
 
     async def _cluster_for(self, scenario: Scenario, plan: Plan, kafka: Kafka) -> RealCluster:
@@ -130,7 +131,7 @@ def interruptible(main: Callable[[], Awaitable[T]]) -> T:
                 caught.append(number)
                 task.cancel()
 
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in INTERRUPTS:
             loop.add_signal_handler(number, stop, number)
         try:
             return await main()
@@ -139,4 +140,9 @@ def interruptible(main: Callable[[], Awaitable[T]]) -> T:
                 raise SystemExit(128 + caught[0]) from None
             raise KeyboardInterrupt from None
 
-    return asyncio.run(guarded())
+    before = {number: signal.getsignal(number) for number in INTERRUPTS}
+    try:
+        return asyncio.run(guarded())
+    finally:
+        for number, handler in before.items():  # the loop leaves the system's defaults behind
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)

@@ -1,0 +1,114 @@
+"""``make confirm``: play the scripts on real Kafka, compare with what is recorded and with the simulator.
+
+    python tests/conformance/record.py [--repeat N] [--keep] [--into FILE] [--kafka 4.3] [SCRIPT]...
+
+One line a script; ``--keep`` writes the outcomes in which all repeats agree into ``scripts.json``. Exit status 1 if a
+script ends otherwise than recorded or simulated, or repeats differ in more than how often something was sent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from analysis.outcome import FIELDS, first_difference  # noqa: E402
+from sim.errors import InputError  # noqa: E402
+from sim.real.jars import RELEASES, find  # noqa: E402
+from sim.real.result import result_of  # noqa: E402
+from sim.real.run import Stage, interruptible  # noqa: E402
+from tests.conformance.scripts import RECORDED, SCRIPTS, Recording, compare, read, scenario_of, write  # noqa: E402
+
+MAY_DIFFER = ("attempts",)
+
+
+def main() -> int:
+    arguments = _arguments()
+    known = {(one["script"], one["kafka"]): one for one in read(arguments.into)}
+    chosen = arguments.scripts or sorted(path.stem for path in SCRIPTS.glob("*.yaml"))
+    wanted = [(name, kafka) for name in chosen for kafka in arguments.kafka or _releases(name, known)]
+    wanted.sort(key=lambda one: (one[1], _cluster(*one), one[0]))  # those that share a cluster behind each other
+    bad = 0
+
+    async def all_of_them() -> None:
+        nonlocal bad
+        async with Stage() as stage:
+            for name, kafka in wanted:
+                began = time.monotonic()
+                recording, words = await _record(stage, name, kafka, arguments.repeat)
+                if recording is not None and not arguments.keep and (name, kafka) in known:
+                    words = words or first_difference(known[name, kafka]["outcome"], recording["outcome"])
+                if recording is not None and arguments.keep and words is None:
+                    known[name, kafka] = recording
+                    write(list(known.values()), arguments.into)
+                simulated = compare(recording) if recording is not None else None
+                told = words or simulated or "agrees"
+                bad += told != "agrees"
+                print(f"{name:<44} {kafka:<4} {time.monotonic() - began:5.1f} s  {told}", flush=True)
+
+    interruptible(all_of_them)
+    print(f"{len(wanted) - bad} of {len(wanted)} agree")
+    return 1 if bad else 0
+
+
+def _releases(name: str, known: dict[tuple[str, str], Recording]) -> list[str]:
+    """The releases that a script is recorded on; a new one: that of its file."""
+    return [kafka for script, kafka in known if script == name] or [scenario_of_file(name)]
+
+
+def scenario_of_file(name: str) -> str:
+    from sim.scenario import load
+
+    return load(str(SCRIPTS / f"{name}.yaml")).kafka
+
+
+def _cluster(name: str, kafka: str) -> str:
+    brokers = scenario_of(name, kafka).brokers
+    return f"{brokers.count} {sorted(brokers.config.items())}"
+
+
+async def _record(stage: Stage, name: str, kafka: str, repeat: int) -> tuple[Recording | None, str | None]:
+    """The recording, or why there is none."""
+    scenario = scenario_of(name, kafka)
+    outcomes: list[dict[str, Any]] = []
+    try:
+        for _ in range(repeat):
+            played = await stage.play(scenario, scenario.seeds[0], find(RELEASES[kafka]))
+            if not played.settled:
+                return None, f"did not settle: {'; '.join(played.unsettled)}"
+            outcomes.append(result_of(played))
+    except InputError as error:
+        return None, str(error)
+    differing = [field for field in FIELDS if any(one[field] != outcomes[0][field] for one in outcomes)]
+    first = next((first_difference(outcomes[0], one) for one in outcomes if one != outcomes[0]), None)
+    recording = {
+        "script": name,
+        "kafka": kafka,
+        "release": RELEASES[kafka],
+        "librdkafka": version("confluent-kafka"),
+        "date": datetime.date.today().isoformat(),
+        "repeats": repeat,
+        "differing": differing,
+        "outcome": {field: outcomes[0][field] for field in FIELDS if field not in differing},
+    }
+    return recording, f"repeats differ: {first}" if set(differing) - set(MAY_DIFFER) else None
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="play the scripts on real Kafka and compare")
+    parser.add_argument("scripts", nargs="*", metavar="SCRIPT", help="names (default: all)")
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--keep", action="store_true", help="write what all repeats agree in to scripts.json")
+    parser.add_argument("--into", type=Path, default=RECORDED, metavar="FILE", help="default: scripts.json")
+    parser.add_argument("--kafka", action="append", choices=list(RELEASES), help="releases (default: as recorded)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
