@@ -4,8 +4,11 @@ An *outcome* is plain JSON; times, connections and ids that differ from run to r
 
 - ``log``: by partition, the batches of the final log: [offset, values, producer identity (P0, P1, ... in order of
   appearance, null for none), producer epoch, base sequence, leader epoch];
-- ``reports``: by producer instance, in the order in which the application got them: [value, "ok" or the error];
-- ``refused``: calls of ``send()`` that failed at once, in the same form;
+- ``reports``: by producer instance and partition, in the order in which the application got them: [value, "ok" or the
+  error];
+- ``callbacks``: by producer instance, the values in the order in which the application was told of them, over all
+  partitions;
+- ``refused``: by producer instance, calls of ``send()`` that failed at once: [value, error];
 - ``unresolved``: values that were never reported;
 - ``attempts``: by producer instance, how often each value was transmitted;
 - ``polled``: by consumer and partition, [offset, value] as they were handed over.
@@ -29,7 +32,7 @@ from sim.trace import Trace
 
 __all__ = ["FIELDS", "first_difference", "outcome_of"]
 
-FIELDS = ("log", "reports", "refused", "unresolved", "attempts", "polled")
+FIELDS = ("log", "reports", "callbacks", "refused", "unresolved", "attempts", "polled")
 MOST_SHOWN = 120  # characters of one entry in a message
 _REPORTS = (Kind.ACK, Kind.FAIL, Kind.UNKNOWN)
 # An idempotent librdkafka meets a fatal error: its poll() raises, and nothing can be observed from there on.
@@ -40,13 +43,14 @@ Form = dict[str, Any]
 
 def outcome_of(trace: Trace) -> Form:
     history = history_of(trace)
-    reports, refused = _reports(trace)
+    reports, callbacks, refused = _reports(trace)
     called = _called(trace)
     return {
         "log": _final_logs(history),
         "reports": reports,
+        "callbacks": callbacks,
         "refused": refused,
-        "unresolved": _unresolved(called, reports, refused),
+        "unresolved": _unresolved(called, callbacks, refused),
         "attempts": _attempts(trace, called),
         "polled": _polled(history),
     }
@@ -89,12 +93,14 @@ class _Names:
         return [self.by_place[row["prod"], row["partition"], at] for at in range(row["lo"], row["hi"])]
 
 
-def _reports(trace: Trace) -> tuple[Form, Form]:
+def _reports(trace: Trace) -> tuple[Form, Form, Form]:
     names = _Names(trace)
+    partitions = {part["number"]: f"{part['topic']}-{part['index']}" for part in trace.header["partitions"]}
     flavours = {int(one["prod"]): one["flavour"] for one in trace.header["producers"]}
     idempotent = {row["prod"] for row in _rows(trace, (Kind.ATTEMPT,)) if row["pid"] >= 0}
     told = {prod: java_exception if flavour == "java" else librdkafka_name for prod, flavour in flavours.items()}
-    reports: Form = {name: [] for name in names.instances.values()}
+    reports: Form = {name: {} for name in names.instances.values()}
+    callbacks: Form = {name: [] for name in names.instances.values()}
     refused: Form = {name: [] for name in names.instances.values()}
     silent: set[int] = set()
     for row in _rows(trace, (*_REPORTS, Kind.REFUSED)):
@@ -106,8 +112,10 @@ def _reports(trace: Trace) -> tuple[Form, Form]:
             silent.add(prod)
         if prod not in silent:
             result = "ok" if row["kind"] == Kind.ACK else told[prod](row["code"])
-            reports[name] += [[value, result] for value in names.of(row)]
-    return reports, refused
+            here = reports[name].setdefault(partitions[row["partition"]], [])
+            here += [[value, result] for value in names.of(row)]
+            callbacks[name] += names.of(row)
+    return reports, callbacks, refused
 
 
 def _called(trace: Trace) -> dict[str, list[str]]:
@@ -127,10 +135,10 @@ def _attempts(trace: Trace, called: Mapping[str, list[str]]) -> Form:
     return {name: [[value, counts[name][value]] for value in values] for name, values in called.items()}
 
 
-def _unresolved(called: Mapping[str, list[str]], reports: Form, refused: Form) -> Form:
+def _unresolved(called: Mapping[str, list[str]], callbacks: Form, refused: Form) -> Form:
     found = {}
     for name, values in called.items():
-        known = {value for value, _ in (*reports[name], *refused[name])}
+        known = {*callbacks[name], *(value for value, _ in refused[name])}
         found[name] = [value for value in values if value not in known]
     return found
 

@@ -169,8 +169,8 @@ def _tell_records(console: Console, told: dict[str, Any]) -> None:
 
 def _fates(side: dict[str, Any], name: str) -> dict[str, str]:
     found = {value: "open" for value in side["unresolved"].get(name, [])}
-    for kind in ("reports", "refused"):
-        found.update({value: result for value, result in side[kind].get(name, [])})
+    for reports in (*side["reports"].get(name, {}).values(), side["refused"].get(name, [])):
+        found.update({value: result for value, result in reports})
     return found
 
 

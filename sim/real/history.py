@@ -244,14 +244,22 @@ def instance_values(outcome: Outcome) -> dict[str, list[str]]:
     return {one.name: [call.value for call in one.calls[: one.called]] for one in outcome.instances}
 
 
-def instance_reports(outcome: Outcome) -> tuple[dict[str, list[list[str]]], dict[str, list[list[str]]]]:
-    """Delivery reports in the order in which they came, and calls of ``send()`` that failed at once."""
+def instance_reports(outcome: Outcome) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Delivery reports by instance and partition, and over all partitions; calls of ``send()`` that failed at once."""
     instances = {one.name: one for one in outcome.instances}
-    reports: dict[str, list[list[str]]] = {name: [] for name in instances}
-    refused: dict[str, list[list[str]]] = {name: [] for name in instances}
+    reports: dict[str, Any] = {name: {} for name in instances}
+    callbacks: dict[str, Any] = {name: [] for name in instances}
+    refused: dict[str, Any] = {name: [] for name in instances}
     for event in outcome.events:
-        if event["e"] in ("told", "refused"):
-            value = instances[event["name"]].calls[event["i"]].value
-            where = reports if event["e"] == "told" else refused
-            where[event["name"]].append([value, "ok" if event.get("error") is None else str(event["error"])])
-    return reports, refused
+        if event["e"] not in ("told", "refused"):
+            continue
+        name = event["name"]
+        call = instances[name].calls[event["i"]]
+        if event["e"] == "refused":
+            refused[name].append([call.value, str(event["error"])])
+            continue
+        index = event["p"] if event["p"] >= 0 or call.index is None else call.index
+        result = "ok" if event["error"] is None else str(event["error"])
+        reports[name].setdefault(_text((call.topic, index)), []).append([call.value, result])
+        callbacks[name].append(call.value)
+    return reports, callbacks, refused

@@ -14,15 +14,16 @@ Form = dict[str, Any]
 
 
 def result_of(outcome: Outcome) -> Form:
-    reports, refused = instance_reports(outcome)
+    reports, callbacks, refused = instance_reports(outcome)
     called = instance_values(outcome)
     unresolved = {}
     for name, values in called.items():
-        known = {value for value, _ in (*reports[name], *refused[name])}
+        known = {*callbacks[name], *(value for value, _ in refused[name])}
         unresolved[name] = [value for value in values if value not in known]
     return {
         "log": _logs(outcome),
         "reports": reports,
+        "callbacks": callbacks,
         "refused": refused,
         "unresolved": unresolved,
         "attempts": _attempts(outcome, called),

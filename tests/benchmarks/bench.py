@@ -24,6 +24,7 @@ from tests.benchmarks.measures import (  # noqa: E402
     batched_records,
     failover_check,
     memory_per_record,
+    real_failover,
     round_trips,
 )
 
@@ -33,6 +34,7 @@ BENCHES: dict[str, Callable[[int], list[Measured]]] = {
     "analysis": analysis_speed,
     "memory": memory_per_record,
     "check": failover_check,
+    "real": real_failover,
 }
 
 
