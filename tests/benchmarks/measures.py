@@ -19,7 +19,10 @@ from statistics import median
 from tests.benchmarks import mock_cluster
 from tests.benchmarks.bare_loop import BareLoop
 
-__all__ = ["Measured", "analysis_speed", "batched_records", "failover_check", "memory_per_record", "real_failover", "round_trips"]
+__all__ = [
+    "Measured", "analysis_speed", "batched_records", "failover_check", "memory_per_record", "real_failover",
+    "round_trips",
+]  # fmt: skip
 
 HERE = Path(__file__).resolve().parent
 BARE_REQUESTS = 30_000
