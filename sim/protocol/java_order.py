@@ -5,15 +5,15 @@ in the order in which they were put. Capacity starts at 16 and doubles when more
 when a bucket of a table below 64 is about to hold its ninth key; doubling keeps the order within a bucket.
 
 Not modelled: buckets of nine and more keys in a table of 64 and above (Java turns them into trees).
-Sources: consumer:F2.8, consumer:F6.9.
+Sources: consumer:F2.8, consumer:F6.9; ``MetadataSnapshot`` for :func:`cluster_order`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-__all__ = ["hash_map_order", "string_hash", "string_order", "topic_partition_hash"]
+__all__ = ["cluster_order", "hash_map_order", "string_hash", "string_order", "topic_partition_hash"]
 
 Key = TypeVar("Key")
 
@@ -68,6 +68,18 @@ def hash_map_order(keys: Iterable[Key], hash_of: Callable[[Key], int], capacity:
         if capacity != before:
             table = _spread(hashes[: i + 1], capacity)
     return [distinct[i] for bucket in table for i in bucket]
+
+
+def cluster_order(partitions: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Partitions (*partitions*: how many, by topic) as a client's ``Cluster`` lists them.
+
+    ``MetadataSnapshot`` keeps them in a ``HashMap`` that was made for exactly so many.
+    """
+    keys = [(topic, index) for topic, count in partitions.items() for index in range(count)]
+    capacity = 1
+    while capacity < len(keys):
+        capacity *= 2
+    return hash_map_order(keys, lambda key: topic_partition_hash(*key), capacity)
 
 
 def string_order(texts: Iterable[str]) -> list[str]:

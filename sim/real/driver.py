@@ -59,6 +59,8 @@ class Driver:
         """A command that is not answered; nothing where the process is gone."""
         pipe = self.process.stdin
         assert pipe is not None
+        if pipe.closed:
+            return
         try:
             pipe.write(json.dumps({"do": do, **fields}).encode() + b"\n")
             pipe.flush()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sim.protocol.java_order import hash_map_order, string_hash, string_order, topic_partition_hash
+from sim.protocol.java_order import cluster_order, hash_map_order, string_hash, string_order, topic_partition_hash
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,11 @@ def test_partitions_hash_with_their_topic() -> None:
     assert topic_partition_hash("t", 0) == 31 * 31 + 116
     assert topic_partition_hash("t", 2) == 31 * 33 + 116
     assert hash_map_order([2, 0, 1], lambda p: topic_partition_hash("t", p)) == [2, 1, 0]
+
+
+def test_a_cluster_lists_its_partitions_in_the_order_of_a_map_made_for_so_many() -> None:
+    """``MetadataSnapshot``: three partitions of "t" (hash 116) are kept in four buckets: 961 + 31 i + 116 is 1 modulo 4
+    for i = 0, 0 for 1, 3 for 2. Seen on real Kafka 3.9.1 and 4.3.0 (scripts round_robin_*)."""
+    assert cluster_order({"t": 3}) == [("t", 1), ("t", 0), ("t", 2)]
+    assert cluster_order({"t": 1}) == [("t", 0)]
+    assert cluster_order({}) == []
