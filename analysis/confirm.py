@@ -19,7 +19,7 @@ from analysis.read_jsonl import read_jsonl
 from analysis.verdict import Verdict, judge
 from sim.real.history import lines_of
 from sim.real.result import result_of
-from sim.real.run import play_real
+from sim.real.run import play_real, played_otherwise
 from sim.run import simulate
 from sim.scenario import Scenario, compile_plan
 
@@ -51,6 +51,7 @@ class Confirmed:
     real: list[RealRun]
     expectations: dict[str, Judged]  # over all real runs, of what can be judged there
     unjudged: dict[str, str]  # expectations that a real history cannot answer, with the reason
+    otherwise: list[str]  # what the real run did in its own way
 
     @property
     def agrees(self) -> bool:
@@ -82,7 +83,7 @@ def confirm(
     expected, unjudged = _expected(scenario, runs)
     results = [run.verdict.seed_result(number) for number, run in enumerate(runs)]
     expectations = judge_one(results[0], expected) if len(results) == 1 else judge_seeds(results, expected)
-    return Confirmed(trace, simulated, verdict, runs, expectations, unjudged)
+    return Confirmed(trace, simulated, verdict, runs, expectations, unjudged, played_otherwise(scenario))
 
 
 def _history(lines: list[str]) -> Any:

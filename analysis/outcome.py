@@ -103,11 +103,14 @@ def _reports(trace: Trace) -> tuple[Form, Form, Form]:
     callbacks: Form = {name: [] for name in names.instances.values()}
     refused: Form = {name: [] for name in names.instances.values()}
     silent: set[int] = set()
+    deaths = {(row["host"], row["t_us"]) for row in _rows(trace, (Kind.CRASH,))}
     for row in _rows(trace, (*_REPORTS, Kind.REFUSED)):
         prod, name = row["prod"], names.instances[row["prod"]]
         if row["kind"] == Kind.REFUSED:
             refused[name] += [[names.by_call[prod, i], told[prod](row["code"])] for i in range(row["lo"], row["hi"])]
             continue
+        if row["code"] == ErrorCode.CLIENT_CLOSED and (row["host"], row["t_us"]) in deaths:
+            continue  # a process that dies is told nothing
         if flavours[prod] != "java" and prod in idempotent and row["code"] in _FATAL:
             silent.add(prod)
         if prod not in silent:

@@ -65,6 +65,7 @@ def _as_json(file: str, seed: int, release: str, found: Confirmed) -> dict[str, 
         "verdict": found.word,
         "expectations": {name: judged.to_json() for name, judged in found.expectations.items()},
         "unjudged": found.unjudged,
+        "played_otherwise": found.otherwise,
         "agrees": found.agrees,
         "simulated": {"digest": found.trace.digest(), "outcome": found.outcome, **_findings(found.verdict)},
         "real": [
@@ -199,4 +200,5 @@ def _tell_verdict(console: Console, told: dict[str, Any]) -> None:
     if told["expectations"]:
         console.print()
         tell_verdict(console, {"expectations": told["expectations"], "verdict": told["verdict"]})
+    indented(console, (f"played otherwise on real brokers: {words}" for words in told["played_otherwise"]))
     indented(console, (f"not judged on real brokers: {name}: {why}" for name, why in told["unjudged"].items()))

@@ -30,6 +30,8 @@ def lacking(plan: Plan) -> list[str]:
     """What of the plan's faults no real run on this machine can give, in words."""
     found = [f"{action.text} (no {action.do} on real brokers)" for action in plan.actions if action.do not in VERBS]
     for action in plan.actions:
+        if action.do in ("kill", "pause", "shutdown") and action.target.kind in ("controller", "everybody"):
+            found.append(f"{action.text} (strike brokers or clients, one by one)")
         if action.do in LINKS and not _between_client_and_broker(plan, action):
             found.append(f"{action.text} (only links between clients and brokers pass the proxy)")
     return found

@@ -18,7 +18,7 @@ from sim.real.play import Outcome, Play
 from sim.real.record_batches import READABLE_CODECS
 from sim.scenario import Scenario, compile_plan
 
-__all__ = ["Stage", "interruptible", "must_be_possible", "play_real"]
+__all__ = ["Stage", "interruptible", "must_be_possible", "play_real", "played_otherwise"]
 
 T = TypeVar("T")
 Say = Callable[[str], None]
@@ -36,6 +36,16 @@ def must_be_possible(scenario: Scenario, plan: Plan) -> None:
             found.append(f"producers.{name}: resend.after.failure (the drivers do not send again)")
     if found:
         raise InputError("confirm", f"a real run cannot give: {'; '.join(found)}", "leave these out for confirm")
+
+
+def played_otherwise(scenario: Scenario) -> list[str]:
+    """What a real run gives in its own way, whatever the scenario says."""
+    found = []
+    for words, latency in (("broker.latency", scenario.network.broker_latency),
+                           ("controller.latency", scenario.network.controller_latency)):  # fmt: skip
+        if latency is not None:
+            found.append(f"network.{words}: links among brokers are this machine's loopback")
+    return found
 
 
 @dataclass
