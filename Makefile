@@ -11,13 +11,14 @@ PINS := tests/constraints.txt
 CANDIDATES := python3 python3.13 python3.12 python3.11 python
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS)
 
-.PHONY: help demo test conformance kafka confirm bench clean
+.PHONY: help demo test conformance kafka confirm mutations bench clean
 
 help:
 	@echo "make demo          environment, install, and one failover judged: figures in out/"
 	@echo "make test          lint, types, tests, comparison with recorded real Kafka"
 	@echo "make conformance   only the comparison (CELLS=FILE for other recorded runs)"
 	@echo "make kafka         the jars of Apache Kafka for korder confirm, once, with Maven"
+	@echo "make mutations     breaks rules of the protocol on purpose: do the recordings notice?"
 	@echo "make confirm       plays the scripts of the comparison on real Kafka again (needs Java and make kafka)"
 	@echo "make bench         speed and memory by ratio, as a table and out/bench.json"
 	@echo "make clean         removes .venv, out and caches"
@@ -33,6 +34,9 @@ test: .venv/.installed-dev
 
 conformance: .venv/.installed
 	$(BIN)/python tests/conformance/run.py $(CELLS)
+
+mutations: .venv/.installed
+	$(BIN)/python tests/conformance/mutations.py
 
 kafka: .venv/.installed
 	$(BIN)/korder kafka 4.3

@@ -148,7 +148,7 @@ class Wire:
         elif self._script is not None:
             self._script.answered(frame)
         assert self._upstream is not None
-        self._upstream.write(struct.pack(">i", len(frame.data)) + frame.data)
+        _write(self._upstream, frame.data)
         return slot
 
     def release(self) -> None:
@@ -219,7 +219,7 @@ class Wire:
             return
         assert item.answer is not None
         self._proxy.responded(self, item.frame.produce, item.answer)
-        self._writer.write(struct.pack(">i", len(item.answer)) + item.answer)
+        _write(self._writer, item.answer)
 
     # --- breaks -------------------------------------------------------------------------------------------------------
     def _look_at_drop(self) -> None:
@@ -268,6 +268,12 @@ class Wire:
         for writer in (self._writer, self._upstream):
             if writer is not None:
                 _reset(writer)
+
+
+def _write(writer: asyncio.StreamWriter, data: bytes) -> None:
+    """One message; nothing where the other side has gone, as its end is on its way."""
+    if not writer.is_closing():
+        writer.write(struct.pack(">i", len(data)) + data)
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
