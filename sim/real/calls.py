@@ -8,7 +8,7 @@ from sim.plan import Plan, ProducerPlan
 from sim.world.instances import WARM_UP_BYTES, WARM_UP_US, WARM_UP_VALUE
 from sim.world.workload import build_sends
 
-__all__ = ["Call", "calls_of", "calls_of_successor"]
+__all__ = ["Call", "calls_of", "calls_of_successor", "is_timed"]
 
 SHORT_WARM_UP_US = 500_000  # where no time in the scenario means anything: its acknowledgement is a few round trips
 
@@ -43,11 +43,15 @@ def calls_of(producer: ProducerPlan, plan: Plan, seed: int) -> list[Call]:
     return [_with_value(call, producer.name, number) for number, call in enumerate(calls)]
 
 
+def is_timed(plan: Plan) -> bool:
+    """Whether anything happens at a time of its own, so that calls must come when they are due."""
+    return bool(plan.actions) or any(fault.from_us or fault.until_us for fault in plan.message_faults)
+
+
 def _behind_warm_up(producer: ProducerPlan, plan: Plan, calls: list[Call]) -> list[Call]:
     topic = next(topic for topic in plan.topics if producer.warm_up_partition in topic.partitions)
     index = topic.partitions.index(producer.warm_up_partition)
-    timed = plan.actions or any(fault.from_us or fault.until_us for fault in plan.message_faults)
-    later = WARM_UP_US if timed else SHORT_WARM_UP_US
+    later = WARM_UP_US if is_timed(plan) else SHORT_WARM_UP_US
     first = Call(0, topic.name, index, None, WARM_UP_VALUE, WARM_UP_BYTES, True)
     return [first, *(replace(call, at_us=call.at_us + later) for call in calls)]
 

@@ -16,12 +16,13 @@ from sim.errors import InputError
 from sim.plan import Plan, ProducerPlan, ReaderPlan, TopicPlan
 from sim.protocol.settings import JavaProducerSettings
 from sim.real import properties
-from sim.real.calls import Call, calls_of, calls_of_successor
+from sim.real.calls import Call, calls_of, calls_of_successor, is_timed
 from sim.real.cluster import RealCluster
 from sim.real.driver import Driver
 from sim.real.faults import Faults
 from sim.real.record_batches import Batch, batches_in
 from sim.real.script import Script
+from sim.world.instances import WARM_UP_US
 from sim.world.links import Link
 
 __all__ = ["Instance", "Outcome", "Play"]
@@ -85,6 +86,7 @@ class Play:
         self.cluster, self.plan, self.seed, self.clock = cluster, plan, seed, cluster.clock
         self._topic_options = topic_options
         self.over = False
+        self._late_warm_up = False
         self.instances: list[Instance] = []
         self.events: list[Event] = []
         self.partitions = {
@@ -144,6 +146,8 @@ class Play:
                 raise self.cluster.proxy.failure
             if self._broken():
                 raise InputError("confirm", self._broken(), "see the options of that client")
+            if self._late_warm_up and is_timed(self.plan):
+                raise InputError("confirm", "the warm-up took longer than 5 s", "give the machine less other work")
             if self._faults.pending or not all(one.done(loop.time()) for one in self.instances):
                 since = None
             elif since is None:
@@ -327,6 +331,7 @@ class Play:
             instance.sent = True
         elif kind in ("told", "refused"):
             instance.reported.add(event["i"])
+            self._late_warm_up |= instance.plan.warm_up and event["i"] == 0 and event["t_us"] > WARM_UP_US
             script = self._scripts[instance.plan.name]
             if kind == "told" and script is not None:
                 script.reported(event["error"] is None)

@@ -15,7 +15,10 @@ from analysis.outcome import first_difference, outcome_of
 from sim import simulate
 from sim.scenario import Scenario, load, with_overrides
 
-__all__ = ["KNOWN_DIFFERENCES", "RECORDED", "SCRIPTS", "Recording", "compare", "play", "read", "scenario_of", "write"]
+__all__ = [
+    "KNOWN_DIFFERENCES", "RECORDED", "SCRIPTS", "Recording", "compare", "play", "read", "scenario_of", "script_file",
+    "write",
+]  # fmt: skip
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE / "scripts"
@@ -28,9 +31,13 @@ KNOWN_DIFFERENCES = {
 }
 
 
+def script_file(script: str) -> Path:
+    return SCRIPTS / f"{script}.yaml"
+
+
 def scenario_of(script: str, kafka: str) -> Scenario:
     """The script under the rules of release *kafka* (``4.3``)."""
-    return with_overrides(load(str(SCRIPTS / f"{script}.yaml")), [f"kafka={kafka}"])
+    return with_overrides(load(str(script_file(script))), [f"kafka={kafka}"])
 
 
 def read(path: Path = RECORDED) -> list[Recording]:
