@@ -14,7 +14,7 @@ from typing import Any
 
 from sim.plan import Plan
 from sim.protocol.error_codes import PRODUCE_ERRORS, ErrorCode
-from sim.real.play import Event, Instance, Outcome
+from sim.real.outcome import Event, Instance, Outcome
 from sim.real.record_batches import Batch
 
 __all__ = ["events_of", "header_of", "instance_reports", "instance_values", "lines_of"]

@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,61 +19,21 @@ from sim.real.calls import Call, calls_of, calls_of_successor, is_timed
 from sim.real.cluster import RealCluster
 from sim.real.driver import Driver
 from sim.real.faults import Faults
-from sim.real.record_batches import Batch, batches_in
+from sim.real.logs import leader_epoch, read_logs
+from sim.real.outcome import Event, Instance, Outcome
 from sim.real.script import Script
 from sim.world.instances import WARM_UP_US
 from sim.world.links import Link
 
-__all__ = ["Instance", "Outcome", "Play"]
+__all__ = ["Play"]
 
 AHEAD_S = 0.3  # from "go" to the first call
 LOOK_S = 0.05
 QUIET_S = 0.5  # how long nothing more may come once everything was reported
 READING_S = 10.0
-FATAL_S = 3.0  # a client that met a fatal error says no more after so long
 LIBRDKAFKA = Path(__file__).with_name("librdkafka_clients.py")
 
-Event = dict[str, Any]
 _STOP, _CONT = signal.SIGSTOP, signal.SIGCONT
-
-
-@dataclass
-class Instance:
-    """One life of one producer."""
-
-    plan: ProducerPlan
-    name: str
-    calls: list[Call]
-    driver: Driver
-    incarnation: int = 1
-    called: int = 0
-    reported: set[int] = field(default_factory=set)
-    sent: bool = False  # all calls are made
-    dead: bool = False
-    fatal_at: float | None = None
-
-    def done(self, now: float) -> bool:
-        if self.dead:
-            return True
-        if self.fatal_at is not None and now > self.fatal_at + FATAL_S:
-            return True
-        return self.sent and len(self.reported) >= self.called
-
-
-@dataclass
-class Outcome:
-    """What a run left: everything in microseconds of the run's clock, which is 0 when the first call is due."""
-
-    instances: list[Instance]
-    events: list[Event]  # of clients, and notes of faults, in the order of arrival
-    sightings: list[Event]  # of the proxy
-    logs: dict[tuple[str, int], dict[int, list[Batch]]]  # by partition and broker
-    leaders: dict[tuple[str, int], tuple[int, int]]  # at the end: broker, leader epoch
-    first_leaders: dict[tuple[str, int], int]
-    settled: bool
-    drained: bool
-    unsettled: list[str]
-    consumers: list[str]
 
 
 class Play:
@@ -128,7 +87,7 @@ class Play:
         self.over = True
         await self._faults.lift_all()
         described = await cluster.in_sync(names)
-        logs = self._logs()
+        logs = read_logs(cluster, self.partitions)
         drained = await self._until_read(logs, described)
         for name in self._ready:
             self._driver_of(name).say("close", name=name)
@@ -183,7 +142,7 @@ class Play:
     def _outcome(self, described: Any, first_leaders: Any, logs: Any, drained: bool) -> Outcome:
         leaders = {}
         for name, broker in _leaders(described).items():
-            leaders[name] = broker, self._leader_epoch(broker, name)
+            leaders[name] = broker, leader_epoch(self.cluster, broker, name)
         now = asyncio.get_running_loop().time()
         reasons = [f"producer {one.name} still has records to send or to report" for one in self.instances
                    if not one.done(now)]  # fmt: skip
@@ -215,24 +174,6 @@ class Play:
 
     def partition_name(self, number: int) -> tuple[str, int]:
         return next(name for name, known in self.partitions.items() if known == number)
-
-    def _logs(self) -> dict[tuple[str, int], dict[int, list[Batch]]]:
-        """What stands in the segment files of every replica."""
-        found: dict[tuple[str, int], dict[int, list[Batch]]] = {name: {} for name in self.partitions}
-        for topic, index in self.partitions:
-            for broker in self.cluster.numbers:
-                folder = self.cluster.log_folder(broker) / f"{topic}-{index}"
-                if folder.is_dir():
-                    data = b"".join(path.read_bytes() for path in sorted(folder.glob("*.log")))
-                    found[topic, index][broker] = list(batches_in(data))
-        return found
-
-    def _leader_epoch(self, broker: int, name: tuple[str, int]) -> int:
-        """The last epoch that the leader knows of (``LeaderEpochCheckpointFile``: version, count, epoch and start)."""
-        path = self.cluster.log_folder(broker) / f"{name[0]}-{name[1]}" / "leader-epoch-checkpoint"
-        lines = path.read_text().split("\n") if path.is_file() else []
-        entries = [line.split() for line in lines[2:] if line.strip()]
-        return int(entries[-1][0]) if entries else 0
 
     # --- clients ------------------------------------------------------------------------------------------------------
     async def _open_clients(self) -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from sim.real.history import instance_reports, instance_values
-from sim.real.play import Outcome
+from sim.real.outcome import Outcome
 
 __all__ = ["result_of"]
 

@@ -14,7 +14,8 @@ from sim.real.cluster import RealCluster
 from sim.real.faults import lacking
 from sim.real.household import Household
 from sim.real.jars import Kafka, find, release_of
-from sim.real.play import Outcome, Play
+from sim.real.outcome import Outcome
+from sim.real.play import Play
 from sim.real.record_batches import READABLE_CODECS
 from sim.scenario import Scenario, compile_plan
 

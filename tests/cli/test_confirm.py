@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sim.real.play import Outcome
+from sim.real.outcome import Outcome
 from tests.cli.conftest import Said
 from tests.real.outcomes import batch, outcome, plan_of, scenario, seen
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 from sim.plan import Plan
 from sim.real.calls import Call, calls_of
 from sim.real.driver import Driver
-from sim.real.play import Instance, Outcome
+from sim.real.outcome import Instance, Outcome
 from sim.real.record_batches import Batch
 from sim.scenario import Scenario, compile_plan, from_dict
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.verdict import judge
 from sim.real.history import events_of, lines_of
-from sim.real.play import Outcome
+from sim.real.outcome import Outcome
 from sim.real.result import result_of
 from tests.real.outcomes import batch, outcome, plan_of, scenario, seen
 
