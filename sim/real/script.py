@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sim.message_faults import Matcher
+from sim.message_faults import AnswerDrops, Matcher
 from sim.plan import MessageFault
 from sim.real.produce import ProduceFrame
 from sim.real.way import Clock
@@ -29,8 +29,7 @@ class Script:
         self._matcher, self._partitions, self._clock = Matcher(faults), partitions, clock
         self.counting = counting
         self._reports = 0
-        self._answered: dict[int, set[int]] = {}  # request numbers by partition
-        self._drops: list[tuple[Wire, Slot, MessageFault]] = []  # answers to be dropped, waiting for others
+        self._drops: AnswerDrops[Wire] = AnswerDrops(self._matcher)
         self._held: list[tuple[Wire, MessageFault]] = []
 
     def see(self, request: ProduceFrame) -> tuple[dict[int, int], MessageFault | None]:
@@ -52,26 +51,13 @@ class Script:
     # --- answers ------------------------------------------------------------------------------------------------------
     def answered(self, frame: Frame) -> None:
         """The broker has answered this request, or it asked for no answer."""
-        if not frame.numbers:
-            return
-        for partition, number in frame.numbers.items():
-            self._answered.setdefault(partition, set()).add(number)
-        waiting, self._drops = self._drops, []
-        for wire, slot, fault in waiting:
-            self.drop_answer(wire, slot, fault)
+        for wire, fault in self._drops.answered(frame.numbers):
+            wire.break_off(fault)
 
     def drop_answer(self, wire: Wire, slot: Slot, fault: MessageFault) -> None:
         """Reset the wire once requests 1..m are answered, its own if no m is given."""
-        answered = self._answered.get(fault.partition, set())
-        if fault.after_answered is None:
-            reached = slot.frame.numbers[fault.partition] in answered
-        else:
-            first = self._matcher.before(fault) + 1
-            reached = all(number in answered for number in range(first, first + fault.after_answered))
-        if reached:
-            wire.break_off(fault)
-        else:
-            self._drops.append((wire, slot, fault))
+        for ripe, its in self._drops.wait(wire, slot.frame.numbers, fault):
+            ripe.break_off(its)
 
     # --- holding ------------------------------------------------------------------------------------------------------
     def hold(self, wire: Wire, fault: MessageFault) -> None:
