@@ -11,13 +11,15 @@ PINS := tests/constraints.txt
 CANDIDATES := python3 python3.13 python3.12 python3.11 python
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint $(PINS)
 
-.PHONY: help demo test conformance mutants bench clean
+.PHONY: help demo test conformance mutants kafka confirm bench clean
 
 help:
 	@echo "make demo          environment, install, and one failover judged: figures in out/"
 	@echo "make test          lint, types, tests, comparison with recorded real Kafka"
 	@echo "make conformance   only the comparison (CELLS=FILE for other recorded runs)"
 	@echo "make mutants       breaks one rule after another: which recorded runs notice?"
+	@echo "make kafka         the jars of Apache Kafka for korder confirm, once, with Maven"
+	@echo "make confirm       plays the scripts of the comparison on real Kafka again (needs Java and make kafka)"
 	@echo "make bench         speed and memory by ratio, as a table and out/bench.json"
 	@echo "make clean         removes .venv, out and caches"
 
@@ -35,6 +37,13 @@ conformance: .venv/.installed
 
 mutants: .venv/.installed-dev
 	$(BIN)/python tests/mutants/run.py
+
+kafka: .venv/.installed
+	$(BIN)/korder kafka 4.3
+	$(BIN)/korder kafka 3.9
+
+confirm: .venv/.installed-real
+	$(BIN)/python tests/conformance/record.py $(if $(REPEAT),--repeat $(REPEAT)) $(SCRIPTS)
 
 bench: .venv/.installed-bench
 	$(BIN)/python tests/benchmarks/bench.py --json out/bench.json
@@ -61,6 +70,11 @@ clean:
 .venv/.installed-dev: .venv/.installed
 	@echo "installing the tools of the tests into .venv"
 	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+.venv/.installed-real: .venv/.installed
+	@echo "installing librdkafka's client into .venv"
+	@$(PIP) --editable '.[real]'
 	@touch $@
 
 .venv/.installed-bench: .venv/.installed

@@ -19,7 +19,7 @@ from sim.protocol.error_codes import ErrorCode
 from sim.protocol.rows import Kind
 from sim.trace import Trace
 
-__all__ = ["history_of"]
+__all__ = ["config_of", "history_of"]
 
 
 def history_of(trace: Trace) -> History:
@@ -295,7 +295,7 @@ class _Expansion:
         return History.later(
             source=str(header.get("title") or "trace"), row_word="row", time_unit="us",
             drain=settled and self._everything_read(tables["positions"]), append_times=True,
-            config=_config(header), settled=settled, producers=self.producers,
+            config=config_of(header), settled=settled, producers=self.producers,
             brokers=range(max(int(host["number"]) for host in header["hosts"]) + 1), partitions=self.partitions,
             keys=list(self.key_names), values=values, words=self.words, txns=[],
             consumers=Consumers(names, [None] * len(names), [False] * len(names)), records=records,
@@ -335,7 +335,7 @@ _CLIENT = {
 }  # fmt: skip
 
 
-def _config(header: Mapping[str, Any]) -> dict[str, Any] | None:
+def config_of(header: Mapping[str, Any]) -> dict[str, Any] | None:
     """Resolved settings under Kafka's names, as the exchange format has them."""
     scenario = header.get("scenario")
     if not isinstance(scenario, Mapping) or "topics" not in scenario:

@@ -10,11 +10,14 @@ What then happens to the request is the affair of the world: ``sim.world.scripte
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
 
 from sim.plan import MessageFault
 
-__all__ = ["ALL", "Matcher"]
+__all__ = ["ALL", "AnswerDrops", "Matcher"]
+
+Who = TypeVar("Who")
 
 ALL = "all"  # in place of a value: every record
 
@@ -71,3 +74,36 @@ class Matcher:
         else:
             attempt = attempts.get(fault.value, 0)
         return attempt > 0 and (fault.attempt is None or attempt == fault.attempt)
+
+
+class AnswerDrops(Generic[Who]):
+    """Answers that are to be thrown away: each waits until the broker has answered requests 1..m (its fault's
+    ``after_answered``), or, where no m is given, the request itself."""
+
+    def __init__(self, matcher: Matcher) -> None:
+        self._matcher = matcher
+        self._answered: dict[int, set[int]] = {}  # request numbers by partition
+        self._waiting: list[tuple[Who, Mapping[int, int], MessageFault]] = []
+
+    def wait(self, who: Who, numbers: Mapping[int, int], fault: MessageFault) -> list[tuple[Who, MessageFault]]:
+        """The answer to a request with these *numbers* (by partition) is to be dropped: those whose time has come."""
+        self._waiting.append((who, numbers, fault))
+        return self._ripe()
+
+    def answered(self, numbers: Mapping[int, int]) -> list[tuple[Who, MessageFault]]:
+        """The broker has answered a request, or it asked for no answer: those whose time has come."""
+        for partition, number in numbers.items():
+            self._answered.setdefault(partition, set()).add(number)
+        return self._ripe() if numbers else []
+
+    def _ripe(self) -> list[tuple[Who, MessageFault]]:
+        ripe = [entry for entry in self._waiting if self._reached(entry[1], entry[2])]
+        self._waiting = [entry for entry in self._waiting if entry not in ripe]
+        return [(who, fault) for who, _, fault in ripe]
+
+    def _reached(self, numbers: Mapping[int, int], fault: MessageFault) -> bool:
+        answered = self._answered.get(fault.partition, set())
+        if fault.after_answered is None:
+            return numbers[fault.partition] in answered
+        first = self._matcher.before(fault) + 1
+        return all(number in answered for number in range(first, first + fault.after_answered))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sim.message_faults import Matcher
+from sim.message_faults import AnswerDrops, Matcher
 from sim.plan import MessageFault
 
 
@@ -71,3 +71,16 @@ def test_a_fault_that_begins_later_counts_from_there() -> None:
     met = [matcher.see(0, list, at_us)[1] for at_us in (0, 500, 1_000, 1_200, 1_400)]
     assert met == [None, None, None, late, None]
     assert matcher.before(late) == 2
+
+
+def test_a_dropped_answer_waits_for_the_requests_that_its_fault_names() -> None:
+    """And, where it names none, for its own alone."""
+    own, three = fault(0, do="drop_response", nth=(1,)), fault(1, do="drop_response", nth=(2,), after_answered=3)
+    drops: AnswerDrops[str] = AnswerDrops(Matcher([own, three]))
+    assert drops.wait("own", {7: 1}, own) == []
+    assert drops.wait("three", {7: 2}, three) == []
+    assert drops.answered({7: 1}) == [("own", own)]
+    assert drops.answered({}) == []
+    assert drops.answered({7: 3}) == []
+    assert drops.answered({7: 2}) == [("three", three)]
+    assert drops.wait("late", {7: 2}, three) == [("late", three)]

@@ -134,6 +134,33 @@ def join(
 
 
 @app.command()
+def confirm(
+    file: File,
+    kafka: Annotated[str | None, typer.Option(metavar="VERSION", help="Default: the scenario's release.")] = None,
+    repeat: Annotated[int, typer.Option(min=1, max=100, help="So many runs on real brokers.")] = 1,
+    seed: Annotated[int | None, typer.Option(min=0, help="Default: the file's first seed.")] = None,
+    overrides: Set = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep trace, real histories and comparison.")] = None,
+    json: Json = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the brokers' files and logs, and say where.")] = False,
+) -> int:
+    """Run the same scenario on real Apache Kafka on this machine, and show both side by side."""
+    from analysis.cli.confirm import confirm_scenario
+
+    return confirm_scenario(
+        file, kafka=kafka, repeat=repeat, seed=seed, overrides=overrides or [], out=out, as_json=json, keep=keep
+    )
+
+
+@app.command()
+def kafka(release: Annotated[str, typer.Argument(metavar="RELEASE", help="4.3 or 3.9.")] = "4.3") -> int:
+    """Get the jars of Apache Kafka that confirm needs, once, with Maven."""
+    from analysis.cli.confirm import get_kafka
+
+    return get_kafka(release)
+
+
+@app.command()
 def schema() -> int:
     """Print the JSON Schema of scenario files, for editors."""
     from analysis.cli.catalogue import print_schema

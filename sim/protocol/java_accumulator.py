@@ -9,6 +9,7 @@ from __future__ import annotations
 from sim.protocol.java_batches import BATCH_OVERHEAD_BYTES, PartitionQueue, ProducerBatch
 from sim.protocol.java_intake import Intake
 from sim.protocol.java_network import JavaNetwork, JavaNode
+from sim.protocol.java_order import cluster_order
 from sim.protocol.java_sequences import Sequences
 from sim.protocol.lanes import FOREVER
 from sim.protocol.settings import JavaProducerSettings
@@ -46,8 +47,11 @@ class Accumulator:
             queue.node = nodes.get(leader)
             queue.leader_epoch = metadata.leader_epoch(queue.partition)
             self._parts_of.setdefault(leader, []).append(queue)
-        for state in self.intake.topics.values():
-            state.note_leaders()
+        topics, names = self.intake.topics, self.intake.topic_names
+        order = cluster_order({names[number]: len(topics[number].queues) for number in topics if number in names})
+        for number, state in topics.items():
+            listed = [index for topic, index in order if topic == names.get(number)]
+            state.note_leaders(listed or range(len(state.queues)))
 
     # --- readiness ---------------------------------------------------------------------------------------------------
     def ready(self, now_us: int) -> tuple[list[JavaNode], int]:

@@ -23,6 +23,7 @@ class TopicState:
         self.queues: list[PartitionQueue] = []  # by partition index; empty: no metadata yet
         self.of_key: list[int] = []  # partition index of every key number
         self._led: list[int] = []  # partitions that have a leader, by index
+        self._listed: list[int] = []  # the same as the client's Cluster lists them
         self.static = False  # the partition of every call is known beforehand
         self._sticky = StickyPartitioner(settings.batch_size_bytes)
         self._round_robin = RoundRobinPartitioner()
@@ -34,8 +35,10 @@ class TopicState:
         self.of_key = [java_key_partition(key, len(queues)) for key in keys]
         self._used_all = False
 
-    def note_leaders(self) -> None:
+    def note_leaders(self, listed: Sequence[int]) -> None:
+        """*listed*: all partitions, in the order in which ``Cluster`` lists them."""
         self._led = [index for index, queue in enumerate(self.queues) if queue.node is not None]
+        self._listed = [index for index in listed if self.queues[index].node is not None]
 
     def choose(self, index: int, key: int, size: int) -> tuple[PartitionQueue, bool]:
         """The queue for one record, and whether the sticky partitioner chose it."""
@@ -43,8 +46,8 @@ class TopicState:
             return self.queues[index], False
         if self.settings.partitioner == "round_robin":
             if not self.settings.round_robin_asks_twice:
-                return self.queues[self._round_robin.partition(self._led, len(self.queues))], False
-            turn = self._round_robin.choose(self._led, len(self.queues), self._room_for(size))
+                return self.queues[self._round_robin.partition(self._listed, len(self.queues))], False
+            turn = self._round_robin.choose(self._listed, len(self.queues), self._room_for(size))
             return self.queues[turn], False
         if key >= 0 and not self.settings.partitioner_ignore_keys:
             return self.queues[self.of_key[key]], False

@@ -15,7 +15,7 @@ nothing changes that a call could see.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from heapq import heapify, heapreplace
 
 from sim.protocol.error_codes import ErrorCode
@@ -36,6 +36,7 @@ class Intake:
         self, port: Port, settings: JavaProducerSettings, prod: int, sends: Sends, metadata: JavaMetadata, resends: int
     ) -> None:
         self.port, self.settings, self.prod, self.sends, self.metadata = port, settings, prod, sends, metadata
+        self.topic_names: Mapping[int, str] = {}  # Java's hash order is made of them; without a name: by index
         self.queues: list[PartitionQueue] = []
         self.next = 0  # the send index that comes next
         self.floors: list[tuple[int, int]] = []

@@ -6,17 +6,18 @@ when more than three quarters of it are used, or when a bucket of a table below 
 doubling keeps the order within a bucket. Taking a key out never makes a table smaller.
 
 Not modelled: buckets of nine and more keys in a table of 64 and above (Java turns them into trees).
-Sources: consumer:F2.8, consumer:F6.9; ``java.util.HashMap``, ``HashSet`` of Java 17.
+Sources: consumer:F2.8, consumer:F6.9; ``java.util.HashMap``, ``HashSet`` of Java 17; ``MetadataSnapshot`` for
+:func:`cluster_order`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 __all__ = [
-    "HashOrder", "capacity_of_copy", "hash_map_order", "string_hash", "string_order", "string_sort_key", "table_size",
-    "topic_partition_hash", "uuid_hash",
+    "HashOrder", "capacity_of_copy", "cluster_order", "hash_map_order", "string_hash", "string_order",
+    "string_sort_key", "table_size", "topic_partition_hash", "uuid_hash",
 ]  # fmt: skip
 
 Key = TypeVar("Key")
@@ -135,6 +136,15 @@ def capacity_of_copy(count: int) -> int:
 def hash_map_order(keys: Iterable[Key], hash_of: Callable[[Key], int], capacity: int = _SMALLEST_TABLE) -> list[Key]:
     """The order in which a ``HashMap`` (or ``HashSet``) walks *keys* that were put in the order given."""
     return list(HashOrder(hash_of, keys, capacity))
+
+
+def cluster_order(partitions: Mapping[str, int]) -> list[tuple[str, int]]:
+    """Partitions (*partitions*: how many, by topic) as a client's ``Cluster`` lists them.
+
+    ``MetadataSnapshot`` keeps them in a ``HashMap`` that was made for exactly so many.
+    """
+    keys = [(topic, index) for topic, count in partitions.items() for index in range(count)]
+    return hash_map_order(keys, lambda key: topic_partition_hash(*key), table_size(len(keys)))
 
 
 def string_order(texts: Iterable[str]) -> list[str]:

@@ -11,6 +11,8 @@ on the wire; a batch is reported exactly once.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.java_accumulator import Accumulator
 from sim.protocol.java_batches import ProducerBatch
@@ -51,10 +53,12 @@ class JavaProducer:
         bootstrap: tuple[int, ...],
         topics: dict[int, tuple[int, ...]],
         resend_after_failure: int = 0,
+        topic_names: Mapping[int, str] | None = None,
     ) -> None:
         self.port, self.settings, self.rules, self.prod = port, settings, rules, prod
         self.network = JavaNetwork(port, settings, rules, bootstrap, lost=self._lost, learned=self._learned)
         self.intake = Intake(port, settings, prod, sends, self.network.metadata, resend_after_failure)
+        self.intake.topic_names = topic_names or {}
         self.sequences = Sequences(port, rules, prod) if settings.idempotence else None
         self.accumulator = Accumulator(settings, self.intake, self.network, self.sequences)
         self.outcomes = Outcomes(port, settings, rules, prod, self.intake, self.accumulator, self.sequences)

@@ -6,7 +6,8 @@ have not left, ``waiting`` those on the wire; both count every kind of request (
 Rules: timers are looked at once a second, on a grid that starts with each change of the connection's state (8.6); one
 expired request takes the connection and the whole window, which comes back in order (8.2, 8.6); connections are opened
 when there is something to send (sparse), back-off counts from the attempt (8.1); a leader is asked for at once, then
-with the retry back-off while one is missing (``rd_kafka_metadata_fast_leader_query``).
+with the retry back-off while one is missing (``rd_kafka_metadata_fast_leader_query``), and once a second while the
+leader of waiting messages is down.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ __all__ = ["NOBODY", "Control", "LibrdkafkaNetwork", "Peer"]
 
 NOBODY = -1  # the peer that keeps partitions without leader; it never connects
 _GRID_US = 1_000_000
+_SCAN_US = 1_000_000
 
 Control = MetadataRequest | InitProducerIdRequest
 
@@ -70,6 +72,7 @@ class LibrdkafkaNetwork:
         self._query_us = 0  # the next query for leaders
         self._queries = 0  # in a row
         self._unavailable = True  # somebody found a leader missing or wrong since the last answer
+        self._scan_us = FOREVER  # the next look at leaders that are down
 
     # --- peers -------------------------------------------------------------------------------------------------------
     def peer(self, server: int) -> Peer:
@@ -154,10 +157,28 @@ class LibrdkafkaNetwork:
             self._query_us, self._queries = now_us, 0
 
     def next_query_us(self) -> int:
-        return min(self._query_us, self._refresh_us)
+        return min(self._query_us, self._refresh_us, self._scan_us)
+
+    def _scan(self, now_us: int) -> None:
+        """Once a second the main thread looks for partitions whose leader is down, and asks who leads them now
+        (``rd_kafka_topic_scan_all``, ``rd_kafka_toppar_needs_query``). A broker that nobody needs is not down: without
+        messages for it, no connection is wanted."""
+        stranded = any(
+            toppar.parts or toppar.fresh < toppar.lane.taken
+            for peer in self.peers.values()
+            if peer.toppars and peer.node.server != NOBODY and not peer.node.ready
+            for toppar in peer.toppars
+        )
+        if stranded and now_us >= self._scan_us:
+            self.query(now_us)
+        if not stranded:
+            self._scan_us = FOREVER
+        elif self._scan_us == FOREVER or now_us >= self._scan_us:
+            self._scan_us = now_us - now_us % _SCAN_US + _SCAN_US
 
     def serve(self, now_us: int) -> int:
         """Ask for metadata where that is due; when to look again."""
+        self._scan(now_us)
         if now_us >= self.next_query_us():
             if self.ask(MetadataRequest(self._topics), now_us):
                 self._queries += 1

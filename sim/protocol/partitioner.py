@@ -124,7 +124,7 @@ class StickyPartitioner:
         self._weighted: list[int] = []
 
     def current(self, available: Sequence[int], count: int, draw: Draw) -> int:
-        """The sticky partition; *available*: ascending indexes of partitions with a leader."""
+        """The sticky partition; *available*: those with a leader, in the order of ``cluster_order``."""
         if self._partition is None:
             self._partition = self._next(available, count, draw)
         return self._partition
@@ -172,7 +172,7 @@ class RoundRobinPartitioner:
         self._counter = 0
 
     def partition(self, available: Sequence[int], count: int) -> int:
-        """One call of ``partition()``; *available*: ascending indexes of partitions with a leader."""
+        """One call of ``partition()``; *available*: those with a leader, in the order of ``cluster_order``."""
         turn = to_positive(self._counter)
         self._counter = self._counter + 1 & _WORD
         return available[turn % len(available)] if available else turn % count

@@ -7,6 +7,7 @@ have adopted the controller's first metadata before anybody speaks.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from sim.plan import LinkPlan, Plan, ProducerPlan, ReaderPlan
@@ -131,7 +132,9 @@ class Cluster:
             sends = later_sends(before, [send for _, send in repeats], self.kernel.now_us)
         instance = Instance(len(self.instances), producer, incarnation, sends, repeats)
         host = self.network.hosts[producer.host]
-        role: Any = JavaProducer if isinstance(producer.settings, JavaProducerSettings) else LibrdkafkaProducer
+        role: Any = LibrdkafkaProducer
+        if isinstance(producer.settings, JavaProducerSettings):
+            role = partial(JavaProducer, topic_names={topic.number: topic.name for topic in self.plan.topics})
         instance.role = cast(ProducerRole, role(
             host, producer.settings, self.plan.rules, instance.prod, sends, tuple(self.broker_numbers),
             dict(self.topics), producer.resend_after_failure,

@@ -20,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sim.message_faults import Matcher
+from sim.message_faults import AnswerDrops, Matcher
 from sim.plan import MessageFault
 from sim.protocol.messages import ProduceRequest, ProduceResponse, ProduceResult
 from sim.protocol.rows import Kind
@@ -71,8 +71,7 @@ class Script:
         self._matcher = Matcher(faults)
         self.unseen: list[int] = []  # rows of transmissions that came to a connection already reset
         self._reports = 0
-        self._answered: dict[int, set[int]] = {}  # request numbers by partition
-        self._drops: list[tuple[Wire, Slot, MessageFault]] = []  # answers to be dropped, waiting for others
+        self._drops: AnswerDrops[tuple[Wire, Slot]] = AnswerDrops(self._matcher)
         self._held: list[tuple[Wire, MessageFault]] = []
 
     def wire(self, conn: Conn) -> Wire:
@@ -96,26 +95,13 @@ class Script:
     # --- answers ------------------------------------------------------------------------------------------------------
     def answered(self, frame: Frame) -> None:
         """The broker has answered this request (or it asked for no answer)."""
-        if not frame.numbers:
-            return
-        for partition, number in frame.numbers.items():
-            self._answered.setdefault(partition, set()).add(number)
-        waiting, self._drops = self._drops, []
-        for wire, slot, fault in waiting:
-            self.drop_answer(wire, slot, fault)
+        for (wire, slot), fault in self._drops.answered(frame.numbers):
+            wire.break_off(fault, slot.frame.cause)
 
     def drop_answer(self, wire: Wire, slot: Slot, fault: MessageFault) -> None:
         """Reset the wire once requests 1..m are answered, its own if no m is given."""
-        answered = self._answered.get(fault.partition, set())
-        if fault.after_answered is None:
-            reached = slot.frame.numbers[fault.partition] in answered
-        else:
-            first = self._matcher.before(fault) + 1
-            reached = all(number in answered for number in range(first, first + fault.after_answered))
-        if reached:
-            wire.break_off(fault, slot.frame.cause)
-        else:
-            self._drops.append((wire, slot, fault))
+        for (ripe, its), struck in self._drops.wait((wire, slot), slot.frame.numbers, fault):
+            ripe.break_off(struck, its.frame.cause)
 
     # --- holding ------------------------------------------------------------------------------------------------------
     def hold(self, wire: Wire, fault: MessageFault) -> None:

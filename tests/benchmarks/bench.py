@@ -20,7 +20,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # runs from a chec
 
 from tests.benchmarks.analysis_speed import judging, reading  # noqa: E402
 from tests.benchmarks.measured import Measured  # noqa: E402
-from tests.benchmarks.measures import batched_records, failover_check, memory_per_record, round_trips  # noqa: E402
+from tests.benchmarks.measures import (  # noqa: E402
+    batched_records,
+    failover_check,
+    memory_per_record,
+    real_failover,
+    round_trips,
+)
 
 BENCHES: dict[str, Callable[[int], list[Measured]]] = {
     "round-trips": round_trips,
@@ -29,6 +35,7 @@ BENCHES: dict[str, Callable[[int], list[Measured]]] = {
     "reading": reading,
     "memory": memory_per_record,
     "check": failover_check,
+    "real": real_failover,
 }
 
 

@@ -17,7 +17,7 @@ from tests.benchmarks import mock_cluster
 from tests.benchmarks.bare_loop import BareLoop
 from tests.benchmarks.measured import Measured, timed
 
-__all__ = ["batched_records", "failover_check", "memory_per_record", "round_trips"]
+__all__ = ["batched_records", "failover_check", "memory_per_record", "real_failover", "round_trips"]
 
 HERE = Path(__file__).resolve().parent
 BARE_REQUESTS = 30_000
@@ -84,3 +84,23 @@ def failover_check(rounds: int) -> list[Measured]:
     detail = f"200 seeds on {min(JOBS, os.cpu_count() or 1)} processes, exit status {status[0]}"
     value = took if status[0] in (0, 1) else None
     return [Measured("korder check, 200 seeds of a failover", value, "s", 120, 60, more=False, detail=detail)]
+
+
+def real_failover(rounds: int) -> list[Measured]:
+    """The payments failover on real brokers, their start included, against one simulated seed. Real ones once: it is
+    long, and waits more than it works."""
+    from sim.errors import InputError
+    from sim.real.jars import RELEASES, find
+    from sim.real.run import play_real
+    from sim.run import simulate
+    from sim.scenario import load
+
+    name, scenario = "payments failover, real / simulated", load("payments_failover")
+    try:
+        find(RELEASES[scenario.kafka])
+    except InputError as missing:
+        return [Measured(name, None, "", 50, 100, detail=str(missing))]
+    real = timed(lambda: play_real(scenario, 0))
+    simulated = [timed(lambda seed=seed: simulate(scenario, seed)) for seed in range(rounds)]  # type: ignore[misc]
+    detail = f"{real:.1f} s against {median(simulated):.2f} s"
+    return [Measured(name, real / median(simulated), "", 50, 100, detail=detail, rounds=[real / s for s in simulated])]

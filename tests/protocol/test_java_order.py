@@ -7,6 +7,7 @@ import pytest
 from sim.protocol.java_order import (
     HashOrder,
     capacity_of_copy,
+    cluster_order,
     hash_map_order,
     string_hash,
     string_order,
@@ -148,3 +149,11 @@ def test_strings_compare_by_utf16_units() -> None:
     """String.compareTo: a character beyond the first plane comes before U+FFFD, its first unit being smaller."""
     assert sorted(["\ufffd", "\U0001f600"], key=string_sort_key) == ["\U0001f600", "\ufffd"]
     assert sorted(["b", "a", "B", "ab"], key=string_sort_key) == ["B", "a", "ab", "b"]
+
+
+def test_a_cluster_lists_its_partitions_in_the_order_of_a_map_made_for_so_many() -> None:
+    """``MetadataSnapshot``: three partitions of "t" (hash 116) are kept in four buckets: 961 + 31 i + 116 is 1 modulo 4
+    for i = 0, 0 for 1, 3 for 2. Seen on real Kafka 3.9.1 and 4.3.0 (scripts round_robin_*)."""
+    assert cluster_order({"t": 3}) == [("t", 1), ("t", 0), ("t", 2)]
+    assert cluster_order({"t": 1}) == [("t", 0)]
+    assert cluster_order({}) == []
