@@ -317,7 +317,7 @@ def test_without_a_policy_a_truncation_stops_the_partition() -> None:
     play = Play()
     play.answer(data(0, 10, epoch=5))
     play.answer(not_leader(leader=2, epoch=10))
-    play.reader._settings = ReaderSettings(offset_reset="none")
+    play.reader._fetches._settings = ReaderSettings(offset_reset="none")
     assert play.answer(truncated(7, 5), server=2) is None
     assert play.reader.position(0) == 10
 
@@ -326,7 +326,7 @@ def test_without_a_policy_out_of_range_stops_java_altogether_and_librdkafka_in_t
     """consumer:F2.35, consumer:S24."""
     for flavour, left in (("java", []), ("librdkafka", [1])):
         play = Play(ReaderSettings(offset_reset="earliest", flavour=flavour), {0: (1, 0), 1: (1, 0)})
-        play.reader._settings = ReaderSettings(offset_reset="none", flavour=flavour)
+        play.reader._fetches._settings = ReaderSettings(offset_reset="none", flavour=flavour)
         fetch = play.answer(out_of_range(0), data(1, mark=0))
         assert ([one.partition for one in fetch.partitions] if fetch is not None else []) == left
 
