@@ -92,7 +92,7 @@ def _check_whole(laws: Laws, cluster: Cluster, trace: Trace) -> None:
     events = trace.events
     told = np.isin(events["prod"], replicated) & (events["kind"] == Kind.RESPONSE) & (events["code"] == 0)
     laws.acknowledged(_tuples(trace, told, "partition", "prod", "lo", "hi", "offset"))
-    moved = np.isin(events["kind"], (Kind.ATTEMPT, Kind.APPEND, Kind.DUPLICATE, Kind.REJECT))
+    moved = np.isin(events["kind"], (Kind.ATTEMPT, Kind.APPEND, Kind.DUPLICATE, Kind.REJECT)) & (events["prod"] >= 0)
     check_order_on_connections(_tuples(trace, moved, "kind", "conn", "partition", "prod", "lo", "hi"))
 
 
@@ -116,9 +116,7 @@ def _header(cluster: Cluster, plan: Plan, seed: int) -> dict[str, Any]:
         "versions": _versions(),
         "hosts": _hosts(plan),
         "partitions": [
-            {"number": number, "topic": topic.name, "index": index}
-            for topic in plan.topics
-            for index, number in enumerate(cluster.topics[topic.number])
+            {"number": number, "topic": topic, "index": index} for number, topic, index in cluster.partitions()
         ],
         "producers": [
             {
@@ -148,6 +146,7 @@ def _header(cluster: Cluster, plan: Plan, seed: int) -> dict[str, Any]:
             }
             for reader in plan.readers
         ],
+        **_groups(plan),
         "faults": _fault_texts(plan),
         "run_us": plan.run_us,
         "settle_us": plan.settle_us,
@@ -163,6 +162,8 @@ def _hosts(plan: Plan) -> list[dict[str, Any]]:
     hosts += [(number, f"broker-{number}", "broker") for number in range(1, plan.brokers + 1)]
     hosts += [(producer.host, producer.name, "producer") for producer in plan.producers]
     hosts += [(reader.host, reader.name, "consumer") for reader in plan.readers]
+    if plan.groups is not None:
+        hosts += [(member.host, member.name, "consumer") for member in plan.groups.members]
     return [{"number": number, "name": name, "kind": kind} for number, name, kind in hosts]
 
 
@@ -172,6 +173,18 @@ def _assigned(cluster: Cluster, plan: Plan, host: int) -> list[int]:
         return list(reader.partitions)
     first = {topic.number: topic.partitions for topic in plan.topics}
     return [number for topic in reader.topics for number in first[topic]]
+
+
+def _groups(plan: Plan) -> dict[str, Any]:
+    """Groups with their members, and which topics are Kafka's own; nothing where there is no group."""
+    groups = plan.groups
+    if groups is None:
+        return {}
+    members = [
+        {"name": one.name, "host": one.host, "group": groups.names[one.group], "options": dict(one.options)}
+        for one in groups.members
+    ]
+    return {"groups": list(groups.names), "members": members, "internal": [groups.topic.name]}
 
 
 def _fault_texts(plan: Plan) -> list[str]:

@@ -24,6 +24,7 @@ S = 1_000_000
 class Peer:
     """A broker with the requests in flight to it, oldest first: (sent, request)."""
 
+    key: int
     node: Node
     pending: deque[tuple[int, object]] = field(default_factory=deque)
     fetching: bool = False
@@ -69,7 +70,7 @@ class Peers:
         return None
 
     def connect(self, key: int, now_us: int) -> bool:
-        peer = self._by_key.setdefault(key, Peer(Node(abs(key))))
+        peer = self._by_key.setdefault(key, Peer(key, Node(abs(key))))
         if not peer.node.may_connect(now_us):
             return False
         conn = self._port.connect(abs(key))

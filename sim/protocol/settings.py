@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 __all__ = [
     "BrokerSettings", "ControllerSettings", "CoordinatorSettings", "JavaProducerSettings",
-    "LibrdkafkaProducerSettings", "MemberSettings", "ReaderSettings", "Rules", "TopicSettings",
+    "LibrdkafkaProducerSettings", "MemberSettings", "ProcessingSettings", "ReaderSettings", "Rules", "TopicSettings",
 ]  # fmt: skip
 
 MS = 1_000
@@ -128,6 +128,19 @@ class MemberSettings:
     auto_commit_interval_us: int = 5 * S
     default_api_timeout_us: int = 60 * S
     one_buffered_holds_node: bool = True  # 4.0: a broker with buffered data is not asked for more (consumer:F2.5)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessingSettings:
+    """What the application of a group member does with what ``poll()`` returns: one thread, one record after another.
+
+    How long it takes is drawn by the world.
+    """
+
+    per_poll: bool = False  # the time is that of a whole poll, not of a record
+    commit: str = "never"  # by the application: never, before (processing), after (it), each (record)
+    commit_async: bool = False  # with commitAsync, else commitSync
+    commit_in_revoke: bool = False  # commitSync of what has been processed, in onPartitionsRevoked
 
 
 @dataclass(frozen=True, slots=True)
