@@ -234,7 +234,8 @@ def test_a_stale_answer_is_dropped() -> None:
     play.settle()
     play.answer(data(0, 2, epoch=1), server=2)
     before = play.polls()
-    play.reader._fetches.peers.ready(1, 0).pending.append((0, FetchRequest(-1, [], 0)))  # an answer of the old leader, for offset 0
+    peer = play.reader._fetches.peers.ready(1, 0)
+    peer.pending.append((0, FetchRequest(-1, [], 0)))  # an answer of the old leader, for offset 0
     play.reader.on_message(play.wire_to(1), FetchResponse([data(0, 1)]), play.now)
     assert play.polls() == before
 
