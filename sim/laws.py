@@ -13,7 +13,7 @@ because a log that changes below its high watermark moves that mark. ``finish`` 
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 
 from sim.errors import LawBroken
@@ -342,6 +342,19 @@ class Laws:
             batch = committed.batches[i] if i < len(committed.bases) and committed.bases[i] == offset else None
             if batch is None or (batch.prod, batch.lo, batch.hi) != (prod, lo, hi):
                 raise LawBroken("INV-20a", f"partition {partition}: acknowledged at {offset} and never committed there")
+
+
+    def delivered(self, records: Iterable[tuple[int, int, int, int, int]]) -> None:
+        """What consumers got: (partition, prod, lo, hi, offset). It is what was committed there (GROUP-4)."""
+        for partition, prod, lo, hi, offset in records:
+            committed = self._of(partition)
+            if committed.damaged or offset < committed.start:
+                continue
+            i = bisect_right(committed.bases, offset) - 1
+            batch = committed.batches[i] if i >= 0 else None
+            within = offset - committed.bases[i] if batch is not None else 0
+            if batch is None or batch.prod != prod or (batch.lo + within, batch.hi >= hi) != (lo, True):
+                raise LawBroken("GROUP-4", f"partition {partition}: other records than committed were got at {offset}")
 
 
 def check_sequences(log: Log, name: str) -> None:

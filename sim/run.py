@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim import group_laws
 from sim.errors import LawBroken
 from sim.laws import Laws, check_order_on_connections
 from sim.plan import Plan
@@ -94,6 +95,13 @@ def _check_whole(laws: Laws, cluster: Cluster, trace: Trace) -> None:
     laws.acknowledged(_tuples(trace, told, "partition", "prod", "lo", "hi", "offset"))
     moved = np.isin(events["kind"], (Kind.ATTEMPT, Kind.APPEND, Kind.DUPLICATE, Kind.REJECT)) & (events["prod"] >= 0)
     check_order_on_connections(_tuples(trace, moved, "kind", "conn", "partition", "prod", "lo", "hi"))
+    polls = events["kind"] == Kind.POLL
+    laws.delivered(_tuples(trace, polls, "partition", "prod", "lo", "hi", "offset"))
+    groups = cluster.plan.groups
+    rows = np.isin(events["kind"], group_laws.KINDS)
+    group_of = {one.host: one.group for one in groups.members} if groups is not None else {}
+    told = zip(np.flatnonzero(rows).tolist(), *(events[n][rows].tolist() for n in group_laws.COLUMNS), strict=True)
+    group_laws.GroupLaws(group_of).check(told)
 
 
 def _tuples(trace: Trace, rows: NDArray[np.bool_], *names: str) -> Iterator[Any]:

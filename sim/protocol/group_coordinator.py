@@ -120,19 +120,16 @@ class _Shard:
 
     # --- writing ------------------------------------------------------------------------------------------------------
     def write(self, record: GroupRecord, now_us: int, then: Then) -> None:
-        self._append((record,), now_us, then)
+        self._append((record,), now_us)
+        self.when_replicated(now_us, then)
 
-    def store(
-        self, records: tuple[OffsetRecord, ...], now_us: int, then: Then, late: Callable[[], object]
-    ) -> None:
+    def store(self, records: tuple[OffsetRecord, ...], now_us: int) -> int:
+        """Take commits and append them; the trace row of the append."""
         for record in records:
             self.offsets.store(record)
-        self._append(records, now_us, then, late)
+        return self._append(records, now_us)
 
-    def _append(
-        self, records: tuple[OffsetRecord | GroupRecord, ...], now_us: int, then: Then,
-        late: Callable[[], object] | None = None,
-    ) -> None:  # fmt: skip
+    def _append(self, records: tuple[OffsetRecord | GroupRecord, ...], now_us: int) -> int:
         """As a leader appends: with acks=1, so that too small an in-sync set shows as a wait (PartitionWriter)."""
         part, port = self.part, self._broker.port
         count = len(records)
@@ -144,9 +141,9 @@ class _Shard:
         part.appended_row = row
         if part.alone and part.advance(now_us):
             self._produces.committed(part, now_us)
-        self.when_replicated(now_us, then, late)
         if part.parked:
             self._fetches.appended(part, now_us)
+        return row
 
     def when_replicated(self, now_us: int, then: Then, late: Callable[[], object] | None = None) -> None:
         """Once everything that is in the log now is below the high watermark."""
@@ -295,26 +292,27 @@ class GroupCoordinator:
         else:
             group.committed(request, now_us)
             records = tuple(OffsetRecord(request.group, p, o, e) for p, (o, e) in request.offsets.items())
-            shard.store(
-                records, now_us, lambda failed, then_us: self._stored(channel, request, failed, then_us),
-                lambda: self._rows(channel, request, 0),
+            row = shard.store(records, now_us)
+            shard.when_replicated(
+                now_us, lambda failed, then_us: self._stored(channel, request, row, failed, then_us),
+                lambda: self._rows(channel, request, 0, row),
             )  # fmt: skip
 
-    def _stored(self, channel: Channel, request: OffsetCommitRequest, error: int, now_us: int) -> None:
+    def _stored(self, channel: Channel, request: OffsetCommitRequest, row: int, error: int, now_us: int) -> None:
         """It is in the log here; where it could not be replicated in time, nobody can say yet whether it counts."""
         if not error:
-            self._rows(channel, request, 0)
+            self._rows(channel, request, 0, row)
         self._broker.finish(channel, OffsetCommitResponse(error), None, now_us)
 
     def _tell(self, channel: Channel, request: OffsetCommitRequest, error: int, now_us: int) -> None:
         self._rows(channel, request, error)
         self._broker.finish(channel, OffsetCommitResponse(error), None, now_us)
 
-    def _rows(self, channel: Channel, request: OffsetCommitRequest, error: int) -> None:
+    def _rows(self, channel: Channel, request: OffsetCommitRequest, error: int, append: int = -1) -> None:
         for partition, (offset, _) in request.offsets.items():
             self._broker.port.record(
                 Kind.COMMIT, host=channel.conn.client, partition=partition, offset=offset, epoch=request.generation,
-                n=int(error == 0), code=error, seq=int(request.auto),
+                n=int(error == 0), code=error, seq=int(request.auto), lo=append,
             )  # fmt: skip
 
     def _fetch(self, channel: Channel, request: OffsetFetchRequest, now_us: int) -> None:

@@ -58,7 +58,9 @@ class Kind(IntEnum):
     REVOKE = 44  # it gave a partition up: partition, epoch: generation, code: 1 if lost (no longer its own), else 0
     PROC_START = 45  # the application began a run of records: partition, prod, lo, hi, offset
     PROC_END = 46  # ... and ended it: the same columns
-    COMMIT = 47  # partition, offset, epoch: generation, n: 1 stored and replicated, 0 refused; code; seq: 1 automatic
+    # partition, offset, epoch: generation, n: 1 stored and replicated (lo: row of the append), 0 refused; code; seq: 1
+    # automatic
+    COMMIT = 47
     LEFT = 48  # a member leaves its group: epoch: generation, code: 1 its poll interval expired, 0 it was closed
     # Coordinator. host is the broker, partition that of __consumer_offsets, pid the group's number.
     COORDINATES = 56  # a broker took the group over from its log: pid, epoch: generation, n: members
