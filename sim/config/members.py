@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from sim.config.consumers import JAVA, java_fetching
 from sim.config.option import Option, Table, accepted, joined, modelled, refused
 from sim.config.values import Values
+from sim.protocol.member_assignment import COOPERATIVE, STICKY
 from sim.protocol.settings import MemberSettings, ReaderSettings
+from sim.wording import listed
 
 __all__ = ["JAVA_MEMBER", "MemberConfig", "java_member"]
 
-RANGE, COOPERATIVE = "range", "cooperative-sticky"
-ASSIGNORS = {"RangeAssignor": RANGE, "CooperativeStickyAssignor": COOPERATIVE}
+ASSIGNORS = {
+    "RangeAssignor": "range", "RoundRobinAssignor": "roundrobin", "StickyAssignor": STICKY,
+    "CooperativeStickyAssignor": COOPERATIVE,
+}  # fmt: skip
 NO_NEW_PROTOCOL = "the protocol of KIP-848 is not modelled yet"
 _PACKAGE = "org.apache.kafka.clients.consumer."
 
@@ -78,16 +82,14 @@ def java_member(values: Values, group: str) -> MemberConfig:
 
 
 def _assignors(values: Values) -> tuple[str, ...]:
-    """Short names, in the order of preference."""
+    """Short names, in the order of preference. Only cooperative-sticky alone makes a member cooperative: the highest
+    protocol that all assignors of the list know (``ConsumerCoordinator``)."""
     option = "partition.assignment.strategy"
     found: list[str] = []
     for word in values.text(option).split(","):
         name = word.strip().removeprefix(_PACKAGE)
         if name not in ASSIGNORS:
-            rule = f"{option}: {word.strip()} is not modelled yet"
-            raise values.refuse(option, rule, "use RangeAssignor, or leave the option out")
+            rule = f"{option}: {word.strip()} is none of Kafka's own, and not modelled"
+            raise values.refuse(option, rule, f"use {listed(ASSIGNORS)}")
         found.append(ASSIGNORS[name])
-    if RANGE not in found:
-        rule = f"{option}: the cooperative protocol is not modelled yet"
-        raise values.refuse(option, rule, "use RangeAssignor, or leave the option out")
     return tuple(dict.fromkeys(found))

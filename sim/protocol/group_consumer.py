@@ -18,7 +18,7 @@ from sim.protocol.application import Application
 from sim.protocol.coordinator_client import Asked, CoordinatorClient
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.fetch_client import FetchClient
-from sim.protocol.member_classic import CLOSED, FENCED, Assignor, Membership, MemberState
+from sim.protocol.member_classic import CLOSED, FENCED, Membership, MemberState
 from sim.protocol.offset_client import OffsetClient, Offsets, retriable
 from sim.protocol.port import Connection, Port
 from sim.protocol.reader_buffer import Assigned
@@ -54,13 +54,13 @@ class GroupConsumer:
     def __init__(
         self, port: Port, group: int, settings: MemberSettings, reader: ReaderSettings, processing: ProcessingSettings,
         topics: tuple[int, ...], bootstrap: tuple[int, ...], names: Mapping[int, tuple[str, int]],
-        time_us: Callable[[], int], assignors: Mapping[str, Assignor],
+        time_us: Callable[[], int],
     ) -> None:  # fmt: skip
         self._port, self._settings, self._reader, self._processing = port, settings, reader, processing
         self._fetches = FetchClient(port, reader, topics, bootstrap, names, settings.one_buffered_holds_node)
         self._coordinator = CoordinatorClient(port, group, self._fetches, reader)
         self.member = Membership(
-            port, group, topics, settings, reader, self._coordinator, self._fetches.cache.topics, assignors,
+            port, group, topics, settings, reader, self._coordinator, self._fetches.cache.topics, names,
             lambda: tuple(self._fetches.assigned),
         )  # fmt: skip
         self._offsets = OffsetClient(port, group, settings, reader, self.member, self._coordinator)

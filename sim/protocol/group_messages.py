@@ -23,8 +23,9 @@ class Subscription:
     """What a member says of itself when it joins (``ConsumerProtocolSubscription``)."""
 
     topics: tuple[int, ...]
-    owned: tuple[int, ...] = ()  # partitions that it still has; the cooperative protocol alone says so
-    generation: int = -1  # in which it got them
+    owned: tuple[int, ...] = ()  # partitions that it still has, or (sticky) had last
+    generation: int = -1  # that it is in
+    remembered: int = -1  # generation in the user data of the sticky assignors: that of their last assignment
 
 
 # --- coordinator ----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ generation changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 
 from sim.protocol.client_network import Backoff
@@ -18,7 +18,6 @@ from sim.protocol.error_codes import ErrorCode
 from sim.protocol.group_messages import (
     HeartbeatRequest,
     HeartbeatResponse,
-    JoinedMember,
     JoinGroupRequest,
     JoinGroupResponse,
     LeaveGroupRequest,
@@ -26,13 +25,12 @@ from sim.protocol.group_messages import (
     SyncGroupRequest,
     SyncGroupResponse,
 )
+from sim.protocol.member_assignment import STICKY, Names, assign
 from sim.protocol.port import Port
 from sim.protocol.rows import Kind
 from sim.protocol.settings import MemberSettings, ReaderSettings
 
-__all__ = ["Assignor", "Membership", "MemberState"]
-
-Assignor = Callable[[Sequence[JoinedMember], Mapping[int, tuple[int, ...]]], dict[str, tuple[int, ...]]]
+__all__ = ["CLOSED", "FENCED", "POLL_EXPIRED", "MemberState", "Membership"]
 
 POLL_EXPIRED, CLOSED, FENCED = 1, 0, 2  # codes of Kind.LEFT rows
 
@@ -50,18 +48,18 @@ class Membership:
     """``assignment``: what the last sync brought and the role has not taken up yet."""
 
     __slots__ = (
-        "_assignors", "_beat_due_us", "_beating", "_coordinator", "_failures", "_group", "_metadata", "_not_before_us",
-        "_owned", "_port", "_retry", "_session_until_us", "_settings", "_snapshot", "_topics", "_try", "assignment",
-        "fenced", "generation", "leads", "member", "poll_until_us", "rejoin_needed", "state",
+        "_beat_due_us", "_beating", "_coordinator", "_failures", "_group", "_metadata", "_names", "_not_before_us",
+        "_owned", "_port", "_remembered", "_retry", "_session_until_us", "_settings", "_snapshot", "_topics", "_try",
+        "assignment", "fenced", "generation", "leads", "member", "poll_until_us", "rejoin_needed", "state",
     )  # fmt: skip
 
     def __init__(
         self, port: Port, group: int, topics: tuple[int, ...], settings: MemberSettings, reader: ReaderSettings,
-        coordinator: CoordinatorClient, metadata: Mapping[int, tuple[int, ...]], assignors: Mapping[str, Assignor],
+        coordinator: CoordinatorClient, metadata: Mapping[int, tuple[int, ...]], names: Names,
         owned: Callable[[], tuple[int, ...]],
     ) -> None:  # fmt: skip
         self._port, self._group, self._topics, self._settings = port, group, topics, settings
-        self._coordinator, self._metadata, self._assignors = coordinator, metadata, assignors
+        self._coordinator, self._metadata, self._names = coordinator, metadata, names
         self._owned = owned  # partitions that the consumer has now
         self._retry = Backoff(reader.retry_backoff_us, reader.retry_backoff_max_us)
         self.state = MemberState.UNJOINED
@@ -69,6 +67,7 @@ class Membership:
         self.rejoin_needed = True
         self.leads = self.fenced = False
         self.assignment: tuple[int, ...] | None = None
+        self._remembered: tuple[tuple[int, ...], int] = ((), -1)  # last assignment, its generation (sticky assignors)
         self._snapshot: dict[int, int] = {}  # partitions by topic when this member assigned them
         self._try = 0  # number of the join attempt: answers to an older one are void
         self._failures = 0
@@ -97,13 +96,17 @@ class Membership:
         self.rejoin_needed = False  # another rebalance may be asked for while this one is under way
         self._try += 1
         attempt = self._try
-        owned = self._owned() if settings.cooperative else ()
-        said = Subscription(self._topics, owned, self.generation if owned else -1)
         request = JoinGroupRequest(
             self._group, self.member, settings.instance, settings.client_id, settings.session_timeout_us,
-            settings.max_poll_interval_us, tuple((name, said) for name in settings.assignors),
+            settings.max_poll_interval_us, tuple((name, self._says(name)) for name in settings.assignors),
         )  # fmt: skip
         self._coordinator.ask(peer, request, lambda answer, then_us: self._joined(attempt, answer, then_us), now_us)
+
+    def _says(self, assignor: str) -> Subscription:
+        """``ConsumerCoordinator.metadata``, with the user data of the sticky assignors."""
+        partitions, generation = self._remembered
+        owned = partitions if assignor == STICKY else self._owned()
+        return Subscription(self._topics, owned, self.generation, generation)
 
     def _joined(self, attempt: int, answer: object | None, now_us: int) -> None:
         """``JoinGroupResponseHandler``."""
@@ -145,7 +148,7 @@ class Membership:
             topics = dict.fromkeys(topic for one in joined.members for topic in one.subscription.topics)
             known = {topic: self._metadata.get(topic, ()) for topic in topics}
             self._snapshot = {topic: len(partitions) for topic, partitions in known.items()}
-            assignments = self._assignors[joined.protocol](joined.members, known)
+            assignments = assign(joined.protocol, joined.members, known, self._names)
         peer = self._coordinator.ready(now_us)
         if peer is None:
             self._try_again(now_us)
@@ -162,6 +165,7 @@ class Membership:
         if isinstance(answer, SyncGroupResponse) and not error:
             self.state, self._failures = MemberState.STABLE, 0
             self.assignment = answer.partitions
+            self._remembered = (answer.partitions, self.generation)
         elif error == ErrorCode.FENCED_INSTANCE_ID:
             self._fence()
         elif error == ErrorCode.REBALANCE_IN_PROGRESS:

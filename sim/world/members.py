@@ -6,17 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import cast
 
 from sim.plan import GroupsPlan, MemberPlan, Plan
-from sim.protocol.assign_range import assign_range
 from sim.protocol.group_consumer import GroupConsumer
-from sim.protocol.member_classic import Assignor
 from sim.streams import quantile, quantile_table
 from sim.world.host import Host
 from sim.world.kernel import Kernel
 
 __all__ = ["Members"]
-
-ASSIGNORS: dict[str, Assignor] = {"range": assign_range}
-
 
 class Members:
     """All members of a run, by host number."""
@@ -65,7 +60,7 @@ class Members:
         brokers = tuple(range(1, self._plan.brokers + 1))
         role = GroupConsumer(
             there, plan.group, plan.settings, plan.reader, plan.processing, plan.topics, brokers, self._names,
-            lambda: quantile(table, there.draw("processing")), ASSIGNORS,
+            lambda: quantile(table, there.draw("processing")),
         )  # fmt: skip
         there.start(role, cause)
 

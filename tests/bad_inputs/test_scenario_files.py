@@ -389,7 +389,7 @@ CASES = {
         "auto.offset.reset: earliest",
         "group.id: g, partition.assignment.strategy: com.example.MyAssignor",
         "config.partition.assignment.strategy",
-        "com.example.MyAssignor is not modelled yet",
+        "com.example.MyAssignor is none of Kafka's own",
     ),
     "one instance id for two": (
         "topics: [payments]\n    config: {auto.offset.reset: earliest}",

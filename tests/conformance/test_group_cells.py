@@ -1,4 +1,5 @@
-"""Recorded cells of the Java client's classic groups end the same here (jr: range; jd: the default list).
+"""Recorded cells of the Java client's classic groups end the same here (jr: range; jd: the default list; jc:
+cooperative-sticky).
 
 A cell of the recording that is not here asks for something that is not modelled yet.
 """
@@ -14,6 +15,7 @@ from sim.protocol.rows import Kind
 from tests.conformance.group_cells import Played, S, consumer, play
 
 JR = {"partition.assignment.strategy": "org.apache.kafka.clients.consumer.RangeAssignor"}
+JC = {"partition.assignment.strategy": "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"}
 JD: dict[str, Any] = {}
 
 
@@ -32,6 +34,26 @@ def test_a1_members_join_one_by_one_and_the_second_leaves(strategy: dict[str, An
     assert played.owned(6 * S) == {"A": [0, 1], "B": [2, 3], "C": [4, 5]}
     assert played.owned(8 * S) == {"A": [0, 1], "B": [2, 3], "C": [4], "D": [5]}
     assert played.owned(11 * S) == {"A": [0, 1], "C": [2, 3], "D": [4, 5]}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a1_cooperative_members_give_up_their_highest_partitions(seed: int) -> None:
+    """consumer:F6.11: which of several equal owners gives one up hangs on the random member ids."""
+    names = ("A", "B", "C", "D")
+    played = play(
+        {
+            name: consumer(name, config=JC, start=f"{1 + 3 * k}s", **({"stop": "13s"} if name == "B" else {}))
+            for k, name in enumerate(names)
+        },
+        partitions=6, prefilled=1, seed=seed,
+    )  # fmt: skip
+    two, three, four = (played.owned(at * S) for at in (6, 9, 12))
+    assert played.owned(3 * S) == {"A": [0, 1, 2, 3, 4, 5]} and two == {"A": [0, 1, 2], "B": [3, 4, 5]}
+    assert three == {"A": [0, 1], "B": [3, 4], "C": [2, 5]}
+    assert sorted(len(share) for share in four.values()) == [1, 1, 2, 2]
+    kept = {owner: three[owner][: len(share)] for owner, share in four.items() if owner in three}
+    assert {owner: share for owner, share in four.items() if owner in three} == kept
+    assert sorted(len(share) for share in played.owned(16 * S).values()) == [2, 2, 2]
 
 
 def killed(at: str, after: str = "4s") -> list[dict[str, Any]]:
@@ -54,10 +76,10 @@ def test_c2_a_crash_before_the_second_commit_starts_behind_the_first() -> None:
     assert played.first("A", 3 * S) == {0: 5}
 
 
-def test_c3_a_consumer_that_does_not_poll_commits_nothing() -> None:
-    """consumer:S60 for the classic protocol"""
+@pytest.mark.parametrize("strategy", [JR, JC], ids=["jr", "jc"])
+def test_c3_a_consumer_that_does_not_poll_commits_nothing(strategy: dict[str, Any]) -> None:
     auto = {"enable.auto.commit": True, "auto.commit.interval.ms": 1000, "max.poll.records": 10}
-    a = consumer("A", config={**JR, **auto}, start="2s", processing={"time": "260ms"})
+    a = consumer("A", config={**strategy, **auto}, start="2s", processing={"time": "260ms"})
     played = play({"A": a}, prefilled=30, faults=killed("4500ms"))
     assert len(played.processed("A")) > 8 and played.committed(5 * S) == {}
     assert played.first("A", 5 * S) == {0: 0}
@@ -145,6 +167,30 @@ def test_r1_r2_a_join_and_a_leave_with_and_without_a_commit_in_the_callback(
         assert played.committed() == {}
 
 
+@pytest.mark.parametrize("in_revoke", [False, True], ids=["R1", "R2"])
+def test_r1_r2_cooperative_members_keep_what_they_keep(in_revoke: bool) -> None:
+    """consumer:F3.15, consumer:F3.36, consumer:F3.37, consumer:S08"""
+    played = joined_and_left(JC, in_revoke)
+    settled = 8_900_000
+    # Empty callbacks leave no row: A's [assigned,[]] twice, and B's first.
+    assert played.callbacks("A", 4 * S, 9 * S) == [["revoked", [2, 3]]]
+    assert played.callbacks("B", 4 * S, 9 * S) == [["assigned", [2, 3]]]
+    assert played.owned(settled) == {"A": [0, 1], "B": [2, 3]}
+    assert played.callbacks("A", 9 * S) == [["assigned", [2, 3]]]
+    assert played.callbacks("B", 9 * S) == [["revoked", [2, 3]]]
+    revoked = played.rows("A", Kind.REVOKE)[0]["t_us"]
+    given = played.rows("B", Kind.ASSIGN)[0]["t_us"]
+    assert played.polled("A", revoked, given)  # A_polls_kept_partitions_between_its_revoke_and_B_assign
+    assert 300_000 < given - revoked < 800_000  # about one heartbeat interval of the newcomer
+    assert all(p in (0, 1) for p, _, _ in played.polled("A", revoked, 9 * S))
+    kept = [first for p, first, _ in played.polled("A", revoked, 9 * S) if p in (0, 1)]
+    assert min(kept) > 0  # kept_by_A: continues
+    got = max(last for p, _, last in played.polled("A", 0, revoked) if p == 2)
+    assert played.first("B")[2] == (got + 1 if in_revoke else 0)  # handoff_moved: exact, or reread
+    if in_revoke:
+        assert len(set(played.processed())) == len(played.processed())
+
+
 def test_s1_a_static_member_is_back_before_its_session_ends_and_nobody_notices() -> None:
     """consumer:S32, consumer 3.3"""
     config = {**JR, "session.timeout.ms": 6000}
@@ -162,7 +208,7 @@ def test_s1_a_static_member_is_back_before_its_session_ends_and_nobody_notices()
     assert played.polled("A", 7 * S) == []  # reread: nothing
 
 
-@pytest.mark.parametrize("strategy", [JR, JD], ids=["jr", "jd"])
+@pytest.mark.parametrize("strategy", [JR, JC, JD], ids=["jr", "jc", "jd"])
 def test_z1_a_zombie_processes_on_and_its_late_commit_is_refused(strategy: dict[str, Any]) -> None:
     """consumer:S38, consumer:S44, consumer:F3.35"""
     config = {**strategy, "max.poll.interval.ms": 2500, "max.poll.records": 8}

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from sim.protocol.java_order import hash_map_order, string_hash, string_order, topic_partition_hash
+from sim.protocol.java_order import (
+    HashOrder,
+    capacity_of_copy,
+    hash_map_order,
+    string_hash,
+    string_order,
+    string_sort_key,
+    table_size,
+    topic_partition_hash,
+    uuid_hash,
+)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +82,59 @@ def test_partitions_hash_with_their_topic() -> None:
     assert topic_partition_hash("t", 0) == 31 * 31 + 116
     assert topic_partition_hash("t", 2) == 31 * 33 + 116
     assert hash_map_order([2, 0, 1], lambda p: topic_partition_hash("t", p)) == [2, 1, 0]
+
+
+def test_a_table_keeps_its_size_when_keys_go() -> None:
+    """Thirteen keys double the table; 16 then stands behind 0 to 11, and stays there when only 0 and 16 are left."""
+    keys = HashOrder(identity, [16, *range(12)])
+    for gone in range(1, 12):
+        keys.discard(gone)
+    assert (list(keys), len(keys)) == ([0, 16], 2)
+    assert 16 in keys and 11 not in keys
+    assert hash_map_order([16, 0], identity) == [16, 0]  # in a table that never grew
+
+
+def test_a_key_that_comes_back_stands_last_in_its_bucket() -> None:
+    keys = HashOrder(identity, [0, 16])
+    keys.discard(0)
+    keys.add(0)
+    keys.add(16)  # is there
+    assert list(keys) == [16, 0]
+
+
+def test_a_computed_key_stands_first_in_its_bucket_and_grows_the_table_one_later() -> None:
+    """HashMap.computeIfAbsent: newNode(hash, key, v, first), and size > threshold is looked at before, not after."""
+    put, computed = HashOrder(identity, [0]), HashOrder(identity, [0])
+    put.add(16)
+    computed.add_computed(16)
+    assert (list(put), list(computed)) == ([0, 16], [16, 0])
+    small = HashOrder(identity, (), capacity=1)
+    small.add_computed(1)  # one bucket, one key: no room left, but it grows with the next one only
+    small.add_computed(2)
+    assert list(small) == [2, 1]
+    small.add_computed(3)
+    assert list(small) == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("asked", "buckets"), [(0, 1), (1, 1), (2, 2), (3, 4), (16, 16), (17, 32), (100, 128)])
+def test_a_table_has_the_next_power_of_two(asked: int, buckets: int) -> None:
+    """HashMap.tableSizeFor."""
+    assert table_size(asked) == buckets
+
+
+@pytest.mark.parametrize(("count", "buckets"), [(0, 16), (11, 16), (12, 32), (23, 32), (24, 64)])
+def test_a_copied_set_has_room_at_three_quarters(count: int, buckets: int) -> None:
+    """new HashSet<>(collection): 12 / .75 + 1 is 17."""
+    assert capacity_of_copy(count) == buckets
+
+
+def test_a_uuid_hashes_as_both_halves_folded() -> None:
+    """Uuid.hashCode: the halves xor each other, and so do the words of that."""
+    assert uuid_hash(0x1_00000002_00000004_00000008) == 1 ^ 2 ^ 4 ^ 8
+    assert uuid_hash(0x80000000 << 96) == -(2**31)
+
+
+def test_strings_compare_by_utf16_units() -> None:
+    """String.compareTo: a character beyond the first plane comes before U+FFFD, its first unit being smaller."""
+    assert sorted(["\ufffd", "\U0001f600"], key=string_sort_key) == ["\U0001f600", "\ufffd"]
+    assert sorted(["b", "a", "B", "ab"], key=string_sort_key) == ["B", "a", "ab", "b"]
