@@ -24,21 +24,26 @@ KINDS = (
     Kind.ASSIGN, Kind.REVOKE, Kind.CRASH, Kind.POLL, Kind.RESET, Kind.SEEK, Kind.COMMIT, Kind.GENERATION, Kind.MEMBER,
     Kind.COORDINATES, Kind.HIGH_WATERMARK,
 )  # fmt: skip
-_NOBODY, _NEW = -1, 0
+_NOBODY, _NEW, _LOADED = -1, 0, 4
 
 
 @dataclass(slots=True)
 class _Group:
-    """A group in time: (row, generation), and (row, host, in or out)."""
+    """A group in time: (row, generation); by host (row, how many members it has there: an old process may not be out
+    yet when the next one is in)."""
 
     generations: list[tuple[int, int]] = field(default_factory=lambda: [(-1, 0)])
-    members: dict[int, list[tuple[int, bool]]] = field(default_factory=dict)
+    members: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
 
     def generation_at(self, row: int) -> int:
         return next(generation for at, generation in reversed(self.generations) if at < row)
 
     def has(self, host: int, row: int) -> bool:
-        return next((there for at, there in reversed(self.members.get(host, [])) if at < row), False)
+        return next((count > 0 for at, count in reversed(self.members.get(host, [])) if at < row), False)
+
+    def member(self, row: int, host: int, more: int) -> None:
+        known = self.members.setdefault(host, [])
+        known.append((row, (known[-1][1] if known else 0) + more))
 
 
 class GroupLaws:
@@ -73,10 +78,14 @@ class GroupLaws:
                 case Kind.COMMIT:
                     if n == 1:
                         self._stored(host, partition, offset, epoch, lo)
-                case Kind.GENERATION | Kind.COORDINATES:
+                case Kind.GENERATION:
                     self._groups[pid].generations.append((row, epoch))
+                case Kind.COORDINATES:  # the members are those of the log, whatever the last coordinator thought
+                    self._groups[pid].generations.append((row, epoch))
+                    for known in self._groups[pid].members.values():
+                        known.append((row, 0))
                 case Kind.MEMBER:
-                    self._groups[pid].members.setdefault(n, []).append((row, code == _NEW))
+                    self._groups[pid].member(row, n, 1 if code in (_NEW, _LOADED) else -1)
                 case _:
                     raise ValueError(f"a row of kind {kind} is none of these laws' affairs")
 

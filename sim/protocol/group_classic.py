@@ -40,7 +40,7 @@ from sim.protocol.settings import CoordinatorSettings
 __all__ = ["ClassicGroup", "Home", "State"]
 
 _NEW_MEMBER_JOIN_TIMEOUT_US = 300_000_000  # a parked join of a brand-new member is dropped after five minutes
-JOINED, LEFT, EXPIRED, NOT_REJOINED = 0, 1, 2, 3  # codes of Kind.MEMBER rows
+JOINED, LEFT, EXPIRED, NOT_REJOINED, LOADED = 0, 1, 2, 3, 4  # codes of Kind.MEMBER rows
 
 
 class State(Enum):
@@ -490,6 +490,7 @@ class ClassicGroup:
         self.state = State.STABLE if record.members else State.EMPTY
 
     def loaded(self, now_us: int) -> None:
-        for member in self.members.values():
-            self._watch(member, member.session_timeout_us, now_us)
         self._home.record(Kind.COORDINATES, self.number, self.generation, len(self.members))
+        for member in self.members.values():
+            self._home.record(Kind.MEMBER, self.number, self.generation, member.host, LOADED)
+            self._watch(member, member.session_timeout_us, now_us)

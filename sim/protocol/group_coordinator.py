@@ -103,6 +103,7 @@ class _Shard:
         """Everything up to the log's end counts, replicated or not."""
         for batch in self.part.log.batches:
             assert isinstance(batch, GroupBatch)
+            self.tell(batch)
             for record in batch.records:
                 if isinstance(record, OffsetRecord):
                     self.offsets.store(record)
@@ -123,27 +124,45 @@ class _Shard:
         self._append((record,), now_us)
         self.when_replicated(now_us, then)
 
-    def store(self, records: tuple[OffsetRecord, ...], now_us: int) -> int:
-        """Take commits and append them; the trace row of the append."""
+    def store(self, request: OffsetCommitRequest, host: int, now_us: int) -> GroupBatch:
+        """Take a commit of the member on *host* and append it."""
+        records = tuple(OffsetRecord(request.group, p, o, e) for p, (o, e) in request.offsets.items())
         for record in records:
             self.offsets.store(record)
-        return self._append(records, now_us)
+        return self._append(records, now_us, request, host)
 
-    def _append(self, records: tuple[OffsetRecord | GroupRecord, ...], now_us: int) -> int:
+    def tell(self, batch: GroupBatch) -> None:
+        """The offsets in *batch* are stored for good: the rows that say so, once."""
+        request = batch.commit
+        if request is None or batch.told:
+            return
+        batch.told = True
+        for partition, (offset, _) in request.offsets.items():
+            self._broker.port.record(
+                Kind.COMMIT, host=batch.host, partition=partition, offset=offset, epoch=request.generation, n=1,
+                seq=int(request.auto), lo=batch.row,
+            )  # fmt: skip
+
+    def _append(
+        self, records: tuple[OffsetRecord | GroupRecord, ...], now_us: int, commit: OffsetCommitRequest | None = None,
+        host: int = -1,
+    ) -> GroupBatch:  # fmt: skip
         """As a leader appends: with acks=1, so that too small an in-sync set shows as a wait (PartitionWriter)."""
         part, port = self.part, self._broker.port
         count = len(records)
         row = port.record(
             Kind.APPEND, partition=part.number, offset=part.log.end, lep=part.leader_epoch, hi=count, n=count
         )
-        batch = GroupBatch(-1, part.number, row, row + count, _RECORD_BYTES * count, row=row, records=records)
+        batch = GroupBatch(
+            -1, part.number, row, row + count, _RECORD_BYTES * count, row=row, records=records, commit=commit, host=host
+        )
         part.log.append(batch, part.leader_epoch, now_us)
         part.appended_row = row
         if part.alone and part.advance(now_us):
             self._produces.committed(part, now_us)
         if part.parked:
             self._fetches.appended(part, now_us)
-        return row
+        return batch
 
     def when_replicated(self, now_us: int, then: Then, late: Callable[[], object] | None = None) -> None:
         """Once everything that is in the log now is below the high watermark."""
@@ -285,35 +304,29 @@ class GroupCoordinator:
         if group is not None:
             error = group.objection(request)
         if shard is None or group is None:
-            self._tell(channel, request, error, now_us)
+            self._refuse_commit(channel, request, error, now_us)
         elif error:
             refusal = error
-            shard.when_replicated(now_us, lambda _, then_us: self._tell(channel, request, refusal, then_us))
+            shard.when_replicated(now_us, lambda _, then_us: self._refuse_commit(channel, request, refusal, then_us))
         else:
             group.committed(request, now_us)
-            records = tuple(OffsetRecord(request.group, p, o, e) for p, (o, e) in request.offsets.items())
-            row = shard.store(records, now_us)
-            shard.when_replicated(
-                now_us, lambda failed, then_us: self._stored(channel, request, row, failed, then_us),
-                lambda: self._rows(channel, request, 0, row),
-            )  # fmt: skip
+            batch, stored = shard.store(request, channel.conn.client, now_us), shard.tell
 
-    def _stored(self, channel: Channel, request: OffsetCommitRequest, row: int, error: int, now_us: int) -> None:
-        """It is in the log here; where it could not be replicated in time, nobody can say yet whether it counts."""
-        if not error:
-            self._rows(channel, request, 0, row)
-        self._broker.finish(channel, OffsetCommitResponse(error), None, now_us)
+            def answer(failed: int, then_us: int) -> None:
+                """Where it could not be replicated in time, nobody can say yet whether it counts."""
+                if not failed:
+                    stored(batch)
+                self._broker.finish(channel, OffsetCommitResponse(failed), None, then_us)
 
-    def _tell(self, channel: Channel, request: OffsetCommitRequest, error: int, now_us: int) -> None:
-        self._rows(channel, request, error)
-        self._broker.finish(channel, OffsetCommitResponse(error), None, now_us)
+            shard.when_replicated(now_us, answer, lambda: stored(batch))
 
-    def _rows(self, channel: Channel, request: OffsetCommitRequest, error: int, append: int = -1) -> None:
+    def _refuse_commit(self, channel: Channel, request: OffsetCommitRequest, error: int, now_us: int) -> None:
         for partition, (offset, _) in request.offsets.items():
             self._broker.port.record(
                 Kind.COMMIT, host=channel.conn.client, partition=partition, offset=offset, epoch=request.generation,
-                n=int(error == 0), code=error, seq=int(request.auto), lo=append,
+                n=0, code=error, seq=int(request.auto),
             )  # fmt: skip
+        self._broker.finish(channel, OffsetCommitResponse(error), None, now_us)
 
     def _fetch(self, channel: Channel, request: OffsetFetchRequest, now_us: int) -> None:
         """A stable fetch is ordered behind earlier writes (consumer:F2.21)."""

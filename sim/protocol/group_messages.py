@@ -173,6 +173,13 @@ class GroupRecord:
 
 @dataclass(slots=True)
 class GroupBatch(RecordBatch):
-    """A batch of a coordinator: ``prod`` is -1, ``lo`` the trace row of its append, which no other batch has."""
+    """A batch of a coordinator: ``prod`` is -1, ``lo`` the trace row of its append, which no other batch has.
+
+    ``commit``, ``host`` and ``told`` are for the trace only: the request that offsets came with, who sent it, and
+    whether the trace says already that they are stored.
+    """
 
     records: tuple[OffsetRecord | GroupRecord, ...] = ()
+    commit: OffsetCommitRequest | None = None
+    host: int = -1
+    told: bool = False

@@ -65,7 +65,8 @@ class Kind(IntEnum):
     # Coordinator. host is the broker, partition that of __consumer_offsets, pid the group's number.
     COORDINATES = 56  # a broker took the group over from its log: pid, epoch: generation, n: members
     GENERATION = 57  # a join phase is over: pid, epoch: the new generation, n: members
-    MEMBER = 58  # a member: pid, epoch: generation, n: its host, code: 0 new, 1 left, 2 expired, 3 did not rejoin
+    # a member: pid, epoch: generation, n: its host, code: 0 new, 1 left, 2 expired, 3 did not rejoin, 4 loaded
+    MEMBER = 58
     # The world.
     FAULT = 50  # n: index in the plan's list of faults (text: trace header); host, conn or partition struck
     HEAL = 51  # the end of a fault that lasts: n as above
