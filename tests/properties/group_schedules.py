@@ -15,7 +15,7 @@ __all__ = ["GroupSchedule", "group_scenario", "group_schedules"]
 
 GroupSchedule = dict[str, Any]
 
-RUN_MS, SETTLE_MS = 4_500, 12_000
+RUN_MS, SETTLE_MS = 4_500, 6_000
 ASSIGNORS = ("RangeAssignor", "RoundRobinAssignor", "StickyAssignor", "CooperativeStickyAssignor")
 MEMBERS = ("a", "b", "c")
 
@@ -95,7 +95,7 @@ def group_scenario(schedule: GroupSchedule) -> dict[str, Any]:
         "topics": {"t": {"partitions": 3, "replication.factor": 3, "config": {"min.insync.replicas": 2}}},
         "producers": {"p": {
             "config": {"acks": "all", "request.timeout.ms": 1000, "metadata.max.age.ms": 1000},
-            "workload": {"topic": "t", "rate": "40/s", "keys": {"count": 10}},
+            "workload": {"topic": "t", "rate": "25/s", "keys": {"count": 10}},
         }},
         "consumers": consumers,
         "network": {"latency": {"distribution": "uniform", "low": "200us", "high": "3ms"}},
