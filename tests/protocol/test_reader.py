@@ -388,3 +388,22 @@ def test_a_broker_that_refuses_the_connection_is_tried_again_later() -> None:
         assert port.alarm_us is not None and port.alarm_us <= 60 * MS
         reader.on_alarm(port.alarm_us)
     assert 40 * MS <= port.alarm_us
+
+
+def test_a_leader_whose_high_watermark_is_behind_stalls_the_reader_and_does_not_move_it() -> None:
+    """consumer:S27, consumer:F2.18"""
+    play = Play(start_offset=100)
+    play.leaders = {0: (2, 1)}
+    for _ in range(2):
+        fetch = play.answer(data(0, base=100, mark=80))
+        assert fetch is not None and fetch.partitions[0].offset == 100
+    play.answer(data(0, 5, base=100, mark=105))
+    assert play.polls() == [(1, 0, 100, 5)] and len(play.port.of(Kind.RESET)) == 1
+
+
+def test_a_position_of_an_epoch_that_nobody_knows_is_reset_by_policy() -> None:
+    """consumer:S22: the leader has no answer for the epoch of the last record, which shows as out of range"""
+    play = Play(start_offset=7)
+    play.answer(data(0, 3, base=7, epoch=5))
+    play.answer(FetchedPartition(0, ErrorCode.OFFSET_OUT_OF_RANGE))
+    assert [(row.offset, row.code) for row in play.port.of(Kind.RESET)] == [(7, 0), (7, ErrorCode.OFFSET_OUT_OF_RANGE)]
