@@ -19,7 +19,7 @@ from typing import Protocol
 from sim.errors import LawBroken
 from sim.protocol.broker_channels import Channel
 from sim.protocol.error_codes import ErrorCode
-from sim.protocol.group_members import Member, common_protocol
+from sim.protocol.group_members import Member, Roster, common_protocol
 from sim.protocol.group_messages import (
     GroupRecord,
     HeartbeatRequest,
@@ -33,7 +33,6 @@ from sim.protocol.group_messages import (
     SyncGroupRequest,
     SyncGroupResponse,
 )
-from sim.protocol.java_order import string_order
 from sim.protocol.rows import Kind
 from sim.protocol.settings import CoordinatorSettings
 
@@ -78,18 +77,15 @@ class ClassicGroup:
     """One group."""
 
     __slots__ = (
-        "_home", "_new_member_added", "_pending_sync", "_phase", "generation", "leader", "members", "number",
-        "pending", "protocol", "state", "static",
+        "_home", "_new_member_added", "_pending_sync", "_phase", "generation", "number", "protocol", "roster", "state",
     )  # fmt: skip
 
     def __init__(self, home: Home, number: int) -> None:
         self._home, self.number = home, number
         self.state = State.EMPTY
         self.generation = 0
-        self.protocol = self.leader = ""
-        self.members: dict[str, Member] = {}
-        self.static: dict[str, str] = {}  # member id by instance id
-        self.pending: dict[str, int] = {}  # ids given out and not used yet, each with the end of its session
+        self.protocol = ""  # the assignor of this generation
+        self.roster = Roster()
         self._phase = 0  # number of the join phase: timers of an older one are void
         self._new_member_added = False  # while the first join phase of an empty group waits
         self._pending_sync: dict[str, None] = {}  # told of the generation, and not yet synced
@@ -101,14 +97,14 @@ class ClassicGroup:
         low, high = settings.min_session_timeout_us, settings.max_session_timeout_us
         if not low <= request.session_timeout_us <= high:
             self._refuse_join(channel, request, ErrorCode.INVALID_SESSION_TIMEOUT, now_us)
-        elif self.members and not common_protocol([*self.members.values(), Member.of(request, "", -1)]):
+        elif self.roster and not common_protocol([*self.roster, Member.of(request, "", -1)]):
             self._refuse_join(channel, request, ErrorCode.INCONSISTENT_GROUP_PROTOCOL, now_us)
         elif not request.member and request.instance:
             self._join_static(channel, request, now_us)
         elif not request.member:
             self._join_first(channel, request, now_us)
-        elif request.member in self.pending:
-            del self.pending[request.member]
+        elif request.member in self.roster.pending:
+            del self.roster.pending[request.member]
             self._add(channel, request, request.member, now_us)
         else:
             self._join_again(channel, request, now_us)
@@ -118,28 +114,29 @@ class ClassicGroup:
 
     def _join_first(self, channel: Channel, request: JoinGroupRequest, now_us: int) -> None:
         """``classicGroupJoinNewDynamicMember``: it is given an id to join with (consumer:F3.3)."""
-        if len(self.members) + len(self.pending) >= self._home.settings.group_max_size:
+        if len(self.roster) + len(self.roster.pending) >= self._home.settings.group_max_size:
             self._refuse_join(channel, request, ErrorCode.GROUP_MAX_SIZE_REACHED, now_us)
             return
         member = self._home.new_member_id(request.client)
-        self.pending[member] = now_us + request.session_timeout_us
-        self._home.at(self.pending[member], lambda then_us: self._forget_pending(member, then_us))
+        pending = self.roster.pending
+        pending[member] = now_us + request.session_timeout_us
+        self._home.at(pending[member], lambda then_us: self._forget_pending(member, then_us))
         self._home.reply(channel, JoinGroupResponse(ErrorCode.MEMBER_ID_REQUIRED, member=member), now_us)
 
     def _forget_pending(self, member: str, now_us: int) -> None:
-        if self.pending.get(member, now_us + 1) <= now_us:
-            del self.pending[member]
+        if self.roster.pending.get(member, now_us + 1) <= now_us:
+            del self.roster.pending[member]
             if self.state is State.PREPARING:
                 self._maybe_complete(now_us)
 
     def _join_static(self, channel: Channel, request: JoinGroupRequest, now_us: int) -> None:
         """``classicGroupJoinNewStaticMember``: the newest process under an instance id wins (consumer:F3.30)."""
         member = self._home.new_member_id(request.instance)
-        before = self.static.get(request.instance)
+        before = self.roster.static.get(request.instance)
         if before is None:
             self._add(channel, request, member, now_us)
         else:
-            self._replace_static(channel, request, self.members[before], member, now_us)
+            self._replace_static(channel, request, self.roster.members[before], member, now_us)
 
     def _replace_static(
         self, channel: Channel, request: JoinGroupRequest, old: Member, member: str, now_us: int
@@ -152,16 +149,13 @@ class ClassicGroup:
             home.reply(old.syncing, SyncGroupResponse(ErrorCode.FENCED_INSTANCE_ID), now_us)
         new = Member.of(request, member, channel.conn.client)
         new.assignment, new.is_new = old.assignment, False
-        self.members = {new.id if one is old else one.id: new if one is old else one for one in self.members.values()}
-        self.static[request.instance] = member
-        if self.leader == old.id:
-            self.leader = member
+        self.roster.replace(old, new)
         if old.id in self._pending_sync:
             del self._pending_sync[old.id]
             self._pending_sync[member] = None
         self._watch(new, request.session_timeout_us, now_us)
-        if self.state is State.STABLE and common_protocol(list(self.members.values())) == self.protocol:
-            told = self.members.values() if self.leader == member else ()
+        if self.state is State.STABLE and common_protocol(list(self.roster)) == self.protocol:
+            told = list(self.roster) if self.roster.leader == member else []
             record = self.record()
             home.write(record, now_us, lambda error, then_us: home.reply(channel, self._join_answer(
                 new, tuple(one.joined(self.protocol) for one in told), error), then_us))  # fmt: skip
@@ -174,17 +168,17 @@ class ClassicGroup:
 
     def _join_again(self, channel: Channel, request: JoinGroupRequest, now_us: int) -> None:
         """``classicGroupJoinExistingMember``."""
-        error = self._stranger(request.member, request.instance)
+        error = self.roster.objection(request.member, request.instance)
         if error:
             self._refuse_join(channel, request, error, now_us)
             return
-        member = self.members[request.member]
+        member = self.roster.members[request.member]
         changed = member.protocols != request.protocols
         if self.state is State.EMPTY:
             self._refuse_join(channel, request, ErrorCode.UNKNOWN_MEMBER_ID, now_us)
         elif self.state is State.COMPLETING and not changed:
             self._tell_again(channel, member, now_us)
-        elif self.state is State.STABLE and not changed and member.id != self.leader:
+        elif self.state is State.STABLE and not changed and member.id != self.roster.leader:
             self._tell_again(channel, member, now_us)  # consumer:F3.8
         else:
             member.update(request)
@@ -196,11 +190,12 @@ class ClassicGroup:
 
     def _tell_again(self, channel: Channel, member: Member, now_us: int) -> None:
         """The generation as it is: the answer to the first join may have been lost."""
-        members = tuple(one.joined(self.protocol) for one in self._in_order()) if member.id == self.leader else ()
+        members = tuple(one.joined(self.protocol) for one in self.roster.in_order())
+        members = members if member.id == self.roster.leader else ()
         self._home.reply(channel, self._join_answer(member, members, 0), now_us)
 
     def _join_answer(self, member: Member, members: tuple[JoinedMember, ...], error: int) -> JoinGroupResponse:
-        return JoinGroupResponse(error, self.generation, self.protocol, self.leader, member.id, members)
+        return JoinGroupResponse(error, self.generation, self.protocol, self.roster.leader, member.id, members)
 
     def _add(self, channel: Channel, request: JoinGroupRequest, member_id: str, now_us: int) -> None:
         """``addMemberThenRebalanceOrCompleteJoin``."""
@@ -208,10 +203,7 @@ class ClassicGroup:
         member.joining = channel
         if self.state is State.PREPARING and self._phase < 0:
             self._new_member_added = True
-        self.members[member_id] = member
-        if request.instance:
-            self.static[request.instance] = member_id
-        self.leader = self.leader or member_id
+        self.roster.add(member)
         self._home.record(Kind.MEMBER, self.number, self.generation, member.host, JOINED)
         self._watch(member, _NEW_MEMBER_JOIN_TIMEOUT_US, now_us)
         if self.state is State.PREPARING:
@@ -230,10 +222,10 @@ class ClassicGroup:
         if first:
             delay_us = self._home.settings.initial_rebalance_delay_us
             self._new_member_added = False
-            left_us = max(self.rebalance_timeout_us - delay_us, 0)
+            left_us = max(self.roster.rebalance_timeout_us - delay_us, 0)
             self._home.at(now_us + delay_us, lambda then_us: self._first_phase(phase, delay_us, left_us, then_us))
         else:
-            self._home.at(now_us + self.rebalance_timeout_us, lambda then_us: self._phase_over(phase, then_us))
+            self._home.at(now_us + self.roster.rebalance_timeout_us, lambda then_us: self._phase_over(phase, then_us))
             self._maybe_complete(now_us)
 
     def _next_phase(self, first: bool) -> int:
@@ -241,11 +233,6 @@ class ClassicGroup:
         number = abs(self._phase) + 1
         self._phase = -number if first else number
         return self._phase
-
-    @property
-    def rebalance_timeout_us(self) -> int:
-        """The longest of the members' (consumer:F3.5)."""
-        return max((one.rebalance_timeout_us for one in self.members.values()), default=0)
 
     def _first_phase(self, phase: int, delay_us: int, left_us: int, now_us: int) -> None:
         """``tryCompleteInitialRebalanceElseSchedule``: whoever joins meanwhile lengthens it (consumer:F3.4, S28)."""
@@ -261,7 +248,7 @@ class ClassicGroup:
 
     def _maybe_complete(self, now_us: int) -> None:
         """All known members are back, and nobody holds an id that it has not used (``hasAllMembersJoined``)."""
-        if self._phase < 0 or self.pending or any(one.joining is None for one in self.members.values()):
+        if self._phase < 0 or self.roster.pending or any(one.joining is None for one in self.roster):
             return
         self._complete(now_us)
 
@@ -271,55 +258,52 @@ class ClassicGroup:
 
     def _complete(self, now_us: int) -> None:
         """``completeClassicGroupJoin``: dynamic members that have not come back are out, static ones stay."""
-        for member in [one for one in self.members.values() if one.joining is None and not one.instance]:
+        roster = self.roster
+        for member in [one for one in roster if one.joining is None and not one.instance]:
             self._remove(member, NOT_REJOINED)
-        back = [one for one in self._in_order() if one.joining is not None]
-        if self.members and not back:
+        back = [one for one in roster.in_order() if one.joining is not None]
+        if roster and not back:
             phase = self._next_phase(False)
-            self._home.at(now_us + self.rebalance_timeout_us, lambda then_us: self._phase_over(phase, then_us))
+            self._home.at(now_us + self.roster.rebalance_timeout_us, lambda then_us: self._phase_over(phase, then_us))
             return
-        if self.members and self.members[self.leader].joining is None:
-            self.leader = back[0].id
+        if roster and roster.members[roster.leader].joining is None:
+            roster.leader = back[0].id
         self._next_phase(False)
         self.generation += 1
-        self._home.record(Kind.GENERATION, self.number, self.generation, len(self.members))
-        if not self.members:
-            self.state, self.protocol, self.leader = State.EMPTY, "", ""
+        self._home.record(Kind.GENERATION, self.number, self.generation, len(roster))
+        if not roster:
+            self.state, self.protocol, roster.leader = State.EMPTY, "", ""
             self._home.write(self.record(), now_us, lambda error, then_us: None)
             return
         self.state = State.COMPLETING
-        self.protocol = common_protocol(list(self.members.values()))
+        self.protocol = common_protocol(list(roster))
         self._tell_everybody(now_us)
 
     def _tell_everybody(self, now_us: int) -> None:
-        everybody = tuple(one.joined(self.protocol) for one in self._in_order())
-        self._pending_sync = dict.fromkeys(self.members)
-        for member in list(self.members.values()):
+        everybody = tuple(one.joined(self.protocol) for one in self.roster.in_order())
+        self._pending_sync = dict.fromkeys(self.roster.members)
+        for member in self.roster:
             channel, member.joining, member.is_new = member.joining, None, False
             self._watch(member, member.session_timeout_us, now_us)
             if channel is not None:
-                told = everybody if member.id == self.leader else ()
+                told = everybody if member.id == self.roster.leader else ()
                 self._home.reply(channel, self._join_answer(member, told, 0), now_us)
         phase = self._phase
-        self._home.at(now_us + self.rebalance_timeout_us, lambda then_us: self._sync_is_late(phase, then_us))
+        self._home.at(now_us + self.roster.rebalance_timeout_us, lambda then_us: self._sync_is_late(phase, then_us))
 
     def _sync_is_late(self, phase: int, now_us: int) -> None:
         """``expirePendingSync``: who was told and never synced is out (consumer:F3.7)."""
         if phase != self._phase or self.state not in (State.COMPLETING, State.STABLE) or not self._pending_sync:
             return
         for member in list(self._pending_sync):
-            self._remove(self.members[member], NOT_REJOINED)
+            self._remove(self.roster.members[member], NOT_REJOINED)
         self._pending_sync = {}
         self._prepare(now_us)
-
-    def _in_order(self) -> list[Member]:
-        """As Java's map of members is walked."""
-        return [self.members[member] for member in string_order(self.members)]
 
     # --- SyncGroup ----------------------------------------------------------------------------------------------------
     def sync(self, channel: Channel, request: SyncGroupRequest, now_us: int) -> None:
         """``classicGroupSyncToClassicGroup``."""
-        error = self._stranger(request.member, request.instance)
+        error = self.roster.objection(request.member, request.instance)
         if not error and request.generation != self.generation:
             error = ErrorCode.ILLEGAL_GENERATION
         if not error and self.state is State.PREPARING:
@@ -327,14 +311,14 @@ class ClassicGroup:
         if error:
             self._home.reply(channel, SyncGroupResponse(error), now_us)
             return
-        member = self.members[request.member]
+        member = self.roster.members[request.member]
         self._pending_sync.pop(member.id, None)
         self._watch(member, member.session_timeout_us, now_us)
         if self.state is State.STABLE:
             self._home.reply(channel, SyncGroupResponse(0, member.assignment), now_us)
             return
         member.syncing = channel
-        if member.id == self.leader:
+        if member.id == self.roster.leader:
             self.assigned(request.assignments)
             phase = self._phase
             self._home.write(self.record(), now_us, lambda error, then_us: self._written(phase, error, then_us))
@@ -342,7 +326,7 @@ class ClassicGroup:
     def assigned(self, assignments: dict[str, tuple[int, ...]]) -> None:
         """The leader's word. Raise where it gives a partition twice: our assignors are wrong then."""
         owner: dict[int, str] = {}
-        for member in self.members.values():
+        for member in self.roster:
             member.assignment = assignments.get(member.id, ())
             for partition in member.assignment:
                 if owner.setdefault(partition, member.id) != member.id:
@@ -358,7 +342,7 @@ class ClassicGroup:
             self._prepare(now_us)
             return
         self.state = State.STABLE
-        for member in self.members.values():
+        for member in self.roster:
             channel, member.syncing = member.syncing, None
             if channel is not None:
                 self._watch(member, member.session_timeout_us, now_us)
@@ -367,7 +351,7 @@ class ClassicGroup:
     def _abort_sync(self, error: int, now_us: int) -> None:
         """``resetAndPropagateAssignmentWithError``."""
         self._pending_sync = {}
-        for member in self.members.values():
+        for member in self.roster:
             channel, member.syncing, member.assignment = member.syncing, None, ()
             if channel is not None:
                 self._home.reply(channel, SyncGroupResponse(error), now_us)
@@ -375,11 +359,11 @@ class ClassicGroup:
     # --- Heartbeat, LeaveGroup, OffsetCommit --------------------------------------------------------------------------
     def heartbeat(self, channel: Channel, request: HeartbeatRequest, now_us: int) -> None:
         """``classicGroupHeartbeatToClassicGroup``."""
-        error = self._stranger(request.member, request.instance)
+        error = self.roster.objection(request.member, request.instance)
         if not error and request.generation != self.generation:
             error = ErrorCode.ILLEGAL_GENERATION
         if not error:
-            member = self.members[request.member]
+            member = self.roster.members[request.member]
             self._watch(member, member.session_timeout_us, now_us)
             if self.state is State.PREPARING:
                 error = ErrorCode.REBALANCE_IN_PROGRESS
@@ -388,14 +372,14 @@ class ClassicGroup:
     def leave(self, channel: Channel, request: LeaveGroupRequest, now_us: int) -> None:
         """``classicGroupLeaveToClassicGroup``."""
         error = 0
-        if request.member in self.pending:
-            del self.pending[request.member]
+        if request.member in self.roster.pending:
+            del self.roster.pending[request.member]
             if self.state is State.PREPARING:
                 self._maybe_complete(now_us)
         else:
-            error = self._stranger(request.member, request.instance)
-        if not error and request.member in self.members:
-            self._remove(self.members[request.member], LEFT)
+            error = self.roster.objection(request.member, request.instance)
+        if not error and request.member in self.roster.members:
+            self._remove(self.roster.members[request.member], LEFT)
             self._fewer(now_us)
         self._home.reply_in_order(channel, LeaveGroupResponse(error), now_us)
 
@@ -410,7 +394,7 @@ class ClassicGroup:
         """Why a commit is refused, 0 if it is taken (``ClassicGroup.validateOffsetCommit``, consumer:F3.1)."""
         if request.generation < 0 and not request.member:
             return 0 if self.state is State.EMPTY else ErrorCode.UNKNOWN_MEMBER_ID
-        error = self._stranger(request.member, request.instance)
+        error = self.roster.objection(request.member, request.instance)
         if error:
             return error
         if request.generation != self.generation:
@@ -419,18 +403,9 @@ class ClassicGroup:
 
     def committed(self, request: OffsetCommitRequest, now_us: int) -> None:
         """An accepted commit is a sign of life (consumer:F3.2)."""
-        member = self.members.get(request.member)
+        member = self.roster.members.get(request.member)
         if member is not None and self.state in (State.STABLE, State.PREPARING):
             self._watch(member, member.session_timeout_us, now_us)
-
-    def _stranger(self, member: str, instance: str) -> int:
-        """``validateMember``."""
-        if instance:
-            known = self.static.get(instance)
-            if known is None:
-                return ErrorCode.UNKNOWN_MEMBER_ID
-            return 0 if known == member else ErrorCode.FENCED_INSTANCE_ID
-        return 0 if member in self.members else ErrorCode.UNKNOWN_MEMBER_ID
 
     # --- sessions -----------------------------------------------------------------------------------------------------
     def _watch(self, member: Member, for_us: int, now_us: int) -> None:
@@ -446,7 +421,7 @@ class ClassicGroup:
 
     def _look_at(self, member: Member, alarm_us: int, now_us: int) -> None:
         """``expireClassicGroupMemberHeartbeat``; a parked Join or Sync is a sign of life (consumer:F3.6)."""
-        if self.members.get(member.id) is not member or alarm_us != member.alarm_us:
+        if self.roster.members.get(member.id) is not member or alarm_us != member.alarm_us:
             return
         waits = not member.is_new and (member.joining is not None or member.syncing is not None)
         if now_us < member.session_until_us or waits:
@@ -459,12 +434,8 @@ class ClassicGroup:
         self._fewer(now_us)
 
     def _remove(self, member: Member, why: int) -> None:
-        del self.members[member.id]
+        self.roster.remove(member)
         self._pending_sync.pop(member.id, None)
-        if member.instance:
-            self.static.pop(member.instance, None)
-        if self.leader == member.id:
-            self.leader = string_order(self.members)[0] if self.members else ""
         self._home.record(Kind.MEMBER, self.number, self.generation, member.host, why)
 
     # --- the log ------------------------------------------------------------------------------------------------------
@@ -472,25 +443,24 @@ class ClassicGroup:
         """The coordinator is elsewhere now: whoever is parked here looks for it (``onUnloaded``)."""
         self._next_phase(False)
         self._abort_sync(ErrorCode.NOT_COORDINATOR, now_us)
-        for member in self.members.values():
+        for member in self.roster:
             channel, member.joining = member.joining, None
             if channel is not None:
                 self._home.reply(channel, JoinGroupResponse(ErrorCode.NOT_COORDINATOR, member=member.id), now_us)
 
     def record(self) -> GroupRecord:
         """The group as it is written."""
-        kept = tuple(one.kept(self.protocol) for one in self.members.values())
-        return GroupRecord(self.number, self.generation, self.protocol, self.leader, kept)
+        kept = tuple(one.kept(self.protocol) for one in self.roster)
+        return GroupRecord(self.number, self.generation, self.protocol, self.roster.leader, kept)
 
     def load(self, record: GroupRecord) -> None:
         """As the log says it; sessions begin when all is loaded (``onLoaded``, consumer:F3.9)."""
-        self.generation, self.protocol, self.leader = record.generation, record.protocol, record.leader
-        self.members = {kept.member: Member.loaded(kept, record.protocol) for kept in record.members}
-        self.static = {kept.instance: kept.member for kept in record.members if kept.instance}
+        self.generation, self.protocol = record.generation, record.protocol
+        self.roster.load(record)
         self.state = State.STABLE if record.members else State.EMPTY
 
     def loaded(self, now_us: int) -> None:
-        self._home.record(Kind.COORDINATES, self.number, self.generation, len(self.members))
-        for member in self.members.values():
+        self._home.record(Kind.COORDINATES, self.number, self.generation, len(self.roster))
+        for member in self.roster:
             self._home.record(Kind.MEMBER, self.number, self.generation, member.host, LOADED)
             self._watch(member, member.session_timeout_us, now_us)

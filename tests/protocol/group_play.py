@@ -139,4 +139,4 @@ class GroupPlay:
             self.sync(name, **shares)
 
     def leads(self, name: str) -> bool:
-        return self.group.leader == self.ids[name]
+        return self.group.roster.leader == self.ids[name]

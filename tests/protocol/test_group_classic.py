@@ -35,7 +35,7 @@ def test_a_dynamic_member_joins_twice() -> None:
     assert play.join("A") is ANSWERS_NOTHING
     first = play.answers["A"][0]
     assert (first.error, first.member) == (ErrorCode.MEMBER_ID_REQUIRED, play.ids["A"])
-    assert list(play.group.members) == [play.ids["A"]] and play.group.pending == {}
+    assert list(play.group.roster.members) == [play.ids["A"]] and play.group.roster.pending == {}
 
 
 def test_the_first_rebalance_waits_for_members_and_longer_if_some_came() -> None:
@@ -84,7 +84,7 @@ def test_who_does_not_rejoin_in_time_is_out() -> None:
     assert play.group.generation == 1
     play.run_to(joined_at + 60 * S)
     assert play.group.generation == 2
-    assert set(play.group.members) == {play.ids["B"], play.ids["C"]}
+    assert set(play.group.roster.members) == {play.ids["B"], play.ids["C"]}
     assert members(play)[-1] == (100, NOT_REJOINED)
     assert play.objection("A") == ErrorCode.UNKNOWN_MEMBER_ID
 
@@ -98,8 +98,8 @@ def test_a_static_member_that_does_not_rejoin_keeps_its_place() -> None:
     play.join("F", instance="iF")
     assert play.group.generation == 1
     play.run_to(at + 10 * S)
-    assert play.group.generation == 2 and len(play.group.members) == 3
-    assert play.group.leader != play.ids["L"] and play.ids["L"] in play.group.members
+    assert play.group.generation == 2 and len(play.group.roster.members) == 3
+    assert play.group.roster.leader != play.ids["L"] and play.ids["L"] in play.group.roster.members
 
 
 def test_a_rebalance_ends_as_soon_as_all_are_back() -> None:
@@ -166,9 +166,9 @@ def test_who_was_told_and_never_syncs_is_out() -> None:
     play.join("A")
     play.run_to(0)
     play.run_to(20 * S - 1)
-    assert play.group.state is State.COMPLETING and len(play.group.members) == 1
+    assert play.group.state is State.COMPLETING and len(play.group.roster.members) == 1
     play.run_to(20 * S)
-    assert play.group.members == {} and members(play)[-1] == (100, NOT_REJOINED)
+    assert play.group.roster.members == {} and members(play)[-1] == (100, NOT_REJOINED)
 
 
 def test_a_sync_of_another_generation_is_refused() -> None:
@@ -213,9 +213,9 @@ def test_a_silent_member_is_out_after_its_session() -> None:
     for second in range(1, 10):
         play.run_to(start + second * S)
         play.beat("A")
-    assert len(play.group.members) == 2
+    assert len(play.group.roster.members) == 2
     play.run_to(start + 10 * S)
-    assert set(play.group.members) == {play.ids["A"]} and members(play)[-1] == (101, EXPIRED)
+    assert set(play.group.roster.members) == {play.ids["A"]} and members(play)[-1] == (101, EXPIRED)
     assert play.group.state is State.PREPARING
 
 
@@ -229,11 +229,11 @@ def test_a_parked_join_is_a_sign_of_life_and_a_brand_new_one_for_five_minutes() 
     for second in range(1, 299):
         play.run_to(at + second * S)
         play.beat("A")  # it does not come back, and C's rebalance timeout is long
-    assert play.ids["B"] in play.group.members and play.ids["C"] in play.group.members
+    assert play.ids["B"] in play.group.roster.members and play.ids["C"] in play.group.roster.members
     for second in range(299, 302):
         play.run_to(at + second * S)
         play.beat("A")
-    assert play.ids["C"] not in play.group.members and play.ids["B"] in play.group.members
+    assert play.ids["C"] not in play.group.roster.members and play.ids["B"] in play.group.roster.members
 
 
 def test_an_accepted_commit_keeps_the_session() -> None:
@@ -243,7 +243,7 @@ def test_an_accepted_commit_keeps_the_session() -> None:
     play.run_to(start + 9 * S)
     play.group.committed(OffsetCommitRequest(0, 1, play.ids["A"], "", {}), play.now)
     play.run_to(start + 11 * S)
-    assert set(play.group.members) == {play.ids["A"]}
+    assert set(play.group.roster.members) == {play.ids["A"]}
 
 
 def test_a_member_that_leaves_frees_its_place_at_once() -> None:
@@ -298,7 +298,7 @@ def test_the_newer_process_of_an_instance_fences_a_parked_one() -> None:
     old = play.ids.pop("F")
     play.join("F", instance="iF")
     fenced = [answer for answer in play.answers["F"] if answer.error == ErrorCode.FENCED_INSTANCE_ID]
-    assert len(fenced) == 1 and old not in play.group.members
+    assert len(fenced) == 1 and old not in play.group.roster.members
 
 
 # --- moving -----------------------------------------------------------------------------------------------------------
@@ -310,11 +310,11 @@ def test_a_group_is_loaded_as_it_was_written_with_fresh_sessions() -> None:
     there.group.loaded(there.now)
     there.ids, there.generation = play.ids, play.generation
     assert there.group.state is State.STABLE and there.beat("A") == 0
-    assert there.group.members[play.ids["B"]].assignment == (1,)
+    assert there.group.roster.members[play.ids["B"]].assignment == (1,)
     there.run_to(100 * S + 10 * S - 1)
-    assert len(there.group.members) == 2
+    assert len(there.group.roster.members) == 2
     there.run_to(100 * S + 10 * S)
-    assert there.group.members == {}
+    assert there.group.roster.members == {}
 
 
 def test_a_coordinator_that_resigns_sends_away_whoever_is_parked() -> None:
