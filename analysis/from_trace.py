@@ -88,7 +88,8 @@ class _Expansion:
         in_order = sorted(self.header["partitions"], key=lambda p: int(p["number"]))
         self.partitions = [f"{p['topic']}-{p['index']}" for p in in_order]
         internal = self.header.get("internal") or ()
-        self.internal = np.array([p["topic"] in internal for p in in_order], bool)  # Kafka's own: not judged
+        # Kafka's own partitions are not judged; the last entry is that of rows without a partition (-1).
+        self.internal = np.array([*(p["topic"] in internal for p in in_order), False])
         self.words = _Words()
         self._by_kind = np.argsort(self.kind.astype(np.uint8), kind="stable")
         self._starts = np.concatenate(([0], np.cumsum(np.bincount(self.kind, minlength=max(Kind) + 1))))
@@ -329,7 +330,7 @@ class _Expansion:
     def _everything_read(self, positions: h.Positions) -> bool:
         """Some reader was assigned to every partition."""
         assigned = positions.partition[positions.kind == h.FORGET_ASSIGN]
-        mine = int(np.count_nonzero(~self.internal))
+        mine = int(np.count_nonzero(~self.internal[:-1]))
         return len(np.unique(assigned)) == mine > 0
 
 

@@ -1,9 +1,10 @@
-"""The figures that ``korder run --out`` keeps: one timeline a partition where something is to be seen."""
+"""The figures that ``korder run --out`` keeps: timelines of partitions with something to be seen, and of groups."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.verdict import Verdict
@@ -20,12 +21,18 @@ def draw(folder: Path, verdict: Verdict) -> list[bytes]:
     matplotlib.use("Agg")  # no window, whatever the machine has
     from matplotlib.pyplot import close
 
+    from analysis.group_plots import group_timeline, groups_of
     from analysis.plots import timeline
 
     drawn = []
-    for partition in partitions_to_draw(verdict):
-        figure = timeline(verdict, partition)
-        path = folder / f"timeline-{partition}.png"
+    figures: list[tuple[str, Any, str]] = [
+        (f"timeline-{partition}.png", timeline, partition) for partition in partitions_to_draw(verdict)
+    ]
+    for group in groups_of(verdict.history)[:MOST]:
+        figures.append((f"group-{re.sub(r'[^A-Za-z0-9._-]', '_', group)}.png", group_timeline, group))
+    for name, picture, what in figures:
+        figure = picture(verdict, what)
+        path = folder / name
         figure.savefig(path, dpi=130)
         close(figure)
         drawn.append(path.read_bytes())
