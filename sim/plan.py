@@ -118,6 +118,7 @@ class MemberPlan:
     topics: tuple[int, ...]
     start_us: int = 0
     stop_us: int = -1  # it is closed then; -1: never
+    restart_after_us: int = -1  # a process whose application failed is started anew so much later; -1: never
     options: Mapping[str, str] = field(default_factory=dict)
 
 

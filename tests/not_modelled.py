@@ -23,7 +23,6 @@ NOT_MODELLED: dict[str, str] = {
     "consumer:S35": "the group protocol of KIP-848",
     "consumer:S39": "worker threads: all that was polled is processed before the next poll, no commit comes late",
     "consumer:S40": "seek(): no application does it",
-    "consumer:S41": "an application that fails in the middle of a poll",
     "consumer:S42": "worker threads: records are not handed to others",
     "consumer:S45": "the revoke callback takes the time of its commit and no other",
     **dict.fromkeys([f"consumer:S{number}" for number in range(46, 56)], "transactions: none commits offsets"),

@@ -64,13 +64,14 @@ class GroupConsumer:
             lambda: tuple(self._fetches.assigned),
         )  # fmt: skip
         self._offsets = OffsetClient(port, group, settings, reader, self.member, self._coordinator)
-        self._application = Application(port, time_us, processing.per_poll)
+        self._application = Application(port, time_us, processing)
         self._thread = Thread.POLLING
         self._prepare = Prepare.NOT_BEGUN
         self._prepare_until_us = self._prepare_retry_us = 0
         self._auto_commit_us = _NEVER  # next automatic commit
         self._closing = False
         self._committed_at_close = False
+        self.failed = False  # the application left its loop with an exception
 
     # --- what the world asks ------------------------------------------------------------------------------------------
     def caught_up(self) -> bool:
@@ -217,6 +218,8 @@ class GroupConsumer:
         if work.working():
             if now_us < work.busy_until_us:
                 return False
+            if work.fails():
+                return self._failed(now_us)
             partition, offset, epoch = work.end()
             if self._processing.commit == "each" and partition in self._fetches.assigned:
                 self._commit({partition: (offset, epoch)}, now_us)
@@ -226,6 +229,18 @@ class GroupConsumer:
         self._thread = Thread.POLLING
         if self._processing.commit == "after":
             self._commit(self._consumed(), now_us)
+        return True
+
+    def _failed(self, now_us: int) -> bool:
+        """The application meets an exception: tries again at once, goes on, or leaves its loop and closes (F4.3)."""
+        then = self._processing.on_failure
+        if then == "retry":
+            self._application.again(now_us)
+            return True
+        self._application.give_up(everything=then == "close")
+        if then == "close":
+            self._closing = self.failed = True
+            self._thread = Thread.POLLING
         return True
 
     def _commit(self, offsets: Offsets, now_us: int) -> None:

@@ -61,6 +61,7 @@ class Kind(IntEnum):
     # partition, offset, epoch: generation, n: 1 stored and replicated (lo: row of the append), 0 refused; code; seq: 1
     # automatic
     COMMIT = 47
+    PROC_FAIL = 49  # the work on a record failed: partition, prod, lo, hi, offset
     LEFT = 48  # a member leaves its group: epoch: generation, code: 1 its poll interval expired, 0 it was closed
     # Coordinator. host is the broker, partition that of __consumer_offsets, pid the group's number.
     COORDINATES = 56  # a broker took the group over from its log: pid, epoch: generation, n: members

@@ -141,6 +141,9 @@ class ProcessingSettings:
     commit: str = "never"  # by the application: never, before (processing), after (it), each (record)
     commit_async: bool = False  # with commitAsync, else commitSync
     commit_in_revoke: bool = False  # commitSync of what has been processed, in onPartitionsRevoked
+    fails_nth: tuple[int, ...] = ()  # the work on the n-th record of a process fails
+    fails_ppm: int = 0  # ... or on so many of a million, drawn
+    on_failure: str = "retry"  # in place until it succeeds; skip: go on with the next; close: leave the loop, close()
 
 
 @dataclass(frozen=True, slots=True)

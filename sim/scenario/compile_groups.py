@@ -96,17 +96,29 @@ def _members(
             group=groups.index(group),
             settings=found.settings.member,
             reader=found.settings.reader,
-            processing=ProcessingSettings(
-                work.per == "poll", work.commit, work.call == "commitAsync", work.commit_in_revoke
-            ),
+            processing=_processing(work),
             time=_distribution(work.time),
             topics=topics_of(name, consumer),
             start_us=consumer.start,
             stop_us=-1 if consumer.stop is None else consumer.stop,
+            restart_after_us=-1 if work.failure is None else work.failure.restart_after or -1,
             options=dict(consumer.config),
         )
         for instance in instances
     ]
+
+
+def _processing(work: Processing) -> ProcessingSettings:
+    failure = work.failure
+    return ProcessingSettings(
+        per_poll=work.per == "poll",
+        commit=work.commit,
+        commit_async=work.call == "commitAsync",
+        commit_in_revoke=work.commit_in_revoke,
+        fails_nth=() if failure is None else tuple(failure.nth or ()),
+        fails_ppm=0 if failure is None or failure.percent is None else int(failure.percent * 10_000),
+        on_failure="retry" if failure is None else failure.then,
+    )
 
 
 def _distribution(time: int | Latency) -> Distribution:

@@ -193,6 +193,7 @@ class Cluster:
         """A broker has ended its controlled shutdown by itself; a member of a group was closed."""
         if host.number not in self.broker_numbers:
             host.stop(cause)
+            self.members.stopped(host.number, cause)
             return
         role: Any = host.role
         self.durable[host.number] = role.crash(False, self.kernel.now_us)

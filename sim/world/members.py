@@ -7,6 +7,7 @@ from typing import cast
 
 from sim.plan import GroupsPlan, MemberPlan, Plan
 from sim.protocol.group_consumer import GroupConsumer
+from sim.protocol.rows import Kind
 from sim.streams import quantile, quantile_table
 from sim.world.host import Host
 from sim.world.kernel import Kernel
@@ -41,6 +42,22 @@ class Members:
         """Whether the consumer there was closed, or its application ended by itself."""
         role = self._role(host)
         return role is not None and role.ended
+
+    def stopped(self, host: int, cause: int) -> None:
+        """A process has ended by itself; one whose application failed may be started anew."""
+        role, plan = self._role(host), self._plans[host]
+        if role is not None and role.failed and plan.restart_after_us >= 0:
+            again = self._kernel.now_us + plan.restart_after_us
+
+            def restart(_: object) -> None:
+                self._record_restart(host, cause)
+                self.start(host, self._hosts[host].cause)
+
+            self._kernel.call_at(again, restart)
+
+    def _record_restart(self, host: int, cause: int) -> None:
+        there = self._hosts[host]
+        there.cause = there.record(Kind.RESTART, cause=cause)
 
     def begin(self) -> None:
         """Each starts, and is closed, at its time."""
@@ -78,7 +95,7 @@ class Members:
         owned: dict[int, set[int]] = {}
         for host, plan in self._plans.items():
             role = self._role(host)
-            if role is None or role.ended:
+            if role is None or (role.ended and not (role.failed and plan.restart_after_us >= 0)):
                 continue
             if not self._hosts[host].is_up:
                 reasons.append(f"consumer {plan.name} is down")

@@ -403,6 +403,24 @@ CASES = {
         "consumers.ledger.processing",
         "write commit: after",
     ),
+    "failure of nothing": (
+        "topics: [payments]",
+        "topics: [payments]\n@    processing: {failure: {then: skip}}",
+        "consumers.ledger.processing.failure",
+        "a failure needs either nth or percent",
+    ),
+    "restart of nobody": (
+        "topics: [payments]",
+        "topics: [payments]\n@    processing: {failure: {nth: 1, then: skip, restart_after: 1s}}",
+        "consumers.ledger.processing.failure",
+        "restart_after has no meaning with then: skip",
+    ),
+    "failure of a poll": (
+        "topics: [payments]",
+        "topics: [payments]\n@    processing: {per: poll, failure: {nth: 1, then: skip}}",
+        "consumers.ledger.processing",
+        "write per: record",
+    ),
     "stop before start": (
         "topics: [payments]",
         "topics: [payments]\n    start: 5s\n    stop: 4s",

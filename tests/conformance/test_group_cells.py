@@ -85,14 +85,16 @@ def test_c3_a_consumer_that_does_not_poll_commits_nothing(strategy: dict[str, An
     assert played.first("A", 5 * S) == {0: 0}
 
 
-def test_c5_close_commits_all_that_was_returned() -> None:
+def test_c5_an_application_that_fails_and_closes_commits_what_it_never_processed() -> None:
+    """consumer:S41, consumer:F4.3"""
     auto = {"enable.auto.commit": True, "auto.commit.interval.ms": 60_000, "max.poll.records": 10}
-    a = consumer("A", config={**JR, **auto}, start="2s", stop="2500ms", processing={"time": "100ms"})
-    again = consumer("B", start="10s")
-    played = play({"A": a, "B": again}, prefilled=30)
-    assert played.callbacks("A") == [["assigned", [0]], ["revoked", [0]]]
-    assert played.committed(9 * S) == {0: 10}
-    assert played.first("B") == {0: 10}
+    failure = {"nth": 5, "then": "close", "restart_after": "4s"}
+    a = consumer("A", config={**JR, **auto}, start="2s", stop="10s", processing={"time": "50ms", "failure": failure})
+    played = play({"A": a}, prefilled=30)
+    assert played.callbacks("A", 0, 5 * S) == [["assigned", [0]], ["revoked", [0]]]
+    assert played.committed(5 * S) == {0: 10}
+    assert played.first("A", 5 * S) == {0: 10}
+    assert {offset for _, offset in played.processed("A")} & set(range(4, 10)) == set()
 
 
 def test_c8_close_commits_idle_partitions_too() -> None:

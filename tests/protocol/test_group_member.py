@@ -271,3 +271,39 @@ def test_close_commits_runs_the_callback_and_leaves() -> None:
     assert play.commits() == [{0: 3, 1: 0}]
     assert play.callbacks()[2:] == [("revoked", 0), ("revoked", 1)]
     assert play.count(LeaveGroupRequest) == 1 and play.role.ended
+
+
+def ends(play: MemberPlay) -> list[int]:
+    return [row.offset for row in play.port.of(Kind.PROC_END)]
+
+
+@pytest.mark.parametrize(
+    ("then", "starts", "ended", "commits"),
+    [
+        ("retry", [0, 1, 2], [0, 1, 2], [{0: 3, 1: 0}]),  # one begin, the work twice as long
+        ("skip", [0, 1, 2], [0, 2], [{0: 3, 1: 0}]),
+        ("close", [0, 1], [0], []),
+    ],
+)
+def test_work_that_fails(then: str, starts: list[int], ended: list[int], commits: list[dict[int, int]]) -> None:
+    work = ProcessingSettings(commit="after", fails_nth=(2,), on_failure=then)
+    play = MemberPlay(MANUAL, processing=work, work_us=100 * MS)
+    play.port.stopped = lambda: None  # type: ignore[attr-defined]
+    play.fetched((0, 0, 3))
+    play.run_to(350 * MS)
+    assert [row.offset for row in play.port.of(Kind.PROC_FAIL)] == [1]
+    play.run_to(400 * MS)
+    assert [row.offset for row in play.port.of(Kind.PROC_START)] == starts
+    assert (ends(play), play.commits()) == (ended, commits)
+    assert play.role.ended == (then == "close")
+
+
+def test_a_share_of_the_work_fails_as_drawn() -> None:
+    work = ProcessingSettings(fails_ppm=250_000, on_failure="skip")
+    play = MemberPlay(MANUAL, processing=work)
+    play.port.draws["failure"] = (1 << 30) - 1
+    play.fetched((0, 0, 3))
+    assert ends(play) == []
+    play.port.draws["failure"] = 1 << 30
+    play.fetched((0, 3, 2))
+    assert ends(play) == [3, 4]
