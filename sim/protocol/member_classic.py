@@ -141,7 +141,11 @@ class Membership:
             self._not_before_us = now_us + self._retry.delay_us(self._failures, self._port.draw("member-retry"))
 
     def _sync(self, joined: JoinGroupResponse, now_us: int) -> None:
-        """As leader with the assignment of all (``onLeaderElected``), else without."""
+        """As leader with the assignment of all (``onLeaderElected``), else without.
+
+        A static leader that comes back is given its old assignment, whatever it sends; that topics have grown meanwhile
+        it does not see, as its snapshot is of now.
+        """
         self.leads = joined.leader == joined.member
         assignments: dict[str, tuple[int, ...]] = {}
         if self.leads:

@@ -101,3 +101,15 @@ def test_a_group_that_has_not_shared_out_its_partitions_has_not_settled() -> Non
     assert not trace.header["settled"]
     assert "group g leaves 4 of its partitions to nobody" in trace.header["unsettled"]
     assert "consumer g-1 has not come to rest in its group" in trace.header["unsettled"]
+
+
+def test_partitions_that_were_added_while_a_static_leader_was_away_belong_to_nobody() -> None:
+    """A returning static leader keeps its assignment and takes the topics as they are now for what it assigned
+    (``ConsumerCoordinator.onLeaderElected``, skipAssignment), so that nobody sees that they have grown."""
+    config = {**CONFIG, "group.instance.id": "one"}
+    faults = [{"at": "5s", "kill": "g", "restart_after": "2s"}, {"at": "6s", "add_partitions": "t", "to": 6}]
+    trace = run(members=1, faults=faults, config=config)
+    assert trace.header["unsettled"] == ["group g leaves 2 of its partitions to nobody"]
+    later = [{**faults[0], "at": "15s"}, faults[1]]
+    noticed = run(members=1, faults=later, config={**config, "metadata.max.age.ms": 1000})
+    assert noticed.header["settled"], noticed.header["unsettled"]
