@@ -88,7 +88,9 @@ def _calm_collector() -> Iterator[None]:
 
 def _check_whole(laws: Laws, cluster: Cluster, trace: Trace) -> None:
     """What is looked at once, at the end: whole logs, every answer, the order on every connection."""
-    laws.finish(cluster.brokers_up(), cluster.controller, settled=trace.header["settled"])
+    groups = cluster.plan.groups
+    busy = groups.topic.partitions if groups is not None else ()
+    laws.finish(cluster.brokers_up(), cluster.controller, settled=trace.header["settled"], busy=busy)
     replicated = [one.prod for one in cluster.instances if one.plan.settings.acks == -1]
     events = trace.events
     told = np.isin(events["prod"], replicated) & (events["kind"] == Kind.RESPONSE) & (events["code"] == 0)
@@ -97,7 +99,6 @@ def _check_whole(laws: Laws, cluster: Cluster, trace: Trace) -> None:
     check_order_on_connections(_tuples(trace, moved, "kind", "conn", "partition", "prod", "lo", "hi"))
     polls = events["kind"] == Kind.POLL
     laws.delivered(_tuples(trace, polls, "partition", "prod", "lo", "hi", "offset"))
-    groups = cluster.plan.groups
     rows = np.isin(events["kind"], group_laws.KINDS)
     group_of = {one.host: one.group for one in groups.members} if groups is not None else {}
     told = zip(np.flatnonzero(rows).tolist(), *(events[n][rows].tolist() for n in group_laws.COLUMNS), strict=True)
