@@ -29,7 +29,8 @@ class Balance:
 
     *topics_of*: subscribed topics that exist, a member; *owner*: the member a partition is taken from when it moves;
     *previous*: an earlier owner that a partition rather goes back to; *slack*: how many partitions more than a member
-    has another one may have before the group counts as unbalanced (1 in Java, 0 in librdkafka).
+    has another one may have before the group counts as unbalanced (1 in Java, 0 in librdkafka, which so goes on to look
+    for earlier owners).
     """
 
     def __init__(

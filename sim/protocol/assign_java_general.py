@@ -43,9 +43,8 @@ def general_assignment(
     kept.sort(key=lambda partition: (*topic_key(partition[0]), partition[1]))
     everything = [(topic, index) for topic in sorted(counts, key=topic_key) for index in range(counts[topic])]
     owner = {partition: one for one, partitions in owned.items() for partition in partitions}
-    balance = Balance(
-        counts, topics_of, current, owner, _previous_owners(claims), Movements(_MovedSet), string_sort_key, slack=1
-    )
+    previous = _previous_owners(claims)
+    balance = Balance(counts, topics_of, current, owner, previous, Movements(_MovedSet), string_sort_key, slack=1)
     return balance.finish(without(everything, kept), everything, revocation_required=current != owned)
 
 

@@ -30,7 +30,7 @@ from sim.protocol.assign_input import (
     member_order,
 )
 from sim.protocol.assign_java_general import Claim, general_assignment, without
-from sim.protocol.java_order import string_order, string_sort_key
+from sim.protocol.java_order import HashOrder, string_hash, string_sort_key
 
 __all__ = ["java_cooperative_sticky", "java_sticky"]
 
@@ -65,8 +65,10 @@ def _by_number(partition: TopicPartition) -> tuple[int, bytes]:
 
 
 def _from_user_data(owned: Sequence[TopicPartition]) -> list[TopicPartition]:
-    """The previous assignment as the user data lists it: topics in the order of a HashMap."""
-    topics = string_order(topic for topic, _ in owned)
+    """As the user data lists them: topics in the order of ``CollectionUtils.groupPartitionsByTopic``."""
+    topics = HashOrder(string_hash)
+    for topic, _ in owned:
+        topics.add_computed(topic)
     return [partition for topic in topics for partition in owned if partition[0] == topic]
 
 
@@ -173,8 +175,6 @@ class _Constrained:
         elif len(owned) >= self.max_quota and self.over < self.members_over:
             quota = self.max_quota
             self.over += 1
-            if self.over == self.members_over:
-                self.at_min.clear()
         else:
             quota = self.min_quota
             if self.over < self.members_over:

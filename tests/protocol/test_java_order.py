@@ -116,6 +116,16 @@ def test_a_computed_key_stands_first_in_its_bucket_and_grows_the_table_one_later
     assert list(small) == [1, 2, 3]
 
 
+def test_the_eighth_computed_key_of_a_bucket_doubles_a_small_table() -> None:
+    """computeIfAbsent counts the keys it went past, put all but the first: HashMap, TREEIFY_THRESHOLD - 1."""
+    put, computed = HashOrder(identity), HashOrder(identity)
+    for key in range(0, 128, 16):
+        put.add(key)
+        computed.add_computed(key)
+    assert list(put) == [0, 16, 32, 48, 64, 80, 96, 112]
+    assert list(computed) == [96, 64, 32, 0, 112, 80, 48, 16]
+
+
 @pytest.mark.parametrize(("asked", "buckets"), [(0, 1), (1, 1), (2, 2), (3, 4), (16, 16), (17, 32), (100, 128)])
 def test_a_table_has_the_next_power_of_two(asked: int, buckets: int) -> None:
     """HashMap.tableSizeFor."""
