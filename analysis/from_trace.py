@@ -87,6 +87,9 @@ class _Expansion:
         self.producers = _instance_names(self.header["producers"])
         in_order = sorted(self.header["partitions"], key=lambda p: int(p["number"]))
         self.partitions = [f"{p['topic']}-{p['index']}" for p in in_order]
+        internal = self.header.get("internal") or ()
+        # Kafka's own partitions are not judged; the last entry is that of rows without a partition (-1).
+        self.internal = np.array([*(p["topic"] in internal for p in in_order), False])
         self.words = _Words()
         self._by_kind = np.argsort(self.kind.astype(np.uint8), kind="stable")
         self._starts = np.concatenate(([0], np.cumsum(np.bincount(self.kind, minlength=max(Kind) + 1))))
@@ -111,7 +114,8 @@ class _Expansion:
     # --- rows of one kind ---------------------------------------------------------------------------------------------
     def rows(self, *kinds: Kind) -> Column:
         found = [self._by_kind[self._starts[kind] : self._starts[kind + 1]] for kind in kinds]
-        return found[0] if len(found) == 1 else np.sort(np.concatenate(found), kind="stable")
+        rows = found[0] if len(found) == 1 else np.sort(np.concatenate(found), kind="stable")
+        return rows[~self.internal[self.events["partition"][rows]]] if self.internal.any() else rows
 
     def get(self, name: str, rows: Column) -> Column:
         return _wide(self.events[name][rows])
@@ -239,15 +243,32 @@ class _Expansion:
         return h.Polls(row, t, consumer, partition, offset, value, count, group, np.full(len(rows), -1, np.int64))
 
     def positions(self) -> h.Positions:
-        rows = self.rows(Kind.ASSIGN, Kind.RESET, Kind.SEEK, Kind.CRASH)
+        rows = self.rows(Kind.ASSIGN, Kind.REVOKE, Kind.RESET, Kind.SEEK, Kind.CRASH)
         consumer = self._consumer_of(self.get("host", rows))
         rows, consumer = rows[consumer >= 0], consumer[consumer >= 0]
         kind = np.select(
-            [self.kind[rows] == k for k in (Kind.ASSIGN, Kind.RESET, Kind.SEEK)],
-            [h.FORGET_ASSIGN, h.FORGET_RESET, h.FORGET_SEEK], h.FORGET_CRASH,
+            [self.kind[rows] == k for k in (Kind.ASSIGN, Kind.REVOKE, Kind.RESET, Kind.SEEK)],
+            [h.FORGET_ASSIGN, h.FORGET_REVOKE, h.FORGET_RESET, h.FORGET_SEEK], h.FORGET_CRASH,
         )  # fmt: skip
         row, t, partition, offset = self.plain(rows, "partition", "offset")
         return h.Positions(row, t, kind, consumer, partition, offset)
+
+    def commits(self) -> h.Commits:
+        rows = self.rows(Kind.COMMIT)
+        row, t, host, partition, offset, ok, auto = self.plain(rows, "host", "partition", "offset", "n", "seq")
+        return h.Commits(row, t, self._consumer_of(host), partition, offset, auto == 1, ok == 1)
+
+    def processing(self) -> h.Processing:
+        """A row of the trace stands for its records, one after another: at its start the first of them begins, at its
+        end that one ends, and each of the others begins and ends."""
+        rows = self.rows(Kind.PROC_START, Kind.PROC_END)
+        ends = self.kind[rows] == Kind.PROC_END
+        count = np.where(ends, 2 * (self.get("hi", rows) - self.get("lo", rows)) - 1, 1)
+        step = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        rows, ends = np.repeat(rows, count), np.repeat(ends, count)
+        row, t, host, partition, offset = self.plain(rows, "host", "partition", "offset")
+        end = ends & (step % 2 == 0)
+        return h.Processing(row, t, end, self._consumer_of(host), partition, offset + (step + 1) // 2)
 
     def _consumer_of(self, host: Column) -> Column:
         codes = np.full(max([*self.consumer_hosts, int(host.max(initial=0))], default=0) + 1, -1, np.int64)
@@ -286,9 +307,10 @@ class _Expansion:
         values = _Values(self.producers, records.prod, self.sends["i"], header.get("values") or {})
         cuts, starts = self.rows(Kind.TRUNCATE), self.rows(Kind.LOG_START)
         names = [str(host["name"]) for host in consumers]
+        groups = {int(one["host"]): str(one["group"]) for one in header.get("members") or ()}
         tables: dict[str, Any] = {
             name: getattr(self, name)() for name in (
-                "appends", "rejects", "outcomes", "marks", "leaders", "polls", "positions",
+                "appends", "rejects", "outcomes", "marks", "leaders", "polls", "positions", "commits", "processing",
             )
         }  # fmt: skip
         tables |= {"wire": self.wire, "notes": self.notes}  # for pictures and stories only
@@ -298,17 +320,19 @@ class _Expansion:
             config=config_of(header), settled=settled, producers=self.producers,
             brokers=range(max(int(host["number"]) for host in header["hosts"]) + 1), partitions=self.partitions,
             keys=list(self.key_names), values=values, words=self.words, txns=[],
-            consumers=Consumers(names, [None] * len(names), [False] * len(names)), records=records,
+            consumers=Consumers(names, [groups.get(host) for host in self.consumer_hosts], [False] * len(names)),
+            records=records,
             truncations=h.Truncations(*self.plain(cuts, "partition", "offset", "host")),
             log_starts=h.LogStarts(*self.plain(starts, "partition", "offset")), compactions=h.Compactions.empty(),
-            commits=h.Commits.empty(), processing=h.Processing.empty(), transactions=h.Transactions.empty(),
-            txn_offsets=h.TxnOffsets.empty(), header=header, ids=None, trace=self.trace, **tables,
+            transactions=h.Transactions.empty(), txn_offsets=h.TxnOffsets.empty(), header=header, ids=None,
+            trace=self.trace, **tables,
         )  # fmt: skip
 
     def _everything_read(self, positions: h.Positions) -> bool:
         """Some reader was assigned to every partition."""
         assigned = positions.partition[positions.kind == h.FORGET_ASSIGN]
-        return len(np.unique(assigned)) == len(self.partitions) > 0
+        mine = int(np.count_nonzero(~self.internal[:-1]))
+        return len(np.unique(assigned)) == mine > 0
 
 
 def _wide(column: Column) -> Column:

@@ -231,7 +231,8 @@ def _positions(w: _Writer) -> Iterator[Row]:
         held = assigned.setdefault(consumer, [])
         if one["kind"] == FORGET_ASSIGN:
             held.append(str(p))
-            yield t, row, {"e": "assign", "con": consumer, "p": list(held), "how": "manual"}
+            how = "manual" if w.history.consumers.group[one["consumer"]] is None else "rebalance"
+            yield t, row, {"e": "assign", "con": consumer, "p": list(held), "how": how}
         elif one["kind"] == FORGET_REVOKE:
             held[:] = [name for name in held if name != p]
             yield t, row, {"e": "revoke", "con": consumer, "p": [p]}

@@ -5,8 +5,8 @@ brokers) both run it. Everything is resolved (microseconds, bytes, run-wide numb
 tell: a fault's target may be a role ("leader of payments-0"), a random fault has a rate, a workload a distribution.
 
 Numbers: host 0 is the controller, hosts 1..B the brokers (their Kafka ids), then one host a producer, then one a
-consumer, in the order of the file. Partitions are numbered topic by topic in the order of the file; partitions that a
-fault adds later follow behind all of them.
+consumer (a reader, or a member of a group), in the order of the file. Partitions are numbered topic by topic in the
+order of the file; partitions that a fault adds later follow behind all of them.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ from typing import Any
 from sim.protocol.settings import (
     BrokerSettings,
     ControllerSettings,
+    CoordinatorSettings,
     JavaProducerSettings,
     LibrdkafkaProducerSettings,
+    MemberSettings,
+    ProcessingSettings,
     ReaderSettings,
     Rules,
     TopicSettings,
 )
 
 __all__ = [
-    "Action", "Distribution", "LinkPlan", "MessageFault", "Plan", "ProducerPlan", "ReaderPlan", "Target", "TopicPlan",
-    "Workload",
+    "Action", "Distribution", "GroupsPlan", "LinkPlan", "MemberPlan", "MessageFault", "Plan", "ProducerPlan",
+    "ReaderPlan", "Target", "TopicPlan", "Workload",
 ]  # fmt: skip
 
 
@@ -99,6 +102,39 @@ class ReaderPlan:
     partitions: tuple[int, ...] | None = None  # assigned run-wide numbers; None: all of the topics
     start_us: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MemberPlan:
+    """One member of a group."""
+
+    host: int
+    name: str
+    group: int  # number of the group
+    settings: MemberSettings
+    reader: ReaderSettings
+    processing: ProcessingSettings
+    time: Distribution  # of the work on a record or on a poll
+    topics: tuple[int, ...]
+    start_us: int = 0
+    stop_us: int = -1  # it is closed then; -1: never
+    restart_after_us: int = -1  # a process whose application failed is started anew so much later; -1: never
+    options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsPlan:
+    """Groups, their members, and the partitions of ``__consumer_offsets`` that they are in.
+
+    Of that topic only those partitions exist; they are numbered behind all others, as its number is behind all topics'.
+    """
+
+    names: tuple[str, ...]
+    homes: tuple[int, ...]  # by group: the run-wide number of its partition
+    topic: TopicPlan
+    indexes: tuple[int, ...]  # of the topic's partitions
+    coordinators: CoordinatorSettings
+    members: tuple[MemberPlan, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,4 +218,5 @@ class Plan:
     links: Mapping[str, LinkPlan]
     actions: tuple[Action, ...]
     message_faults: tuple[MessageFault, ...]
+    groups: GroupsPlan | None = None
     resolved: Mapping[str, Any] = field(default_factory=dict)  # the whole, in JSON types: digest, header

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim import group_laws
 from sim.errors import LawBroken
 from sim.laws import Laws
 from sim.log_laws import check_answers, check_order_on_connections
@@ -95,14 +96,19 @@ def _calm_collector() -> Iterator[None]:
 
 def _check_whole(laws: Laws, cluster: Cluster, trace: Trace) -> None:
     """What is looked at once, at the end: whole logs, every answer, the order on every connection."""
-    laws.finish(cluster.brokers_up(), cluster.controller, settled=trace.header["settled"])
+    groups = cluster.plan.groups
+    busy = groups.topic.partitions if groups is not None else ()
+    laws.finish(cluster.brokers_up(), cluster.controller, settled=trace.header["settled"], busy=busy)
     events = trace.events
-    moved = np.isin(events["kind"], (Kind.ATTEMPT, Kind.APPEND, Kind.DUPLICATE, Kind.REJECT))
+    moved = np.isin(events["kind"], (Kind.ATTEMPT, Kind.APPEND, Kind.DUPLICATE, Kind.REJECT)) & (events["prod"] >= 0)
     check_order_on_connections(_tuples(trace, moved, "kind", "conn", "partition", "prod", "lo", "hi"))
     replicated = [one.prod for one in cluster.instances if one.plan.settings.acks == -1]
     told = np.isin(events["prod"], replicated) & (events["kind"] == Kind.RESPONSE) & (events["code"] == 0)
     laws.acknowledged(_tuples(trace, told, "partition", "prod", "lo", "hi", "offset"))
     _check_answers(trace, told)
+    polls = events["kind"] == Kind.POLL
+    laws.delivered(_tuples(trace, polls, "partition", "prod", "lo", "hi", "offset"))
+    _check_groups(trace, {one.host: one.group for one in groups.members} if groups is not None else {})
 
 
 def _check_answers(trace: Trace, told: NDArray[np.bool_]) -> None:
@@ -114,6 +120,13 @@ def _check_answers(trace: Trace, told: NDArray[np.bool_]) -> None:
     times = events["t_us"][events["cause"][by_broker]]
     answers = zip(events["partition"][by_broker].tolist(), times.tolist(), ends.tolist(), strict=True)
     check_answers(_tuples(trace, marks, "partition", "t_us", "offset"), answers)
+
+
+def _check_groups(trace: Trace, group_of: dict[int, int]) -> None:
+    """*group_of*: the group of each member's host."""
+    rows = np.isin(trace.events["kind"], group_laws.KINDS)
+    columns = [trace.events[name][rows].tolist() for name in group_laws.COLUMNS]
+    group_laws.GroupLaws(group_of).check(zip(np.flatnonzero(rows).tolist(), *columns, strict=True))
 
 
 def _tuples(trace: Trace, rows: NDArray[np.bool_], *names: str) -> Iterator[Any]:
@@ -136,9 +149,7 @@ def _header(cluster: Cluster, plan: Plan, seed: int) -> dict[str, Any]:
         "versions": _versions(),
         "hosts": _hosts(plan),
         "partitions": [
-            {"number": number, "topic": topic.name, "index": index}
-            for topic in plan.topics
-            for index, number in enumerate(cluster.topics[topic.number])
+            {"number": number, "topic": topic, "index": index} for number, topic, index in cluster.partitions()
         ],
         "producers": [
             {
@@ -168,6 +179,7 @@ def _header(cluster: Cluster, plan: Plan, seed: int) -> dict[str, Any]:
             }
             for reader in plan.readers
         ],
+        **_groups(plan),
         "faults": _fault_texts(plan),
         "run_us": plan.run_us,
         "settle_us": plan.settle_us,
@@ -183,6 +195,8 @@ def _hosts(plan: Plan) -> list[dict[str, Any]]:
     hosts += [(number, f"broker-{number}", "broker") for number in range(1, plan.brokers + 1)]
     hosts += [(producer.host, producer.name, "producer") for producer in plan.producers]
     hosts += [(reader.host, reader.name, "consumer") for reader in plan.readers]
+    if plan.groups is not None:
+        hosts += [(member.host, member.name, "consumer") for member in plan.groups.members]
     return [{"number": number, "name": name, "kind": kind} for number, name, kind in hosts]
 
 
@@ -192,6 +206,18 @@ def _assigned(cluster: Cluster, plan: Plan, host: int) -> list[int]:
         return list(reader.partitions)
     first = {topic.number: topic.partitions for topic in plan.topics}
     return [number for topic in reader.topics for number in first[topic]]
+
+
+def _groups(plan: Plan) -> dict[str, Any]:
+    """Groups with their members, and which topics are Kafka's own; nothing where there is no group."""
+    groups = plan.groups
+    if groups is None:
+        return {}
+    members = [
+        {"name": one.name, "host": one.host, "group": groups.names[one.group], "options": dict(one.options)}
+        for one in groups.members
+    ]
+    return {"groups": list(groups.names), "members": members, "internal": [groups.topic.name]}
 
 
 def _fault_texts(plan: Plan) -> list[str]:

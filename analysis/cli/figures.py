@@ -1,7 +1,9 @@
-"""Figures for files and pages: timelines of partitions where something is to be seen, logs, and how much is late."""
+"""Figures for files and pages: timelines of partitions where something is to be seen and of groups, logs, and how much
+is late."""
 
 from __future__ import annotations
 
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,12 +24,18 @@ def draw(folder: Path, verdict: Verdict) -> list[bytes]:
     _without_window()
     from matplotlib.pyplot import close
 
+    from analysis.group_plots import group_timeline, groups_of
     from analysis.plots import timeline
 
     drawn = []
-    for partition in partitions_to_draw(verdict):
-        figure = timeline(verdict, partition)
-        path = folder / f"timeline-{partition}.png"
+    figures: list[tuple[str, Any, str]] = [
+        (f"timeline-{partition}.png", timeline, partition) for partition in partitions_to_draw(verdict)
+    ]
+    for group in groups_of(verdict.history)[:MOST]:
+        figures.append((f"group-{re.sub(r'[^A-Za-z0-9._-]', '_', group)}.png", group_timeline, group))
+    for name, picture, what in figures:
+        figure = picture(verdict, what)
+        path = folder / name
         figure.savefig(path, dpi=130)
         close(figure)
         drawn.append(path.read_bytes())

@@ -2,9 +2,21 @@
 
 from sim.config.option import RELEASES, Kind, Option, Table
 from sim.config.properties import read_properties
-from sim.config.resolve import FLAVOURS, Resolved, broker, consumer, controller, producer, release_rules, tables, topic
+from sim.config.resolve import (
+    FLAVOURS,
+    Resolved,
+    broker,
+    consumer,
+    controller,
+    coordinators,
+    member,
+    producer,
+    release_rules,
+    tables,
+    topic,
+)
 
 __all__ = [
-    "FLAVOURS", "RELEASES", "Kind", "Option", "Resolved", "Table", "broker", "consumer", "controller", "producer",
-    "read_properties", "release_rules", "tables", "topic",
+    "FLAVOURS", "RELEASES", "Kind", "Option", "Resolved", "Table", "broker", "consumer", "controller", "coordinators",
+    "member", "producer", "read_properties", "release_rules", "tables", "topic",
 ]  # fmt: skip

@@ -1,5 +1,7 @@
 """Options of consumers of both flavours, as far as a reader with assigned partitions needs them.
 
+What a member of a group adds is :mod:`sim.config.members`'s.
+
 Sources: ``ConsumerConfig`` of Apache Kafka 3.9 and 4.3, ``CONFIGURATION.md`` of librdkafka 2.16 (consumer 1.1).
 """
 
@@ -20,9 +22,10 @@ from sim.config.values import Value, Values
 from sim.protocol.settings import ReaderSettings
 from sim.wording import shown
 
-__all__ = ["JAVA", "LIBRDKAFKA", "java_reader", "librdkafka_reader"]
+__all__ = ["JAVA", "LIBRDKAFKA", "java_fetching", "java_reader", "librdkafka_reader"]
 
-NO_GROUPS = "groups are not modelled yet, a consumer here reads assigned partitions"
+NO_GROUPS = "this consumer reads assigned partitions"
+NO_LIBRDKAFKA = "librdkafka members of groups are not modelled yet, this consumer reads assigned partitions"
 ISOLATION = ("read_uncommitted", "read_committed")
 RESETS = {
     "earliest": "earliest", "smallest": "earliest", "beginning": "earliest",
@@ -87,8 +90,8 @@ LIBRDKAFKA = Table(
         modelled("message.max.bytes", "int", "1000000", low=1000, high=1_000_000_000),
         modelled("auto.offset.reset", "enum", "largest", choices=tuple(RESETS), any_case=True),
         modelled("isolation.level", "enum", "read_committed", choices=ISOLATION, any_case=True),
-        refused("group.id group.instance.id group.remote.assignor", NO_GROUPS),
-        refused("group.protocol", NO_GROUPS, "classic", harmless=("consumer",)),
+        refused("group.id group.instance.id group.remote.assignor", NO_LIBRDKAFKA),
+        refused("group.protocol", NO_LIBRDKAFKA, "classic", harmless=("consumer",)),
         accepted("partition.assignment.strategy session.timeout.ms heartbeat.interval.ms group.protocol.type"),
         accepted("coordinator.query.interval.ms max.poll.interval.ms", why="only in a group"),
         accepted("enable.auto.commit auto.commit.interval.ms enable.auto.offset.store auto.commit.enable"),
@@ -108,12 +111,17 @@ LIBRDKAFKA = Table(
 
 def java_reader(values: Values) -> ReaderSettings:
     """A Java consumer that was given its partitions with ``assign()``."""
-    fields = values.settings()
-    fields["flavour"] = "java"
-    fields["offset_reset"] = _java_reset(values)
     if values.explicit("enable.auto.commit") and values.switch("enable.auto.commit"):
         rule = "InvalidConfigurationException: enable.auto.commit=true needs a group.id"
         raise values.refuse("enable.auto.commit", rule, f"remove it: {NO_GROUPS}")
+    return java_fetching(values)
+
+
+def java_fetching(values: Values) -> ReaderSettings:
+    """How a Java consumer fetches, in a group or not."""
+    fields = values.settings()
+    fields["flavour"] = "java"
+    fields["offset_reset"] = _java_reset(values)
     retry_cap(values, fields)
     reconnect_cap(values, fields)
     return ReaderSettings(**fields)  # type: ignore[arg-type]

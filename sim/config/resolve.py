@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from sim.config import consumers, java_producer, librdkafka_producer, topics
+from sim.config import consumers, java_producer, librdkafka_producer, members, topics
 from sim.config.option import RELEASES, Table, Where
 from sim.config.values import Values, read
 from sim.errors import InputError
 from sim.protocol.settings import (
     BrokerSettings,
     ControllerSettings,
+    CoordinatorSettings,
     JavaProducerSettings,
     LibrdkafkaProducerSettings,
     ReaderSettings,
@@ -26,8 +27,8 @@ from sim.protocol.settings import (
 from sim.wording import listed, shown
 
 __all__ = [
-    "FLAVOURS", "Resolved", "at_option", "broker", "consumer", "controller", "producer", "release_rules", "tables",
-    "topic",
+    "FLAVOURS", "Resolved", "at_option", "broker", "consumer", "controller", "coordinators", "member", "producer",
+    "release_rules", "tables", "topic",
 ]  # fmt: skip
 
 FLAVOURS = ("java", "librdkafka")
@@ -94,6 +95,18 @@ def consumer(
     values = read(tables("consumer", flavour), release, options, where)
     make = consumers.java_reader if flavour == "java" else consumers.librdkafka_reader
     return _resolved(make(values), values)
+
+
+def member(
+    group: str, options: Mapping[str, str], release: str = "4.3", where: Where = at_option
+) -> Resolved[members.MemberConfig]:
+    """A Java consumer that subscribes in *group*."""
+    values = read(members.JAVA_MEMBER, release, options, where)
+    return _resolved(members.java_member(values, group), values)
+
+
+def coordinators(brokers: Resolved[BrokerSettings]) -> CoordinatorSettings:
+    return topics.coordinator_settings(brokers.values)
 
 
 def broker(options: Mapping[str, str], release: str = "4.3", where: Where = at_option) -> Resolved[BrokerSettings]:

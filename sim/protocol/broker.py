@@ -1,7 +1,8 @@
 """A broker: it serves clients and followers, follows other leaders, and obeys the controller.
 
 The parts do the work: ``broker_channels`` (one request at a time from each connection), ``broker_produce`` (append
-path), ``broker_fetch`` (what is served), ``fetcher`` (what is fetched), ``broker_link`` (controller). This role hands
+path), ``broker_fetch`` (what is served), ``fetcher`` (what is fetched), ``broker_link`` (controller),
+``group_coordinator`` (consumer groups whose partition of ``__consumer_offsets`` it leads). This role hands
 each stimulus to its part and carries out what metadata says.
 
 Laws: metadata is applied in the controller's order, and a partition state whose epoch is not newer is ignored
@@ -14,7 +15,7 @@ cluster (``listening``, ``broker:NET-17``); the host refuses connections until t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from sim.protocol.broker_channels import Channel
@@ -23,6 +24,7 @@ from sim.protocol.broker_link import ControllerLink
 from sim.protocol.broker_produce import ProduceService
 from sim.protocol.broker_state import BrokerState, Durable
 from sim.protocol.fetcher import Fetcher
+from sim.protocol.group_coordinator import GroupCoordinator
 from sim.protocol.log import Log
 from sim.protocol.messages import (
     AlterPartitionResponse,
@@ -42,7 +44,7 @@ from sim.protocol.messages import (
 from sim.protocol.port import Connection, Port
 from sim.protocol.replication import Follower, Partition
 from sim.protocol.rows import Kind
-from sim.protocol.settings import BrokerSettings, Rules, TopicSettings
+from sim.protocol.settings import BrokerSettings, CoordinatorSettings, Rules, TopicSettings
 
 __all__ = ["Broker", "Durable"]
 
@@ -56,12 +58,13 @@ class Broker:
 
     __slots__ = (
         "_channels", "_fetchers", "_fetches", "_handlers", "_kept", "_marks", "_me", "_port", "_produces",
-        "_producer_ids", "_settled", "_stopped", "link", "listening", "state",
+        "_producer_ids", "_settled", "_stopped", "coordinator", "link", "listening", "state",
     )  # fmt: skip
 
     def __init__(
         self, port: Port, broker_id: int, settings: BrokerSettings, rules: Rules, topics: dict[int, TopicSettings],
         durable: Durable | None = None, controller_host: int = 0,
+        homes: Mapping[int, int] | None = None, coordinators: CoordinatorSettings | None = None,
     ) -> None:  # fmt: skip
         kept = durable or Durable()
         self._port, self._kept = port, kept
@@ -72,6 +75,9 @@ class Broker:
         )  # fmt: skip
         self._fetches = FetchService(self.state, self._ask_to_join)
         self._produces = ProduceService(self.state, self._fetches)
+        self.coordinator = GroupCoordinator(
+            self.state, self._fetches, self._produces, homes or {}, coordinators or CoordinatorSettings()
+        )
         self._fetchers: dict[int, Fetcher] = {}  # by source broker
         self._producer_ids = kept.producer_ids
         self._marks = {number: log.high_watermark for number, log in kept.logs.items()}  # the checkpoint file
@@ -85,6 +91,7 @@ class Broker:
             ListOffsetsRequest: self._fetches.list_offsets,
             MetadataRequest: self._describe,
             InitProducerIdRequest: self._give_id,
+            **self.coordinator.handlers(),
         }
 
     # --- life ---------------------------------------------------------------------------------------------------------
@@ -274,6 +281,7 @@ class Broker:
             )
         if part.advance(now_us):
             self._produces.committed(part, now_us)
+        self.coordinator.elected(part, now_us)
 
     def _follow(self, part: Partition, new: PartitionState, cause: int, now_us: int) -> None:
         was_leading = part.leading
@@ -286,6 +294,7 @@ class Broker:
             if new.leader >= 0:
                 self._fetcher(new.leader).add(part, cause)
             if was_leading:
+                self.coordinator.resigned(part.number, now_us)
                 self._produces.leadership_lost(part, cause, now_us)
 
     def _give_up(self, number: int, now_us: int) -> None:
@@ -296,6 +305,7 @@ class Broker:
             fetcher.remove(number)
         if part is not None:
             waiting = self._fetches.waiting(part)
+            self.coordinator.resigned(number, now_us)
             self._produces.leadership_lost(part, self._port.cause, now_us)
             self._fetches.role_changed(waiting, self._port.cause, now_us)
 

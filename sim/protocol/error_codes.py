@@ -33,7 +33,12 @@ class ErrorCode(IntEnum):
     NOT_ENOUGH_REPLICAS = 19
     NOT_ENOUGH_REPLICAS_AFTER_APPEND = 20
     INVALID_REQUIRED_ACKS = 21
+    ILLEGAL_GENERATION = 22
+    INCONSISTENT_GROUP_PROTOCOL = 23
+    INVALID_GROUP_ID = 24
     UNKNOWN_MEMBER_ID = 25
+    INVALID_SESSION_TIMEOUT = 26
+    REBALANCE_IN_PROGRESS = 27
     TOPIC_AUTHORIZATION_FAILED = 29
     CLUSTER_AUTHORIZATION_FAILED = 31
     INVALID_TIMESTAMP = 32
@@ -57,7 +62,9 @@ class ErrorCode(IntEnum):
     UNSUPPORTED_COMPRESSION_TYPE = 76
     STALE_BROKER_EPOCH = 77
     OFFSET_NOT_AVAILABLE = 78
+    MEMBER_ID_REQUIRED = 79
     PREFERRED_LEADER_NOT_AVAILABLE = 80
+    GROUP_MAX_SIZE_REACHED = 81
     FENCED_INSTANCE_ID = 82
     ELECTION_NOT_NEEDED = 84
     INVALID_RECORD = 87
@@ -80,6 +87,7 @@ class ErrorCode(IntEnum):
     CLIENT_PURGED = 1005  # librdkafka _PURGE_QUEUE (fatal error, close)
     CLIENT_FATAL = 1006  # send() after a fatal error
     CLIENT_CLOSED = 1007  # the process died with it; librdkafka also for what a topic marked bad cannot retry
+    CLIENT_COMMIT_FAILED = 1009  # Java CommitFailedException: the member is in no generation any more
     CLIENT_TRANSPORT = 1008  # librdkafka's lost connection (Java makes it NETWORK_EXCEPTION)
 
 

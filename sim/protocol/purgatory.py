@@ -7,12 +7,21 @@ deadline) sets ``done``; what still points at it finds that and drops it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from sim.protocol.broker_channels import Channel
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.messages import FetchRequest, ProduceResponse, ProduceResult
 
-__all__ = ["DelayedProduce", "ParkedFetch"]
+__all__ = ["AwaitsCommit", "DelayedProduce", "ParkedFetch"]
+
+
+class AwaitsCommit(Protocol):
+    """Who waits for an offset to be committed; *index* is its own affair."""
+
+    def satisfied(self, index: int, cause: int, now_us: int) -> None: ...
+
+    def refused(self, index: int, error: int, leader: int, leader_epoch: int, cause: int, now_us: int) -> None: ...
 
 
 class DelayedProduce:

@@ -1,8 +1,8 @@
-"""A reader's buffer: what fetch answers brought and the application has not been handed yet.
+"""A consumer's buffer: what fetch answers brought and the application has not been handed yet.
 
 Words: *position*, the offset of the next record to be handed over; *poll*, one return of ``poll()`` with at most
-``max.poll.records`` records. The application polls at once and its work takes no time, so :meth:`FetchBuffer.drain`
-polls until the buffer is empty.
+``max.poll.records`` records. The application of a reader polls at once and its work takes no time, so
+:meth:`FetchBuffer.drain` polls until the buffer is empty; a group member polls when its application does.
 
 Rules: the position moves when records are handed over (consumer:F2.3); the head answer is emptied before the next
 (F2.7); records below the position are dropped (F2.11); a Java poll shows several partitions in HashMap order (F2.8).
@@ -19,7 +19,7 @@ from sim.protocol.messages import FetchedPartition, RecordBatch
 from sim.protocol.port import Port
 from sim.protocol.rows import Kind
 
-__all__ = ["Assigned", "FetchBuffer"]
+__all__ = ["Assigned", "FetchBuffer", "Slice"]
 
 
 @dataclass(slots=True)
@@ -37,22 +37,35 @@ class Assigned:
     high_watermark: int = -1
     not_before_us: int = 0
     awaits_metadata: bool = False
+    held: bool = False  # of a group member: nothing is to come of it now (no position yet, or about to be revoked)
+    gone: bool = False  # not assigned any more
 
     def ready(self, now_us: int) -> bool:
-        return not (self.stuck or self.asked or self.awaits_metadata) and self.not_before_us <= now_us
+        return not (self.stuck or self.asked or self.awaits_metadata or self.held) and self.not_before_us <= now_us
+
+    def readable(self) -> bool:
+        """Whether what has been fetched may be handed over; else it is thrown away (consumer:F2.15)."""
+        return not (self.gone or self.held or self.seeking or self.stuck)
 
 
 @dataclass(slots=True)
 class _Chunk:
     """One batch of an answer, or what is left of it."""
 
-    position: Assigned
     batch: RecordBatch
     base: int
     epoch: int
 
 
-_Slice = tuple[Assigned, RecordBatch, int, int, int]  # position, batch, lo, hi, offset of lo
+@dataclass(slots=True)
+class _Answer:
+    """What one fetch brought of one partition. It counts as drained only when reading past its end (F2.6)."""
+
+    position: Assigned
+    chunks: deque[_Chunk]
+
+
+Slice = tuple[Assigned, RecordBatch, int, int, int]  # position, batch, lo, hi, offset of lo
 
 
 class FetchBuffer:
@@ -60,41 +73,61 @@ class FetchBuffer:
 
     def __init__(self, port: Port, max_poll_records: int, names: Mapping[int, tuple[str, int]] | None) -> None:
         self._port, self._most, self._names = port, max_poll_records, names
-        self._chunks: deque[_Chunk] = deque()
+        self._answers: deque[_Answer] = deque()
         self._polls = 0
 
+    def __len__(self) -> int:
+        return len(self._answers)
+
     def put(self, one: Assigned, answer: FetchedPartition) -> None:
-        for base, batch, epoch in zip(answer.base_offsets, answer.batches, answer.leader_epochs, strict=True):
-            self._chunks.append(_Chunk(one, batch, base, epoch))
+        if answer.batches:
+            parts = zip(answer.batches, answer.base_offsets, answer.leader_epochs, strict=True)
+            self._answers.append(_Answer(one, deque(_Chunk(*part) for part in parts)))
+
+    def partitions(self) -> list[int]:
+        """Partitions of which something is buffered."""
+        return [answer.position.partition for answer in self._answers if answer.position.readable()]
 
     def drain(self) -> list[int]:
         """Poll until nothing is left; the partitions in the order in which they were emptied."""
         emptied: list[int] = []
-        while self._chunks:
-            slices: list[_Slice] = []
-            room = self._most
-            while self._chunks and room > 0:
-                room -= self._take(room, slices, emptied)
-            if slices:
-                self._hand_over(slices)
+        while self._answers:
+            emptied += self.poll()[1]
         return emptied
 
-    def _take(self, room: int, slices: list[_Slice], emptied: list[int]) -> int:
-        """Move at most *room* records of the head chunk into *slices*; how many."""
-        chunk = self._chunks[0]
-        one, batch = chunk.position, chunk.batch
+    def poll(self) -> tuple[list[Slice], list[int]]:
+        """At most ``max.poll.records`` records, in the order in which the application sees them, and the partitions
+        that were emptied."""
+        slices: list[Slice] = []
+        emptied: list[int] = []
+        room = self._most
+        while self._answers and room > 0:
+            answer = self._answers[0]
+            if answer.chunks and answer.position.readable():
+                room -= self._take(answer, room, slices)
+            else:
+                self._answers.popleft()
+                if answer.position.readable():
+                    emptied.append(answer.position.partition)
+        if slices:
+            self._hand_over(slices)
+        return slices, emptied
+
+    @staticmethod
+    def _take(answer: _Answer, room: int, slices: list[Slice]) -> int:
+        """Move at most *room* records of the answer's first batch into *slices*; how many."""
+        one, chunk = answer.position, answer.chunks[0]
+        batch = chunk.batch
         lo = batch.lo + max(0, one.offset - chunk.base)
         hi = min(batch.hi, lo + room)
         if lo < hi:
             slices.append((one, batch, lo, hi, chunk.base + lo - batch.lo))
             one.offset, one.epoch = chunk.base + hi - batch.lo, chunk.epoch
         if hi >= batch.hi:
-            self._chunks.popleft()
-            if not self._chunks or self._chunks[0].position is not one:
-                emptied.append(one.partition)
+            answer.chunks.popleft()
         return max(0, hi - lo)
 
-    def _hand_over(self, slices: list[_Slice]) -> None:
+    def _hand_over(self, slices: list[Slice]) -> None:
         self._polls += 1
         if self._names is not None and len(slices) > 1:
             names = self._names

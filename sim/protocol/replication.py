@@ -17,7 +17,7 @@ from collections import deque
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.log import Log
 from sim.protocol.messages import PartitionState
-from sim.protocol.purgatory import DelayedProduce, ParkedFetch
+from sim.protocol.purgatory import AwaitsCommit, ParkedFetch
 from sim.protocol.settings import BrokerSettings, Rules, TopicSettings
 
 __all__ = ["Follower", "Partition", "Registry"]
@@ -98,7 +98,7 @@ class Partition:
         self.parked = False  # a follower may be waiting for data
         self.followers: dict[int, Follower] = {}
         self.views: tuple[Follower, ...] = ()
-        self.waiting: deque[tuple[int, int, DelayedProduce]] = deque()  # (offset to reach, index of result, request)
+        self.waiting: deque[tuple[int, int, AwaitsCommit]] = deque()  # (offset to reach, index of result, request)
         self.appended_row = -1  # trace row of the newest append here
         self.readers: dict[int, ParkedFetch] = {}  # long polls of consumers by connection
 

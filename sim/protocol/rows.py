@@ -54,6 +54,20 @@ class Kind(IntEnum):
     POLL = 41  # records handed to the application: partition, prod, lo, hi, offset (of the first), n: poll number
     RESET = 42  # the client library moved its position: partition, offset, code: error that made it
     SEEK = 43  # partition, offset
+    # Member of a group. host is the consumer, also in rows that its coordinator writes.
+    REVOKE = 44  # it gave a partition up: partition, epoch: generation, code: 1 if lost (no longer its own), else 0
+    PROC_START = 45  # the application began a run of records: partition, prod, lo, hi, offset
+    PROC_END = 46  # ... and ended it: the same columns
+    # partition, offset, epoch: generation, n: 1 stored and replicated (lo: row of the append), 0 refused; code; seq: 1
+    # automatic
+    COMMIT = 47
+    PROC_FAIL = 49  # the work on a record failed: partition, prod, lo, hi, offset
+    LEFT = 48  # a member leaves its group: epoch: generation, code: 1 its poll interval expired, 0 it was closed
+    # Coordinator. host is the broker, partition that of __consumer_offsets, pid the group's number.
+    COORDINATES = 56  # a broker took the group over from its log: pid, epoch: generation, n: members
+    GENERATION = 57  # a join phase is over: pid, epoch: the new generation, n: members
+    # a member: pid, epoch: generation, n: its host, code: 0 new, 1 left, 2 expired, 3 did not rejoin, 4 loaded
+    MEMBER = 58
     # The world.
     FAULT = 50  # n: index in the plan's list of faults (text: trace header); host, conn or partition struck
     HEAL = 51  # the end of a fault that lasts: n as above

@@ -11,8 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 __all__ = [
-    "BrokerSettings", "ControllerSettings", "JavaProducerSettings", "LibrdkafkaProducerSettings", "ReaderSettings",
-    "Rules", "TopicSettings",
+    "BrokerSettings", "ControllerSettings", "CoordinatorSettings", "JavaProducerSettings",
+    "LibrdkafkaProducerSettings", "MemberSettings", "ProcessingSettings", "ReaderSettings", "Rules", "TopicSettings",
 ]  # fmt: skip
 
 MS = 1_000
@@ -111,6 +111,50 @@ class ReaderSettings:
     reconnect_backoff_us: int = 50 * MS
     reconnect_backoff_max_us: int = 1000 * MS
     request_timeout_us: int = 30 * S
+
+
+@dataclass(frozen=True, slots=True)
+class MemberSettings:
+    """A consumer that subscribes as a member of a classic group. How it fetches is in its :class:`ReaderSettings`."""
+
+    client_id: str = "consumer-group-1"
+    instance: str = ""  # group.instance.id
+    assignors: tuple[str, ...] = ("range", "cooperative-sticky")
+    cooperative: bool = False  # the highest protocol that all its assignors share (consumer 1.1)
+    session_timeout_us: int = 45 * S
+    heartbeat_interval_us: int = 3 * S
+    max_poll_interval_us: int = 300 * S
+    auto_commit: bool = True
+    auto_commit_interval_us: int = 5 * S
+    default_api_timeout_us: int = 60 * S
+    one_buffered_holds_node: bool = True  # 4.0: a broker with buffered data is not asked for more (consumer:F2.5)
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessingSettings:
+    """What the application of a group member does with what ``poll()`` returns: one thread, one record after another.
+
+    How long it takes is drawn by the world.
+    """
+
+    per_poll: bool = False  # the time is that of a whole poll, not of a record
+    commit: str = "never"  # by the application: never, before (processing), after (it), each (record)
+    commit_async: bool = False  # with commitAsync, else commitSync
+    commit_in_revoke: bool = False  # commitSync of what has been processed, in onPartitionsRevoked
+    fails_nth: tuple[int, ...] = ()  # the work on the n-th record of a process fails
+    fails_ppm: int = 0  # ... or on so many of a million, drawn
+    on_failure: str = "retry"  # in place until it succeeds; skip: go on with the next; close: leave the loop, close()
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinatorSettings:
+    """Group coordinators of the brokers."""
+
+    initial_rebalance_delay_us: int = 3 * S
+    min_session_timeout_us: int = 6 * S
+    max_session_timeout_us: int = 1800 * S
+    group_max_size: int = 2147483647
+    offsets_commit_timeout_us: int = 5 * S
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Clients of a scenario: producers with their workloads, and readers."""
+"""Clients of a scenario: producers with their workloads, readers, and members of groups."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, PlainSerializer, Tag, WithJsonSchema, model_validator
 
-from sim.scenario.base import Duration, Options, Part, Percent, Rate, Text, bounded, form_of
+from sim.scenario.base import Duration, Name, Options, Part, Percent, Rate, SomeTime, Text, bounded, form_of
+from sim.scenario.latency import Latency
 from sim.wording import Wrong, shown
 
-__all__ = ["Consumer", "Keys", "Producer", "Send", "WarmUp", "Workload"]
+__all__ = ["Consumer", "Failure", "Keys", "Processing", "Producer", "Send", "WarmUp", "Workload"]
 
 MOST_VALUE_BYTES = 100 << 20
 
@@ -140,33 +141,116 @@ class Producer(Part):
     )
 
 
+WorkTime = Annotated[
+    Annotated[Duration, Tag("a word")] | Annotated[Latency, Tag("a mapping")],
+    Discriminator(form_of),
+]
+
+
+def _record_numbers(value: object) -> list[int]:
+    numbers: list[Any] = value if isinstance(value, list) else [value]
+    good = all(isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= 1_000_000 for n in numbers)
+    if not good or not 1 <= len(numbers) <= 1000:
+        raise Wrong(f"{shown(value)} is not a number of a record, nor a list of them", "write nth: 5 or nth: [5, 9]")
+    return sorted(set(numbers))
+
+
+RecordNumbers = Annotated[
+    list[int],
+    BeforeValidator(_record_numbers),
+    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
+]
+
+
+class Failure(Part):
+    """The work on some records fails."""
+
+    nth: RecordNumbers | None = Field(
+        default=None, description="These records of each process, counted from 1 in the order of work."
+    )
+    percent: Percent | None = Field(default=None, description="Or this share of them, at random.")
+    then: Literal["retry", "skip", "close"] = Field(
+        description="Try again in place; go on with the next record; or leave the loop and close the consumer."
+    )
+    restart_after: SomeTime | None = Field(default=None, description="close: a new process starts so much later.")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Failure:
+        if (self.nth is None) == (self.percent is None):
+            raise Wrong("a failure needs either nth or percent", "write nth: 5, or percent: 1%")
+        if self.percent is not None and (not 0 < self.percent < 100 or (self.percent * 10_000).denominator != 1):
+            raise Wrong("the share is not between 0% and 100%, or finer than 0.0001%", "write percent: 1%")
+        if self.restart_after is not None and self.then != "close":
+            raise Wrong(f"restart_after has no meaning with then: {self.then}", "remove it, or write then: close")
+        return self
+
+
+class Processing(Part):
+    """What the application of a group member does with what it polls, in one thread."""
+
+    time: WorkTime = Field(default=0, description="How long the work takes: 1ms, or a distribution.")
+    per: Literal["record", "poll"] = Field(default="record", description="Whose time that is.")
+    commit: Literal["never", "before", "after", "each"] = Field(
+        default="never",
+        description="Where the application commits: before or after the work on a poll, after each record, or never.",
+    )
+    call: Literal["commitSync", "commitAsync"] = Field(default="commitSync", description="How it commits.")
+    commit_in_revoke: bool = Field(
+        default=False, alias="commit.in.revoke",
+        description="true: commitSync of what has been processed, in onPartitionsRevoked.",
+    )  # fmt: skip
+
+    failure: Failure | None = Field(default=None, description="Work that fails (default: none does).")
+
+    @model_validator(mode="after")
+    def _a_call_needs_a_place(self) -> Processing:
+        if self.failure is not None and self.per == "poll":
+            raise Wrong("failure, and per: poll", "write per: record, as it is a record that fails")
+        if self.commit == "never" and self.call == "commitAsync":
+            raise Wrong("call: commitAsync, and commit: never", "write commit: after")
+        return self
+
+
 class Consumer(Part):
-    """A reader with assigned partitions."""
+    """A reader with assigned partitions; with group, members or processing: members of a group."""
 
     client: Literal["java", "librdkafka"] = Field(default="java", description="Which client library.")
     topics: list[str] | None = Field(
-        default=None, min_length=1, max_length=100, description="All partitions of these topics."
+        default=None, min_length=1, max_length=100, description="All partitions of these topics, or what is subscribed."
     )
     partitions: list[str] | None = Field(
         default=None, min_length=1, max_length=1000, description="These, as payments-0."
     )
     config: Options = Field(default_factory=dict, description="Consumer options of that library.")
     start: Duration = Field(default=0, description="It begins to read here.")
-    group: str | None = Field(default=None, description="Not modelled yet.")
+    stop: SomeTime | None = Field(default=None, description="Members are closed here (default: never).")
+    group: Name | None = Field(default=None, description="Its group (default: group.id, or the consumer's name).")
     members: Annotated[int, bounded(1, 200)] = Field(
-        default=1, description="More than one needs a group: not modelled yet."
+        default=1, description="So many of them, named NAME-1, NAME-2, ... where there are several."
     )
-    processing: dict[str, Any] | None = Field(default=None, description="Not modelled yet.")
+    processing: Processing | None = Field(default=None, description="What the application does (default: nothing).")
+
+    @property
+    def in_group(self) -> bool:
+        """Whether it subscribes, as one or more members of a group."""
+        said = self.model_fields_set & {"group", "members", "processing", "stop"}
+        return bool(said) or (self.topics is not None and "group.id" in self.config)
+
+    @property
+    def group_id(self) -> str | None:
+        return self.group or self.config.get("group.id")
 
     @model_validator(mode="after")
-    def _assigned(self) -> Consumer:
-        for name, asked in (("group", self.group is not None), ("processing", self.processing is not None)):
-            if asked:
-                raise Wrong(
-                    f"{name}: groups are not modelled yet", "remove it: a consumer here reads assigned partitions"
-                )
-        if self.members > 1:
-            raise Wrong(f"members: {self.members}: groups are not modelled yet", "write one consumer for each")
+    def _topics_or_partitions(self) -> Consumer:
         if (self.topics is None) == (self.partitions is None):
             raise Wrong("a consumer needs either topics or partitions", "write topics: [payments]")
+        if self.in_group and self.partitions is not None:
+            rule = "assigned partitions in a group are not modelled"
+            raise Wrong(rule, "write topics: [payments], or remove what asks for a group")
+        if self.in_group and self.client == "librdkafka":
+            raise Wrong("librdkafka members of groups are not modelled yet", "write client: java")
+        if self.group and self.config.get("group.id", self.group) != self.group:
+            raise Wrong("group and group.id are two names", "keep one of the two")
+        if self.stop is not None and self.stop <= self.start:
+            raise Wrong("stop is not after start", "let it stop later")
         return self

@@ -16,6 +16,7 @@ from sim.plan import Distribution, LinkPlan, Plan, ProducerPlan, ReaderPlan, Top
 from sim.protocol.settings import BrokerSettings, JavaProducerSettings, LibrdkafkaProducerSettings
 from sim.scenario.clients import Consumer, Producer
 from sim.scenario.compile_faults import compile_faults
+from sim.scenario.compile_groups import compile_groups
 from sim.scenario.compile_workload import check_values, compile_workloads
 from sim.scenario.model import Latency, Scenario, Topic
 from sim.scenario.names import Names
@@ -64,6 +65,9 @@ class _Compiler:
             self.topic(number, name, topic, brokers, replicas[name])
             for number, (name, topic) in enumerate(scenario.topics.items())
         )
+        groups = compile_groups(scenario, self.names, brokers, self.topics_of, self.keep)
+        if groups is not None:
+            self.names.homes = dict(zip(groups.names, groups.homes, strict=True))
         plan = Plan(
             title=scenario.title,
             rules=rules,
@@ -78,6 +82,7 @@ class _Compiler:
             links=self.links(),
             actions=(),
             message_faults=(),
+            groups=groups,
         )
         actions, message_faults = compile_faults(scenario, self.names)
         return resolved(scenario, plan, actions, message_faults, self.notes, self.options)
@@ -207,7 +212,8 @@ class _Compiler:
         return found
 
     def readers(self) -> list[ReaderPlan]:
-        return [self.reader(name, consumer) for name, consumer in self.scenario.consumers.items()]
+        consumers = self.scenario.consumers.items()
+        return [self.reader(name, consumer) for name, consumer in consumers if not consumer.in_group]
 
     def reader(self, name: str, consumer: Consumer) -> ReaderPlan:
         found = config.consumer(
@@ -223,10 +229,7 @@ class _Compiler:
             self.once(partitions, at, consumer.partitions)
             topics = tuple(sorted({self.names.topic_of[number] for number in partitions}))
         else:
-            path = ("consumers", name, "topics")
-            words = consumer.topics or []
-            topics = tuple(self.topic_number(text, (*path, index)) for index, text in enumerate(words))
-            self.once(topics, path, words)
+            topics = self.topics_of(name, consumer)
         return ReaderPlan(
             host=self.names.consumer_hosts[name],
             name=name,
@@ -236,6 +239,13 @@ class _Compiler:
             start_us=consumer.start,
             options=dict(consumer.config),
         )
+
+    def topics_of(self, name: str, consumer: Consumer) -> tuple[int, ...]:
+        path = ("consumers", name, "topics")
+        words = consumer.topics or []
+        topics = tuple(self.topic_number(text, (*path, index)) for index, text in enumerate(words))
+        self.once(topics, path, words)
+        return topics
 
     def once(self, numbers: tuple[int, ...], path: Path, words: list[str]) -> None:
         for index, number in enumerate(numbers):

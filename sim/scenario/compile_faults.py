@@ -22,6 +22,7 @@ __all__ = ["compile_faults"]
 
 _BROKER = re.compile(r"broker (\d{1,3})")
 _ROLE = re.compile(r"(leader|follower) of (\S+)")
+_COORDINATOR = re.compile(r"coordinator of (\S+)")
 BROKERS_ONLY = ("kill", "power_off", "shutdown", "slow_disk", "start")
 NEEDS = {"delay_response": "delay", "answer_error": "error", "append_then_error": "error"}
 BELONGS = {
@@ -132,6 +133,8 @@ class _One:
     def refuse_wrong_side(self, verb: str, target: Target, text: str) -> None:
         brokers = self.scenario.brokers.count
         is_client = target.kind in ("clients", "everybody") or (target.kind == "host" and target.number > brokers)
+        if verb in ("kill", "start") and target.kind == "host" and target.number in self.names.member_hosts:
+            return
         if verb in BROKERS_ONLY and is_client:
             way_out = (
                 "write restart_producer for a producer" if verb == "kill" else "name a broker, or leader of payments-0"
@@ -197,11 +200,13 @@ class _One:
             return Target("host", number=number)
         if match := _ROLE.fullmatch(text):
             return Target(match[1], number=0, partition=self.names.partition(match[2], self.place(key)))
+        if match := _COORDINATOR.fullmatch(text):
+            return Target("leader", partition=self.names.home(match[1], self.place(key)))
         known = {**self.names.producer_hosts, **self.names.consumer_hosts}
         if text in known:
             return Target("host", number=known[text])
         words = ("controller", "brokers", "clients", "everybody", "broker 1", *known)
-        if text in self.scenario.producers:
+        if text in self.scenario.producers or text in self.scenario.consumers:
             self.names.client(text, self.place(key))
         guess = did_you_mean(text, words) or "write broker 2, leader of payments-0, controller, or a client's name"
         raise self.refuse(key, f"{shown(text)} is not a target", guess)

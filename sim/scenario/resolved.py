@@ -38,6 +38,11 @@ def resolved(
         producer.pop("options")  # the settings say what they come to
     for reader in form["readers"]:
         reader.pop("options")
+    if whole.groups is None:
+        form.pop("groups")
+    else:
+        for member in form["groups"]["members"]:
+            member.pop("options")
     told = source(scenario)
     about = {key: told[key] for key in ("title", "question", "answer", "seeds", "expect") if key in told}
     return replace(

@@ -6,7 +6,7 @@ have adopted the controller's first metadata before anybody speaks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from sim.trace import Recorder
 from sim.world.host import Host
 from sim.world.instances import Instance, ProducerRole, first_sends, later_sends
 from sim.world.kernel import EVENT_LIMIT, Kernel
+from sim.world.members import Members
 from sim.world.network import Conn, Network, Tap
 from sim.world.scripted import Script, ScriptedHost
 
@@ -43,10 +44,11 @@ class Cluster:
         self.recorder = Recorder()
         self.network = Network(self.kernel, seed if latency_seed is None else latency_seed, self._link_plan)
         self.broker_numbers = range(1, plan.brokers + 1)
-        self.topics: dict[int, tuple[int, ...]] = {topic.number: topic.partitions for topic in plan.topics}
+        self.every_topic = plan.topics if plan.groups is None else (*plan.topics, plan.groups.topic)
+        self.topics: dict[int, tuple[int, ...]] = {topic.number: topic.partitions for topic in self.every_topic}
         self.replicas = {
             number: replicas
-            for topic in plan.topics
+            for topic in self.every_topic
             for number, replicas in zip(topic.partitions, topic.replicas, strict=True)
         }
         self.instances: list[Instance] = []  # by ``prod``
@@ -54,8 +56,10 @@ class Cluster:
         self.again: dict[int, list[int]] = {}  # by producer that will repeat what was not reported: those calls
         self.on_stopped: Callable[[int, int], None] = lambda host, cause: None  # a broker ended its controlled shutdown
         self._scripts: dict[int, Script] = {}
-        self._ranks = _ranks(1 + plan.brokers + len(plan.producers) + len(plan.readers), tie_shuffle)
+        clients = [*plan.producers, *plan.readers, *(plan.groups.members if plan.groups is not None else ())]
+        self._ranks = _ranks(1 + plan.brokers + len(clients), tie_shuffle)
         self._make_hosts()
+        self.members = Members(plan.groups, self.network.hosts, self.kernel, self.topics, plan)
 
     # --- making -------------------------------------------------------------------------------------------------------
     def _make_hosts(self) -> None:
@@ -67,6 +71,8 @@ class Cluster:
             self._producer_host(producer)
         for reader in plan.readers:
             self._host(reader.host, reader.name)
+        for member in plan.groups.members if plan.groups is not None else ():
+            self._host(member.host, member.name)
         self.network.tap_of = self._tap_of
 
     def _host(self, number: int, name: str, kind: type[Host] = Host) -> Host:
@@ -100,7 +106,7 @@ class Cluster:
         plan = self.plan
         host = self.network.hosts[CONTROLLER]
         self.controller = Controller(
-            host, plan.controller_settings, plan.rules, cast(Any, plan.topics), tuple(self.broker_numbers)
+            host, plan.controller_settings, plan.rules, cast(Any, self.every_topic), tuple(self.broker_numbers)
         )
         host.start(self.controller)
         settled = self.controller.settled_metadata()
@@ -114,12 +120,16 @@ class Cluster:
             self._start_instance(producer, 1, -1)
         for reader in plan.readers:
             self._start_reader(reader)
+        self.members.begin()
 
     def _broker(self, number: int) -> Broker:
-        settings = {topic.number: topic.settings for topic in self.plan.topics}
+        settings = {topic.number: topic.settings for topic in self.every_topic}
+        groups = self.plan.groups
         return Broker(
             self.network.hosts[number], number, self.plan.broker_settings, self.plan.rules, settings,
             durable=self.durable.pop(number, None), controller_host=CONTROLLER,
+            homes=dict(enumerate(groups.homes)) if groups is not None else None,
+            coordinators=groups.coordinators if groups is not None else None,
         )  # fmt: skip
 
     def _start_instance(self, producer: ProducerPlan, incarnation: int, cause: int) -> None:
@@ -186,7 +196,11 @@ class Cluster:
         return row
 
     def _stopped(self, host: Host, cause: int) -> None:
-        """A broker has ended its controlled shutdown by itself."""
+        """A broker has ended its controlled shutdown by itself; a member of a group was closed."""
+        if host.number not in self.broker_numbers:
+            host.stop(cause)
+            self.members.stopped(host.number, cause)
+            return
         role: Any = host.role
         self.durable[host.number] = role.crash(False, self.kernel.now_us)
         host.stop(cause)
@@ -195,10 +209,12 @@ class Cluster:
     def restart(self, number: int, cause: int) -> None:
         """Start a host that is down; nothing happens to one that is up."""
         host = self.host(number)
-        if host.is_up:
+        if host.is_up or self.members.closed(number):
             return
         row = self.record(Kind.RESTART, host=number, cause=cause)
-        if self._is_producer(number):
+        if self.members.holds(number):
+            self.members.start(number, row)
+        elif self._is_producer(number):
             self._start_instance(self.instance_of(number).plan, self.instance_of(number).incarnation + 1, row)
         else:
             host.start(self._broker(number), row)
@@ -222,6 +238,7 @@ class Cluster:
         for index, number in enumerate(numbers, start=len(present)):
             self.replicas[number] = tuple((start + index + copy) % self.plan.brokers + 1 for copy in range(factor))
         self.topics[topic] = (*present, *numbers)
+        self.members.more_partitions()
         self.host(CONTROLLER).cause = cause
         replicas = [self.replicas[number] for number in numbers]
         self.controller.add_partitions(self.kernel.now_us, topic, numbers, replicas)
@@ -248,6 +265,7 @@ class Cluster:
         for reader in self.plan.readers:
             if not self._caught_up(self.host(reader.host)):
                 reasons.append(f"consumer {reader.name} has not read to the end")
+        reasons += self.members.unsettled()
         return reasons + self._unequal_replicas()
 
     @staticmethod
@@ -262,16 +280,20 @@ class Cluster:
             if state.leader < 0:
                 found.append(f"partition {name} has no leader")
                 continue
-            end = self._log_end(state.leader, number)
+            end, busy = self._log_end(state.leader, number), self._is_internal(number)
             found += [
                 f"broker {broker} has not caught up with {name}"
                 for broker in state.replicas
-                if broker not in state.isr or self._log_end(broker, number) != end
+                if broker not in state.isr or (self._log_end(broker, number) != end and not busy)
             ]
         for broker, role in self.brokers_up().items():
             if role.state.applied != self.controller.offset:
                 found.append(f"broker {broker} has not applied all metadata")
         return found
+
+    def _is_internal(self, partition: int) -> bool:
+        """Of ``__consumer_offsets``: as long as members live, a commit may be on its way."""
+        return self.plan.groups is not None and partition in self.plan.groups.topic.partitions
 
     def _log_end(self, broker: int, partition: int) -> int:
         role: Any = self.host(broker).role
@@ -279,10 +301,17 @@ class Cluster:
         return -1 if part is None else int(part.log.end)
 
     def partition_name(self, number: int) -> str:
+        return next(f"{topic}-{index}" for numbered, topic, index in self.partitions() if numbered == number)
+
+    def partitions(self) -> Iterator[tuple[int, str, int]]:
+        """Number, topic and index of every partition."""
         for topic in self.plan.topics:
-            if number in self.topics[topic.number]:
-                return f"{topic.name}-{self.topics[topic.number].index(number)}"
-        raise KeyError(number)
+            for index, number in enumerate(self.topics[topic.number]):
+                yield number, topic.name, index
+        groups = self.plan.groups
+        if groups is not None:
+            for index, number in zip(groups.indexes, groups.topic.partitions, strict=True):
+                yield number, groups.topic.name, index
 
 
 def _ranks(count: int, tie_shuffle: int | None) -> list[int]:

@@ -84,6 +84,7 @@ class Faults:
         plan = self._cluster.plan
         brokers = list(self._cluster.broker_numbers)
         clients = [producer.host for producer in plan.producers] + [reader.host for reader in plan.readers]
+        clients += self._cluster.members.hosts()
         if target.kind in ("leader", "follower"):
             state = self._cluster.controller.partitions[target.partition]
             if target.kind == "leader":

@@ -355,19 +355,80 @@ CASES = {
         "records must name their partition",
     ),
     # Groups.
-    "group": (
+    "librdkafka in a group": (
         "topics: [payments]",
-        "topics: [payments]\n    group: g",
+        "topics: [payments]\n    client: librdkafka\n    group: g",
         "consumers.ledger",
-        "groups are not modelled yet",
+        "librdkafka members of groups are not modelled yet; write client: java",
     ),
-    "group by option": ("auto.offset.reset: earliest", "group.id: g", "config.group.id", "groups are not modelled yet"),
-    "members": (
+    "assigned partitions in a group": (
         "topics: [payments]",
-        "topics: [payments]\n    members: 3",
+        "partitions: [payments-0]\n    group: g",
         "consumers.ledger",
-        "groups are not modelled yet",
+        "assigned partitions in a group are not modelled",
     ),
+    "two names of a group": (
+        "topics: [payments]\n    config: {auto.offset.reset: earliest}",
+        "topics: [payments]\n    group: g\n    config: {group.id: h}",
+        "consumers.ledger",
+        "group and group.id are two names; keep one of the two",
+    ),
+    "new group protocol": (
+        "auto.offset.reset: earliest",
+        "group.id: g, group.protocol: consumer",
+        "config.group.protocol",
+        "the protocol of KIP-848 is not modelled yet",
+    ),
+    "slow heartbeats": (
+        "auto.offset.reset: earliest",
+        "group.id: g, session.timeout.ms: 6000, heartbeat.interval.ms: 6000",
+        "config.heartbeat.interval.ms",
+        "is not below session.timeout.ms=6000",
+    ),
+    "unknown assignor": (
+        "auto.offset.reset: earliest",
+        "group.id: g, partition.assignment.strategy: com.example.MyAssignor",
+        "config.partition.assignment.strategy",
+        "com.example.MyAssignor is none of Kafka's own",
+    ),
+    "one instance id for two": (
+        "topics: [payments]\n    config: {auto.offset.reset: earliest}",
+        "topics: [payments]\n    members: 2\n@    config: {group.instance.id: one}",
+        "config.group.instance.id",
+        "2 members share group.instance.id=one; write one consumer for each",
+    ),
+    "nowhere to commit": (
+        "topics: [payments]",
+        "topics: [payments]\n@    processing: {call: commitAsync}",
+        "consumers.ledger.processing",
+        "write commit: after",
+    ),
+    "failure of nothing": (
+        "topics: [payments]",
+        "topics: [payments]\n@    processing: {failure: {then: skip}}",
+        "consumers.ledger.processing.failure",
+        "a failure needs either nth or percent",
+    ),
+    "restart of nobody": (
+        "topics: [payments]",
+        "topics: [payments]\n@    processing: {failure: {nth: 1, then: skip, restart_after: 1s}}",
+        "consumers.ledger.processing.failure",
+        "restart_after has no meaning with then: skip",
+    ),
+    "failure of a poll": (
+        "topics: [payments]",
+        "topics: [payments]\n@    processing: {per: poll, failure: {nth: 1, then: skip}}",
+        "consumers.ledger.processing",
+        "write per: record",
+    ),
+    "stop before start": (
+        "topics: [payments]",
+        "topics: [payments]\n    start: 5s\n    stop: 4s",
+        "consumers.ledger",
+        "stop is not after start",
+    ),
+    "coordinator of nobody": ("kill: leader of payments-0", "kill: coordinator of ledgr", "kill", "is not a group"),
+    "a reader is killed": ("kill: leader of payments-0", "kill: ledger", "kill", "kill is for brokers"),
     # Faults.
     "unknown verb": ("kill:", "kil:", "faults[0]", "'kil' is not a verb; did you mean kill?"),
     "no verb": ("kill: leader of payments-0, ", "", "faults[0]", "a fault needs a verb"),

@@ -234,7 +234,8 @@ def test_a_stale_answer_is_dropped() -> None:
     play.settle()
     play.answer(data(0, 2, epoch=1), server=2)
     before = play.polls()
-    play.reader._peers[1].pending.append((0, FetchRequest(-1, [], 0)))  # an answer of the old leader, for offset 0
+    peer = play.reader._fetches.peers.ready(1, 0)
+    peer.pending.append((0, FetchRequest(-1, [], 0)))  # an answer of the old leader, for offset 0
     play.reader.on_message(play.wire_to(1), FetchResponse([data(0, 1)]), play.now)
     assert play.polls() == before
 
@@ -317,7 +318,7 @@ def test_without_a_policy_a_truncation_stops_the_partition() -> None:
     play = Play()
     play.answer(data(0, 10, epoch=5))
     play.answer(not_leader(leader=2, epoch=10))
-    play.reader._settings = ReaderSettings(offset_reset="none")
+    play.reader._fetches._settings = ReaderSettings(offset_reset="none")
     assert play.answer(truncated(7, 5), server=2) is None
     assert play.reader.position(0) == 10
 
@@ -326,7 +327,7 @@ def test_without_a_policy_out_of_range_stops_java_altogether_and_librdkafka_in_t
     """consumer:F2.35, consumer:S24."""
     for flavour, left in (("java", []), ("librdkafka", [1])):
         play = Play(ReaderSettings(offset_reset="earliest", flavour=flavour), {0: (1, 0), 1: (1, 0)})
-        play.reader._settings = ReaderSettings(offset_reset="none", flavour=flavour)
+        play.reader._fetches._settings = ReaderSettings(offset_reset="none", flavour=flavour)
         fetch = play.answer(out_of_range(0), data(1, mark=0))
         assert ([one.partition for one in fetch.partitions] if fetch is not None else []) == left
 
@@ -387,3 +388,22 @@ def test_a_broker_that_refuses_the_connection_is_tried_again_later() -> None:
         assert port.alarm_us is not None and port.alarm_us <= 60 * MS
         reader.on_alarm(port.alarm_us)
     assert 40 * MS <= port.alarm_us
+
+
+def test_a_leader_whose_high_watermark_is_behind_stalls_the_reader_and_does_not_move_it() -> None:
+    """consumer:S27, consumer:F2.18"""
+    play = Play(start_offset=100)
+    play.leaders = {0: (2, 1)}
+    for _ in range(2):
+        fetch = play.answer(data(0, base=100, mark=80))
+        assert fetch is not None and fetch.partitions[0].offset == 100
+    play.answer(data(0, 5, base=100, mark=105))
+    assert play.polls() == [(1, 0, 100, 5)] and len(play.port.of(Kind.RESET)) == 1
+
+
+def test_a_position_of_an_epoch_that_nobody_knows_is_reset_by_policy() -> None:
+    """consumer:S22: the leader has no answer for the epoch of the last record, which shows as out of range"""
+    play = Play(start_offset=7)
+    play.answer(data(0, 3, base=7, epoch=5))
+    play.answer(FetchedPartition(0, ErrorCode.OFFSET_OUT_OF_RANGE))
+    assert [(row.offset, row.code) for row in play.port.of(Kind.RESET)] == [(7, 0), (7, ErrorCode.OFFSET_OUT_OF_RANGE)]

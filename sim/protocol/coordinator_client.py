@@ -1,0 +1,93 @@
+"""A member's way to its group coordinator: finding it, the connection of its own, requests and their ends.
+
+Law: every request ends once, with its answer or with None (the connection was lost, or was given up).
+
+Sources: ``AbstractCoordinator`` (FindCoordinator over any node, then a connection that is only the coordinator's,
+consumer:F3.11; ``markCoordinatorUnknown``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sim.protocol.client_network import Backoff
+from sim.protocol.client_peers import Peer
+from sim.protocol.error_codes import ErrorCode
+from sim.protocol.fetch_client import FetchClient
+from sim.protocol.group_messages import FindCoordinatorRequest, FindCoordinatorResponse
+from sim.protocol.port import Port
+from sim.protocol.settings import ReaderSettings
+
+__all__ = ["Asked", "CoordinatorClient", "moved"]
+
+Then = Callable[[object | None, int], None]  # the answer or None, and the time
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request in flight and what to do at its end."""
+
+    then: Then
+
+
+class CoordinatorClient:
+    """``server``: host number of the coordinator, -1 while it is unknown."""
+
+    __slots__ = ("_failures", "_fetches", "_finding", "_group", "_not_before_us", "_port", "_retry", "server")
+
+    def __init__(self, port: Port, group: int, fetches: FetchClient, settings: ReaderSettings) -> None:
+        self._port, self._group, self._fetches = port, group, fetches
+        self._retry = Backoff(settings.retry_backoff_us, settings.retry_backoff_max_us)
+        self.server = -1
+        self._finding = False
+        self._failures = 0
+        self._not_before_us = 0
+
+    def ready(self, now_us: int) -> Peer | None:
+        """The coordinator if it can be asked now; else look for it, or connect to it."""
+        if self.server < 0:
+            self._find(now_us)
+            return None
+        return self._fetches.peers.ready(-self.server, now_us)
+
+    def ask(self, peer: Peer, request: object, then: Then, now_us: int) -> None:
+        self._fetches.peers.send(peer, Asked(then), request, now_us)
+
+    def unknown(self) -> None:
+        """It is not, or no more, the coordinator (``markCoordinatorUnknown``)."""
+        self.server = -1
+
+    def _find(self, now_us: int) -> None:
+        if self._finding or now_us < self._not_before_us:
+            return
+        peer = self._fetches.any_broker(now_us)
+        if peer is not None:
+            self._finding = True
+            self.ask(peer, FindCoordinatorRequest(self._group), self._found, now_us)
+
+    def _found(self, answer: object | None, now_us: int) -> None:
+        self._finding = False
+        if isinstance(answer, FindCoordinatorResponse) and not answer.error:
+            self.server, self._failures = answer.broker, 0
+            self._fetches.peers.ready(-self.server, now_us)
+        else:
+            self._failures += 1
+            self._not_before_us = now_us + self._retry.delay_us(self._failures, self._port.draw("member-find"))
+
+    def lost(self, peer: Peer, requests: list[object], now_us: int) -> None:
+        """A connection is gone; requests of the coordinator's end."""
+        if peer.key == -self.server:
+            self.unknown()
+        for request in requests:
+            if isinstance(request, Asked):
+                request.then(None, now_us)
+
+    def deadlines(self) -> Iterator[int]:
+        if self.server < 0 and not self._finding:
+            yield self._not_before_us
+
+
+def moved(error: int) -> bool:
+    """Whether the answer says that the coordinator is elsewhere."""
+    return error in (ErrorCode.NOT_COORDINATOR, ErrorCode.COORDINATOR_NOT_AVAILABLE)

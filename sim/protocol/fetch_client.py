@@ -1,0 +1,279 @@
+"""What every consumer does to have records: metadata, positions by the reset policy, fetches.
+
+Rules: one fetch in flight per broker (consumer:F2.4), long polls answered by the broker; a stale answer, for an offset
+that is not the position, is dropped (F2.12); out of range resets by policy (F2.28, F2.30, S24); a position that came
+from a consumed record is checked when the leader or its epoch changes (F2.24) and moved to the point of divergence
+(F2.26). Reads uncommitted. What has been fetched and not handed over yet is :mod:`sim.protocol.reader_buffer`'s.
+
+Simplified: the check of a position rides on the first fetch to the new leader (Kafka asks OffsetsForLeaderEpoch first,
+one round trip more); a partition whose answer asked for new metadata waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from sim.protocol.client_network import Backoff, MetadataCache
+from sim.protocol.client_peers import Peer, Peers
+from sim.protocol.error_codes import ErrorCode
+from sim.protocol.messages import (
+    FetchedPartition,
+    FetchPartition,
+    FetchRequest,
+    FetchResponse,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    MetadataRequest,
+    MetadataResponse,
+)
+from sim.protocol.port import Port
+from sim.protocol.reader_buffer import Assigned, FetchBuffer
+from sim.protocol.rows import Kind
+from sim.protocol.settings import ReaderSettings
+
+__all__ = ["FetchClient"]
+
+_NEVER = 1 << 62
+_TIMESTAMPS = {"earliest": -2, "latest": -1}
+_ASKS_METADATA = frozenset(
+    (
+        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.LEADER_NOT_AVAILABLE, ErrorCode.NOT_LEADER_OR_FOLLOWER,
+        ErrorCode.REPLICA_NOT_AVAILABLE, ErrorCode.KAFKA_STORAGE_ERROR, ErrorCode.FENCED_LEADER_EPOCH,
+        ErrorCode.OFFSET_NOT_AVAILABLE,
+    )
+)  # fmt: skip
+
+
+class FetchClient:
+    """The fetching side of a consumer.
+
+    ``names``: topic name and index of each partition, for the order in which one Java poll shows several partitions
+    (without them: order of arrival). ``one_buffered_holds_node``: see ``MemberSettings``; a reader, which hands over at
+    once, never holds anything back.
+    """
+
+    def __init__(
+        self, port: Port, settings: ReaderSettings, topics: tuple[int, ...], bootstrap: tuple[int, ...],
+        names: Mapping[int, tuple[str, int]] | None = None, one_buffered_holds_node: bool = True,
+    ) -> None:  # fmt: skip
+        self._port, self._settings = port, settings
+        self._topics, self._bootstrap = topics, bootstrap
+        self._strict = one_buffered_holds_node
+        self.assigned: dict[int, Assigned] = {}
+        self._order: list[int] = []  # drained partitions move to the tail (F2.9)
+        self.cache = MetadataCache()
+        self.peers = Peers(port, settings)
+        self._retry = Backoff(settings.retry_backoff_us, settings.retry_backoff_us)
+        self.buffer = FetchBuffer(port, settings.max_poll_records, names if settings.flavour == "java" else None)
+        self._refresh = True
+        self._asking_metadata = False
+        self._metadata_not_before_us = 0
+        self._metadata_old_at_us = _NEVER
+
+    # --- what the role asks -------------------------------------------------------------------------------------------
+    def assign(self, one: Assigned) -> None:
+        self.assigned[one.partition] = one
+        self._order.append(one.partition)
+
+    def drop(self, partition: int) -> None:
+        """No longer assigned: position and buffered records are gone."""
+        one = self.assigned.pop(partition)
+        one.gone = True
+        self._order.remove(partition)
+
+    def caught_up(self) -> bool:
+        """Whether every position stands at the last high watermark that its leader told (or can move no more)."""
+        return all(
+            one.stuck or (not one.seeking and one.offset >= one.high_watermark >= 0) for one in self.assigned.values()
+        )
+
+    def give_up(self, partitions: Iterable[Assigned]) -> None:
+        for one in partitions:
+            one.stuck = True
+
+    def drained(self, partitions: Iterable[int]) -> None:
+        """These were emptied, in this order."""
+        for partition in partitions:
+            self._order.remove(partition)
+            self._order.append(partition)
+
+    def any_broker(self, now_us: int) -> Peer | None:
+        """A broker that can be asked now (``leastLoadedNode``)."""
+        return self.peers.least_loaded(tuple(dict.fromkeys(self.cache.brokers + self._bootstrap)), now_us)
+
+    def knows_topics(self) -> bool:
+        return all(topic in self.cache.topics for topic in self._topics)
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+    def received(self, peer: Peer, request: object, message: object, now_us: int) -> None:
+        match message, request:
+            case FetchResponse(), FetchRequest():
+                peer.fetching = False
+                self._fetched(request, message, now_us)
+            case ListOffsetsResponse(), ListOffsetsRequest():
+                self._looked_up(message, now_us)
+            case MetadataResponse(), MetadataRequest():
+                self._told(message, now_us)
+            case _:
+                raise TypeError(f"a consumer asked {request!r} and cannot use the answer {message!r}")
+
+    def unanswered(self, requests: Iterable[object]) -> None:
+        """A connection is lost, and with it these requests."""
+        for request in requests:
+            if isinstance(request, ListOffsetsRequest):
+                one = self.assigned.get(request.partition)
+                if one is not None:
+                    one.asked = False
+            elif isinstance(request, MetadataRequest):
+                self._asking_metadata = False
+        self._refresh = True
+
+    def _fetched(self, request: FetchRequest, response: FetchResponse, now_us: int) -> None:
+        offsets = {asked.partition: asked.offset for asked in request.partitions}
+        for answer in response.partitions:
+            one = self.assigned.get(answer.partition)
+            if one is None or one.seeking or one.stuck or offsets.get(answer.partition) != one.offset:
+                continue  # stale (F2.12)
+            if answer.error:
+                self._refused(one, answer, now_us)
+            elif answer.diverging_end >= 0:
+                self._diverged(one, answer)
+            else:
+                one.check = False
+                one.high_watermark = answer.high_watermark
+                self.buffer.put(one, answer)
+
+    def _refused(self, one: Assigned, answer: FetchedPartition, now_us: int) -> None:
+        if answer.error == ErrorCode.OFFSET_OUT_OF_RANGE:
+            self._reset(one, answer.error)
+        elif self.cache.hint(one.partition, answer.leader, answer.leader_epoch):
+            self._moved(one.partition)
+        else:
+            self._back_off(one, answer.error, now_us)
+
+    def _back_off(self, one: Assigned, error: int, now_us: int) -> None:
+        if error in _ASKS_METADATA:
+            one.awaits_metadata = self._refresh = True
+        one.not_before_us = now_us + self._retry.delay_us(1, self._port.draw("reader-retry"))
+
+    def _diverged(self, one: Assigned, answer: FetchedPartition) -> None:
+        """The log was truncated below the position (F2.26, S21, S23)."""
+        if self._settings.offset_reset == "none":
+            one.stuck = True
+            return
+        one.offset = min(one.offset, answer.diverging_end)
+        one.epoch = answer.diverging_epoch
+        self._port.record(
+            Kind.RESET, partition=one.partition, offset=one.offset, code=int(ErrorCode.FENCED_LEADER_EPOCH)
+        )
+
+    def _reset(self, one: Assigned, error: int) -> None:
+        if self._settings.offset_reset == "none":
+            # Java throws at every poll, so no partition is read any further; librdkafka loses this one (F2.35).
+            self.give_up(self.assigned.values() if self._settings.flavour == "java" else (one,))
+            return
+        one.seeking, one.why, one.check, one.epoch = True, error, False, -1
+
+    def begin_at_reset(self, one: Assigned) -> None:
+        """There is no position to begin with: by the reset policy (consumer:F2.35)."""
+        self._reset(one, 0)
+
+    def _looked_up(self, answer: ListOffsetsResponse, now_us: int) -> None:
+        one = self.assigned.get(answer.partition)
+        if one is None or not one.asked:
+            return
+        one.asked = False
+        if answer.error:
+            self._back_off(one, answer.error, now_us)
+            return
+        one.seeking, one.offset = False, answer.offset
+        self._port.record(Kind.RESET, partition=one.partition, offset=one.offset, code=one.why)
+
+    def _told(self, response: MetadataResponse, now_us: int) -> None:
+        self._asking_metadata = False
+        self._metadata_not_before_us = now_us + self._retry.delay_us(1, self._port.draw("reader-metadata"))
+        self._metadata_old_at_us = now_us + self._settings.metadata_max_age_us
+        for partition in self.cache.apply(response):
+            if partition in self.assigned:
+                self._moved(partition)
+        for one in self.assigned.values():
+            one.awaits_metadata = False
+        self._refresh = any(self.cache.leader(partition) < 0 for partition in self.assigned)
+
+    def _moved(self, partition: int) -> None:
+        """A new leader or leader epoch is known."""
+        one = self.assigned[partition]
+        one.awaits_metadata, one.not_before_us = False, 0
+        one.check = one.epoch >= 0
+        leader, epoch = self.cache.leader(partition), self.cache.leader_epoch(partition)
+        self._port.record(Kind.METADATA, partition=partition, n=leader, lep=epoch)
+
+    # --- requests -----------------------------------------------------------------------------------------------------
+    def serve(self, now_us: int) -> None:
+        """Send whatever may be sent now."""
+        self.ask_metadata(now_us)
+        for one in self.assigned.values():
+            peer = self._leader_of(one, now_us)
+            if one.seeking and one.ready(now_us) and peer is not None:
+                one.asked = True
+                epoch = self.cache.leader_epoch(one.partition)
+                self._send(
+                    peer, ListOffsetsRequest(one.partition, epoch, _TIMESTAMPS[self._settings.offset_reset]), now_us
+                )
+        for peer in self.peers.data():
+            # Kafka looks up all partitions of a broker in one request; here the fetch waits for the last answer.
+            if peer.node.ready and not peer.fetching and not self._looking_up(peer):
+                self._fetch(peer, now_us)
+
+    @staticmethod
+    def _looking_up(peer: Peer) -> bool:
+        return any(isinstance(request, ListOffsetsRequest) for _, request in peer.pending)
+
+    def _fetch(self, peer: Peer, now_us: int) -> None:
+        wanted: list[FetchPartition] = []
+        held = self.buffer.partitions() if self.buffer else ()
+        for partition in self._order:
+            one = self.assigned[partition]
+            if one.seeking or not one.ready(now_us) or self.cache.leader(partition) != peer.node.server:
+                continue
+            if partition in held:
+                if self._strict:
+                    return  # consumer:F2.5
+                continue
+            wanted.append(
+                FetchPartition(
+                    partition, one.offset, self.cache.leader_epoch(partition), one.epoch if one.check else -1,
+                    self._settings.max_partition_fetch_bytes,
+                )
+            )  # fmt: skip
+        if wanted:
+            peer.fetching = True
+            settings = self._settings
+            request = FetchRequest(-1, wanted, settings.fetch_max_wait_us, settings.fetch_min_bytes,
+                                   settings.fetch_max_bytes)  # fmt: skip
+            self._send(peer, request, now_us)
+
+    def ask_metadata(self, now_us: int) -> None:
+        due = self._refresh and now_us >= self._metadata_not_before_us
+        if self._asking_metadata or not (due or now_us >= self._metadata_old_at_us):
+            return
+        peer = self.any_broker(now_us)
+        if peer is not None:
+            self._asking_metadata = True
+            self._send(peer, MetadataRequest(self._topics), now_us)
+
+    def _leader_of(self, one: Assigned, now_us: int) -> Peer | None:
+        leader = self.cache.leader(one.partition)
+        return None if leader < 0 or one.stuck else self.peers.ready(leader, now_us)
+
+    def _send(self, peer: Peer, request: object, now_us: int) -> None:
+        self.peers.send(peer, request, request, now_us)
+
+    def deadlines(self) -> Iterator[int]:
+        """When to look again, past times included."""
+        yield self._metadata_old_at_us
+        if self._refresh and not self._asking_metadata:
+            yield self._metadata_not_before_us
+        yield from self.peers.deadlines()
+        for one in self.assigned.values():
+            yield one.not_before_us

@@ -1,0 +1,39 @@
+"""The leader of a classic group assigns: from run-wide numbers to the names that assignors see, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sim.protocol import assign_input
+from sim.protocol.assign_input import Assignor, TopicPartition
+from sim.protocol.assign_java import java_range, java_roundrobin
+from sim.protocol.assign_java_sticky import java_cooperative_sticky, java_sticky
+from sim.protocol.group_messages import JoinedMember
+
+__all__ = ["ASSIGNORS", "COOPERATIVE", "STICKY", "assign"]
+
+STICKY, COOPERATIVE = "sticky", "cooperative-sticky"
+ASSIGNORS: dict[str, Assignor] = {
+    "range": java_range, "roundrobin": java_roundrobin, STICKY: java_sticky, COOPERATIVE: java_cooperative_sticky,
+}  # fmt: skip
+
+Names = Mapping[int, TopicPartition]  # topic and index of each partition
+
+
+def assign(
+    assignor: str, members: Sequence[JoinedMember], partitions_of: Mapping[int, tuple[int, ...]], names: Names
+) -> dict[str, tuple[int, ...]]:
+    """Partitions by member id. *partitions_of*: of each topic that the leader's metadata knows, by index."""
+    topics = {topic: names[partitions[0]][0] for topic, partitions in partitions_of.items() if partitions}
+    counts = {topics[topic]: len(partitions_of[topic]) for topic in topics}
+    numbers = {name: partitions_of[topic] for topic, name in topics.items()}
+    found = ASSIGNORS[assignor]([_as_seen(one, topics, names) for one in members], counts)
+    return {one: tuple(numbers[topic][index] for topic, index in owned) for one, owned in found.items()}
+
+
+def _as_seen(one: JoinedMember, topics: Mapping[int, str], names: Names) -> assign_input.Subscription:
+    said = one.subscription
+    return assign_input.Subscription(
+        one.member, [topics[topic] for topic in said.topics if topic in topics], one.instance or None,
+        [names[partition] for partition in said.owned], said.remembered, said.generation,
+    )  # fmt: skip

@@ -1,0 +1,110 @@
+"""Members of groups in time: when they start, are closed, die and come back, and whether they have come to rest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import cast
+
+from sim.plan import GroupsPlan, MemberPlan, Plan
+from sim.protocol.group_consumer import GroupConsumer
+from sim.protocol.rows import Kind
+from sim.streams import quantile, quantile_table
+from sim.world.host import Host
+from sim.world.kernel import Kernel
+
+__all__ = ["Members"]
+
+class Members:
+    """All members of a run, by host number."""
+
+    def __init__(
+        self, groups: GroupsPlan | None, hosts: Mapping[int, Host], kernel: Kernel,
+        topics: Mapping[int, tuple[int, ...]], plan: Plan,
+    ) -> None:  # fmt: skip
+        self._hosts, self._kernel, self._topics, self._plan = hosts, kernel, topics, plan
+        self._plans: dict[int, MemberPlan] = {one.host: one for one in groups.members} if groups is not None else {}
+        self._groups = groups
+        self._names: dict[int, tuple[str, int]] = {}  # topic and index of each partition
+        self.more_partitions()
+
+    def more_partitions(self) -> None:
+        """Topics have the partitions that they have now."""
+        for topic in self._plan.topics:
+            self._names.update((number, (topic.name, at)) for at, number in enumerate(self._topics[topic.number]))
+
+    def hosts(self) -> list[int]:
+        return list(self._plans)
+
+    def holds(self, host: int) -> bool:
+        return host in self._plans
+
+    def closed(self, host: int) -> bool:
+        """Whether the consumer there was closed, or its application ended by itself."""
+        role = self._role(host)
+        return role is not None and role.ended
+
+    def stopped(self, host: int, cause: int) -> None:
+        """A process has ended by itself; one whose application failed may be started anew."""
+        role, plan = self._role(host), self._plans[host]
+        if role is not None and role.failed and plan.restart_after_us >= 0:
+            again = self._kernel.now_us + plan.restart_after_us
+
+            def restart(_: object) -> None:
+                self._record_restart(host, cause)
+                self.start(host, self._hosts[host].cause)
+
+            self._kernel.call_at(again, restart)
+
+    def _record_restart(self, host: int, cause: int) -> None:
+        there = self._hosts[host]
+        there.cause = there.record(Kind.RESTART, cause=cause)
+
+    def begin(self) -> None:
+        """Each starts, and is closed, at its time."""
+        for host, plan in self._plans.items():
+            self._kernel.call_at(plan.start_us, self._calling(self.start, host))
+            if plan.stop_us >= 0:
+                self._kernel.call_at(plan.stop_us, self._calling(self._close, host))
+
+    @staticmethod
+    def _calling(act: Callable[[int, int], None], host: int) -> Callable[[object], None]:
+        return lambda _: act(host, -1)
+
+    def start(self, host: int, cause: int) -> None:
+        """A new process of the member."""
+        plan, there = self._plans[host], self._hosts[host]
+        table = quantile_table(plan.time)
+        brokers = tuple(range(1, self._plan.brokers + 1))
+        role = GroupConsumer(
+            there, plan.group, plan.settings, plan.reader, plan.processing, plan.topics, brokers, self._names,
+            lambda: quantile(table, there.draw("processing")),
+        )  # fmt: skip
+        there.start(role, cause)
+
+    def _close(self, host: int, cause: int) -> None:
+        there, role = self._hosts[host], self._role(host)
+        if there.is_up and role is not None:
+            there.tell(lambda: role.close(self._kernel.now_us), cause)
+
+    def _role(self, host: int) -> GroupConsumer | None:
+        return cast("GroupConsumer | None", getattr(self._hosts[host], "role", None)) if host in self._plans else None
+
+    def unsettled(self) -> list[str]:
+        """Members that are not at rest, and partitions of their topics that nobody has."""
+        reasons = []
+        owned: dict[int, set[int]] = {}
+        for host, plan in self._plans.items():
+            role = self._role(host)
+            if role is None or (role.ended and not (role.failed and plan.restart_after_us >= 0)):
+                continue
+            if not self._hosts[host].is_up:
+                reasons.append(f"consumer {plan.name} is down")
+            elif not role.caught_up():
+                reasons.append(f"consumer {plan.name} has not come to rest in its group")
+            owned.setdefault(plan.group, set()).update(role.owned())
+        for group, partitions in owned.items():
+            topics = dict.fromkeys(t for one in self._plans.values() if one.group == group for t in one.topics)
+            nobodys = [p for topic in topics for p in self._topics[topic] if p not in partitions]
+            if nobodys and self._groups is not None:
+                reasons.append(f"group {self._groups.names[group]} leaves {len(nobodys)} of its partitions to nobody")
+        return reasons

@@ -1,0 +1,106 @@
+"""Random memberships and faults of one small group, as ordinary scenarios.
+
+Members come and go, die, stand still and are late; brokers, and with them coordinators, die and stand still. Timeouts
+are short so that four simulated seconds hold an eviction, a takeover and a return. The log itself stays clean: one
+idempotent producer, acks=all, min.insync.replicas 2, no unclean election. A topic does not grow under static members:
+one that leads, and is away at that time, leaves the new partitions to nobody (tests/world/test_members.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+__all__ = ["GroupSchedule", "group_scenario", "group_schedules"]
+
+GroupSchedule = dict[str, Any]
+
+RUN_MS, SETTLE_MS = 4_500, 13_000  # a client may wait ten seconds for a connection that nobody answers
+ASSIGNORS = ("RangeAssignor", "RoundRobinAssignor", "StickyAssignor", "CooperativeStickyAssignor")
+MEMBERS = ("a", "b", "c")
+
+_TIME = st.integers(300, 4_000)
+_SPAN = st.integers(20, 2_500)
+_MEMBER = st.sampled_from(MEMBERS)
+_BROKER = st.sampled_from(["coordinator of g", "leader of t-0", "broker 2"])
+
+
+def _struck(verb: str, who: st.SearchStrategy[str], end: str) -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(lambda at, one, span: {"at": f"{at}ms", verb: one, end: f"{span}ms"}, _TIME, who, _SPAN)
+
+
+def _cut() -> st.SearchStrategy[dict[str, Any]]:
+    sides = st.tuples(_MEMBER, st.sampled_from(["coordinator of g", "brokers"]))
+    return st.builds(
+        lambda at, pair, span: {"at": f"{at}ms", "cut": list(pair), "for": f"{span}ms"}, _TIME, sides, _SPAN
+    )
+
+
+_FAULTS = st.lists(
+    st.one_of(
+        _struck("kill", _MEMBER, "restart_after"), _struck("pause", _MEMBER, "for"),
+        _struck("kill", _BROKER, "restart_after"), _struck("pause", _BROKER, "for"), _cut(),
+        st.builds(lambda at: {"at": f"{at}ms", "add_partitions": "t", "to": 5}, _TIME),
+    ),
+    max_size=4,
+)  # fmt: skip
+_WORK = st.fixed_dictionaries({
+    "time": st.sampled_from(["0ms", "1ms", "15ms"]),
+    "commit": st.sampled_from(["after", "each"]),
+    "call": st.sampled_from(["commitSync", "commitAsync"]),
+    "commit.in.revoke": st.booleans(),
+})  # fmt: skip
+
+
+@st.composite
+def group_schedules(draw: st.DrawFn) -> GroupSchedule:
+    """Everything that a run of the small group depends on."""
+    starts = draw(st.lists(st.integers(0, 3_000), min_size=3, max_size=3))
+    stops = draw(st.lists(st.none() | st.integers(200, 1_500), min_size=2, max_size=2))
+    faults, static = draw(_FAULTS), draw(st.booleans())
+    grown = [fault for fault in faults if "add_partitions" in fault]
+    if not static:
+        grown = grown[1:]  # once is enough
+    return {
+        "seed": draw(st.integers(0, 2**16)),
+        "assignor": draw(st.sampled_from(ASSIGNORS)),
+        "static": static,
+        "auto": draw(st.booleans()),
+        "starts": starts,
+        "stops": [*stops, None],  # the last one stays
+        "work": draw(_WORK),
+        "faults": [fault for fault in faults if fault not in grown],
+    }
+
+
+def group_scenario(schedule: GroupSchedule) -> dict[str, Any]:
+    config = {
+        "session.timeout.ms": 1000, "heartbeat.interval.ms": 200, "max.poll.interval.ms": 1500, "max.poll.records": 20,
+        "auto.offset.reset": "earliest", "metadata.max.age.ms": 1000, "request.timeout.ms": 1500,
+        "enable.auto.commit": schedule["auto"], "auto.commit.interval.ms": 300,
+        "partition.assignment.strategy": schedule["assignor"],
+    }  # fmt: skip
+    consumers = {}
+    for name, start, stay in zip(MEMBERS, schedule["starts"], schedule["stops"], strict=True):
+        own = {**config, "client.id": name, **({"group.instance.id": name} if schedule["static"] else {})}
+        consumers[name] = {
+            "topics": ["t"], "group": "g", "start": f"{start}ms", "config": own, "processing": schedule["work"],
+            **({"stop": f"{start + stay}ms"} if stay is not None else {}),
+        }  # fmt: skip
+    return {
+        "run": f"{RUN_MS}ms",
+        "settle": f"{SETTLE_MS}ms",
+        "brokers": {"count": 3, "config": {
+            "broker.session.timeout.ms": 1000, "broker.heartbeat.interval.ms": 200,
+            "group.initial.rebalance.delay.ms": 100, "group.min.session.timeout.ms": 100,
+        }},
+        "topics": {"t": {"partitions": 3, "replication.factor": 3, "config": {"min.insync.replicas": 2}}},
+        "producers": {"p": {
+            "config": {"acks": "all", "request.timeout.ms": 1000, "metadata.max.age.ms": 1000},
+            "workload": {"topic": "t", "rate": "25/s", "keys": {"count": 10}},
+        }},
+        "consumers": consumers,
+        "network": {"latency": {"distribution": "uniform", "low": "200us", "high": "3ms"}},
+        "faults": schedule["faults"],
+    }  # fmt: skip

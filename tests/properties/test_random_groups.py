@@ -1,0 +1,54 @@
+"""What a classic group promises under random memberships and faults: with commits behind the work, nothing is left out.
+
+Every run checks the laws, those of groups included. ``KORDER_GROUP_SCHEDULES=20000`` runs more; a failing schedule is
+shrunk and printed.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, seed, settings
+
+from sim import simulate
+from sim.protocol.rows import Kind
+from sim.scenario import from_dict
+from sim.trace import Trace
+from tests.properties.group_schedules import GroupSchedule, group_scenario, group_schedules
+
+CHUNKS = 8
+PER_CHUNK = int(os.environ.get("KORDER_GROUP_SCHEDULES", "1000")) // CHUNKS
+
+_fixed = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
+
+
+def unprocessed(trace: Trace) -> set[tuple[int, int]]:
+    """(partition, offset) of records below what the group has committed whose processing never ended."""
+    internal = {int(p["number"]) for p in trace.header["partitions"] if p["topic"] in trace.header["internal"]}
+    done: set[tuple[int, int]] = set()
+    committed: dict[int, int] = {}
+    ends: dict[int, int] = {}
+    for row in trace.rows(Kind.PROC_END, Kind.COMMIT, Kind.HIGH_WATERMARK):
+        if row["kind"] == Kind.PROC_END:
+            done |= {(row["partition"], row["offset"] + k) for k in range(row["hi"] - row["lo"])}
+        elif row["kind"] == Kind.COMMIT and row["n"] == 1:
+            committed[row["partition"]] = row["offset"]
+        elif row["kind"] == Kind.HIGH_WATERMARK and row["n"] == 1 and row["partition"] not in internal:
+            ends[row["partition"]] = row["offset"]
+    assert all(committed.get(partition, 0) <= end for partition, end in ends.items())
+    wanted = {(partition, offset) for partition, end in ends.items() for offset in range(end)}
+    return wanted - done
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_a_group_that_commits_behind_its_work_leaves_nothing_out(chunk: int) -> None:
+    @seed(chunk)
+    @settings(_fixed, max_examples=PER_CHUNK)
+    @given(group_schedules())
+    def holds(schedule: GroupSchedule) -> None:
+        trace = simulate(from_dict(group_scenario(schedule)), seed=schedule["seed"], check_laws=True)
+        assert trace.header["settled"], trace.header["unsettled"]
+        assert unprocessed(trace) == set()
+
+    holds()
