@@ -1,0 +1,215 @@
+"""Rates with their uncertainty, from counts by seed. Pure functions; the same numbers on every machine.
+
+The unit that is independent is the *seed*: records of one run share its failures and are not. So
+
+- a **share of seeds** ("in how many runs did it happen?") is a proportion: Wilson's score interval (Wilson 1927);
+- a **rate of records** is a ratio of two sums over seeds: the cluster bootstrap, which draws whole seeds, studentised
+  (bootstrap-t: Efron and Tibshirani 1993, section 12.5; Hall 1988). Where few seeds carry most of what was seen, the
+  plain percentile interval holds the truth in 84 % of studies of 50 seeds where it promises 95 %, BCa in 89 %, this one
+  in 95 %: the same finding as that of Cameron, Gelbach and Miller (2008) for clustered errors;
+- a **difference** of two configurations that met the same failures is taken seed by seed: the same bootstrap, drawing
+  each seed with both of its results; of shares, the interval of Bonett and Price (2012);
+- where **nothing was seen**, the bound is that of the rule of three: 1 - 0.05 ** (1/n), about 3/n.
+
+No test of a hypothesis and no p-value is made. Draws come from :func:`sim.streams.stream`, so they are the same
+whatever NumPy does.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim.streams import bulk, stream
+
+__all__ = [
+    "LEVEL", "RESAMPLES", "Interval", "difference", "difference_of_shares", "ratio", "rule_of_three",
+    "unpaired_difference", "warm", "wilson",
+]  # fmt: skip
+
+LEVEL = 0.95
+MOST_CLUSTERS = 1000
+RESAMPLES = 1999  # (resamples + 1) * 0.025 is a whole number: the quantiles are order statistics
+
+Numbers = Sequence[float] | NDArray[Any]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """An estimate between two bounds. *note* says where the bounds are of another kind than usual."""
+
+    estimate: float
+    low: float
+    high: float
+    note: str = ""
+
+    @property
+    def width(self) -> float:
+        return self.high - self.low
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+def wilson(seen: int, of: int, level: float = LEVEL) -> Interval:
+    """A proportion: *seen* of *of* independent trials. The score test inverted; without trials it is 0 to 1."""
+    if not 0 <= seen <= of:
+        raise ValueError(f"{seen} of {of} is not a proportion")
+    if not of:
+        return Interval(math.nan, 0.0, 1.0, "nothing was tried")
+    z2 = _normal(level) ** 2
+    middle = (seen + z2 / 2) / (of + z2)
+    half = math.sqrt(z2 * (seen * (of - seen) / of + z2 / 4)) / (of + z2)
+    low = 0.0 if seen == 0 else middle - half
+    high = 1.0 if seen == of else middle + half
+    return Interval(seen / of, low, high)
+
+
+def rule_of_three(of: int, level: float = LEVEL) -> float:
+    """The largest proportion that still shows nothing in *of* trials with probability 1 - level; about 3/of."""
+    return 1.0 if of < 1 else 1 - (1 - level) ** (1 / of)
+
+
+def ratio(counts: Numbers, records: Numbers, level: float = LEVEL, *, bounded: bool = True) -> Interval:
+    """``sum(counts) / sum(records)`` with its cluster-bootstrap-t interval; an entry a seed in both.
+
+    *bounded*: a rate of records, so within 0..1. Where nothing was seen (or everything) the records tell nothing
+    about the next seed, and where too few seeds show it the bootstrap has no end: the bound is then that of the share
+    of seeds, as no more than all records of a seed can be struck. Without *bounded* it is a mean of any size.
+    """
+    c, r = _columns(counts, records)
+    total = float(r.sum())
+    if not total:
+        return Interval(math.nan, 0.0 if bounded else math.nan, 1.0 if bounded else math.nan, "nothing was counted")
+    estimate = float(c.sum()) / total
+    influence = _influence(c, r)
+    if len(c) < 2 or not influence.any():
+        return _bounded_without_spread(c, r, level) if bounded else Interval(estimate, estimate, estimate, "no spread")
+    low, high = _bootstrap_t(estimate, influence, level)
+    if not bounded:
+        return Interval(estimate, low, high, "" if math.isfinite(high - low) else "too few seeds")
+    struck = wilson(int((c > 0).sum()), len(c), level)
+    capped = min(high, struck.high)
+    return Interval(estimate, max(low, 0.0), max(capped, estimate), "" if high <= struck.high else "bound of seeds")
+
+
+def difference(
+    counts_a: Numbers, records_a: Numbers, counts_b: Numbers, records_b: Numbers, level: float = LEVEL,
+) -> Interval:  # fmt: skip
+    """Ratio of B minus ratio of A, paired: entry *n* of all four belongs to the same seed."""
+    a, b = _columns(counts_a, records_a), _columns(counts_b, records_b)
+    if len(a[0]) != len(b[0]):
+        raise ValueError(f"{len(a[0])} seeds are not paired with {len(b[0])}")
+    if not (a[1].sum() and b[1].sum()):
+        return Interval(math.nan, math.nan, math.nan, "nothing was counted")
+    estimate = float(b[0].sum() / b[1].sum() - a[0].sum() / a[1].sum())
+    influence = _influence(*b) - _influence(*a)
+    if len(influence) < 2 or not influence.any():
+        return Interval(estimate, estimate, estimate, "no spread")
+    low, high = _bootstrap_t(estimate, influence, level)
+    return Interval(estimate, low, high, "" if math.isfinite(high - low) else "too few seeds")
+
+
+def unpaired_difference(
+    counts_a: Numbers, records_a: Numbers, counts_b: Numbers, records_b: Numbers, level: float = LEVEL,
+) -> Interval:  # fmt: skip
+    """The same difference if the seeds of the two were strangers: what pairing is measured against (Welch's form)."""
+    a, b = _columns(counts_a, records_a), _columns(counts_b, records_b)
+    estimate = float(b[0].sum() / b[1].sum() - a[0].sum() / a[1].sum())
+    half = _normal(level) * math.hypot(_error(_influence(*a)), _error(_influence(*b)))
+    return Interval(estimate, estimate - half, estimate + half)
+
+
+def difference_of_shares(only_a: int, only_b: int, of: int, level: float = LEVEL) -> Interval:
+    """Share of seeds in which it happened, B minus A, of *of* paired seeds: *only_a* of them showed it in A alone."""
+    if of < 1:
+        return Interval(math.nan, -1.0, 1.0, "nothing was tried")
+    p_a, p_b = (only_a + 1) / (of + 2), (only_b + 1) / (of + 2)
+    half = _normal(level) * math.sqrt((p_a + p_b - (p_b - p_a) ** 2) / (of + 2))
+    middle = p_b - p_a
+    return Interval((only_b - only_a) / of, max(-1.0, middle - half), min(1.0, middle + half))
+
+
+def warm(times_us: NDArray[Any], warm_up_us: int) -> NDArray[np.bool_]:
+    """Mask of what counts: at or after the warm-up, in which a system still fills its queues and learns its leaders."""
+    mask: NDArray[np.bool_] = times_us >= warm_up_us
+    return mask
+
+
+# --- the bootstrap ----------------------------------------------------------------------------------------------------
+def _bootstrap_t(estimate: float, influence: Floats, level: float) -> tuple[float, float]:
+    """Bounds from resampled seeds. *influence*: a seed's part in the error of the estimate, with the sum 0."""
+    parts = _grouped(influence)
+    n, weights = len(parts), _weights(len(parts))
+    mean = weights @ parts / n
+    variance = np.maximum(weights @ parts**2 / n - mean**2, 0) / (n - 1)
+    alike = variance <= 1e-20 * np.var(parts)  # a resample of one value only: infinitely far, on its side
+    with np.errstate(divide="ignore", invalid="ignore"):
+        t = np.where(alike, np.copysign(np.inf, mean), mean / np.sqrt(variance))
+    t.sort()
+    cut = round((RESAMPLES + 1) * (1 - level) / 2)
+    error = _error(parts)
+    return float(estimate - error * t[-cut]), float(estimate - error * t[cut - 1])
+
+
+def _influence(counts: Floats, records: Floats) -> Floats:
+    """The ratio's linear part, a seed an entry, in the unit of the ratio."""
+    seen, total = counts.sum(), records.sum()
+    share: Floats = (counts * total - seen * records) * (len(records) / total**2)  # exactly 0 where all seeds are alike
+    return share
+
+
+def _error(influence: Floats) -> float:
+    """Standard error of a mean whose deviations these are."""
+    n = len(influence)
+    return math.sqrt(float((influence**2).sum()) / (n - 1) / n) if n > 1 else math.inf
+
+
+def _grouped(influence: Floats) -> Floats:
+    """Of very many seeds, neighbours are taken together: groups of independent seeds are as independent."""
+    if len(influence) <= MOST_CLUSTERS:
+        return influence
+    size = len(influence) // MOST_CLUSTERS
+    whole = influence[: size * MOST_CLUSTERS].reshape(MOST_CLUSTERS, size).mean(axis=1)
+    return whole - whole.mean()
+
+
+@lru_cache(maxsize=2)
+def _weights(n: int) -> Floats:
+    """How often each of *n* seeds is drawn in each resample. The same draws for every rate of a sweep."""
+    drawn = (bulk(stream(0, f"bootstrap/{n}"), RESAMPLES * n).astype(np.uint64) * np.uint64(n)) >> np.uint64(32)
+    rows = np.repeat(np.arange(RESAMPLES), n)
+    flat = np.bincount(rows * n + drawn.astype(np.int64), minlength=RESAMPLES * n)
+    weights: Floats = flat.reshape(RESAMPLES, n).astype(np.float64)
+    return weights
+
+
+def _bounded_without_spread(counts: Floats, records: Floats, level: float) -> Interval:
+    """All seeds alike (or one alone): nothing seen, everything struck, or one same rate everywhere."""
+    estimate = float(counts.sum() / records.sum())
+    if not counts.any():
+        return Interval(0.0, 0.0, rule_of_three(len(counts), level), "nothing seen: rule of three, by seeds")
+    if (counts >= records).all():
+        return Interval(estimate, 1 - rule_of_three(len(counts), level), 1.0, "all seen: rule of three, by seeds")
+    if len(counts) < 2:
+        return Interval(estimate, 0.0, 1.0, "one seed tells no spread")
+    return Interval(estimate, estimate, estimate, "no spread")
+
+
+def _columns(counts: Numbers, records: Numbers) -> tuple[Floats, Floats]:
+    c, r = np.asarray(counts, dtype=np.float64), np.asarray(records, dtype=np.float64)
+    if c.shape != r.shape or c.ndim != 1:
+        raise ValueError("counts and records must have one entry a seed")
+    return c, r
+
+
+def _normal(level: float) -> float:
+    return NormalDist().inv_cdf((1 + level) / 2)
