@@ -62,6 +62,39 @@ def check(
 
 
 @app.command()
+def sweep(
+    file: File,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option("--vary", metavar="KEY=VALUES", help="1,2,5 or 1..5 or 10..50+10 or 1..1000*10; ends with units."),
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="A..B", help="Of every cell. Default: the file's.")] = None,
+    overrides: Set = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the table; go on there if interrupted.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Workers. Default: one a processor.")] = None,
+    executor: Annotated[
+        str, typer.Option(metavar="NAME", help="process, thread, dask, or MODULE:NAME that makes an executor.")
+    ] = "process",
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of Dask; default: a cluster here.")] = None,
+    warm_up: Annotated[str | None, typer.Option(metavar="5s", help="Records sent before it do not count.")] = None,
+    until_width: Annotated[
+        float | None, typer.Option(metavar="W", help="Add seeds until the interval is no wider, as 0.001.")
+    ] = None,
+    until_measure: Annotated[str, typer.Option(metavar="NAME", help="Whose: late, doubled or lost.")] = "late",
+    json: Json = False,
+    check_laws: CheckLaws = False,
+) -> int:
+    """Run a grid of settings over many seeds: rates with intervals, and a table with a row a run."""
+    from analysis.cli.sweep import SweepWish, sweep_scenario
+
+    wish = SweepWish(
+        tuple(vary or ()), tuple(overrides or ()), seeds, out, jobs, executor, scheduler, warm_up, until_width,
+        until_measure, check_laws,
+    )  # fmt: skip
+    return sweep_scenario(file, wish, as_json=json)
+
+
+@app.command()
 def analyze(
     history: Annotated[Path, typer.Argument(metavar="HISTORY", help="Trace (.parquet) or history (.jsonl[.gz|.zst]).")],
     expect: Annotated[

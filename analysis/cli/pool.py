@@ -1,33 +1,17 @@
-"""Equal tasks over processes, results in the order of the tasks whatever the number of processes.
-
-Processes are spawned, never forked: a fork would copy threads and locks of whatever is loaded. An interrupt ends the
-workers at once; nobody waits for their tasks.
-"""
+"""Equal tasks over processes, results in the order of the tasks whatever the number of processes."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from typing import TypeVar
 
-from sim.errors import InputError
+from analysis.processes import default_jobs, process_pool
 
 __all__ = ["default_jobs", "spread"]
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
-
-
-def default_jobs() -> int:
-    """The processors that this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
 
 
 def spread(
@@ -40,17 +24,8 @@ def spread(
             done(task)
             yield result
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(tasks)), context, _die_quietly) as pool:
-        try:
-            yield from _in_order([(task, pool.submit(work, task)) for task in tasks], done)
-        except BrokenProcessPool as error:
-            raise InputError("--jobs", "a worker process died (killed, or out of memory)", "try --jobs 1") from error
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in multiprocessing.active_children():
-                child.terminate()
-            raise
+    with process_pool(min(jobs, len(tasks))) as pool:
+        yield from _in_order([(task, pool.submit(work, task)) for task in tasks], done)
 
 
 def _in_order(
@@ -66,7 +41,3 @@ def _in_order(
                 done(tasks[one])
         yield future.result()
 
-
-def _die_quietly() -> None:
-    """In a worker: Ctrl-C at a terminal reaches it too, and must not print a traceback of its own."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -16,6 +16,7 @@ from analysis.statistics import (
     Interval,
     difference,
     difference_of_shares,
+    median,
     ratio,
     rule_of_three,
     unpaired_difference,
@@ -194,6 +195,26 @@ def test_the_same_numbers_give_the_same_interval() -> None:
 
     assert found == ratio([3, 0, 1, 7, 2, 0, 0, 4], [100, 90, 110, 100, 95, 105, 100, 100])
     assert 0 < found.low < 17 / 800 < found.high < 0.1
+
+
+# --- times and throughput ---------------------------------------------------------------------------------------------
+def test_the_median_lies_between_the_order_statistics_of_the_printed_tables() -> None:
+    """For 95 %: ranks 1 and 6 of 6, 2 and 9 of 10, 6 and 15 of 20, 40 and 61 of 100 (binomial with p = 1/2)."""
+    for n, low, high in ((6, 1, 6), (10, 2, 9), (20, 6, 15), (100, 40, 61)):
+        assert (median(range(1, n + 1)).low, median(range(1, n + 1)).high) == (low, high)
+
+
+def test_the_median_of_any_distribution_is_held_in_at_least_95_percent_of_studies() -> None:
+    drawn = np.random.default_rng(4).pareto(1.1, (STUDIES, 30))
+
+    held = sum(2 ** (1 / 1.1) - 1 in median(study) for study in drawn)
+
+    assert 0.95 <= held / STUDIES <= 0.98  # exactly 95.7 %, of a discrete choice
+
+
+def test_five_seeds_bound_no_median() -> None:
+    assert median([5, 1, 4, 2, 3]) == Interval(3.0, 1.0, 5.0, "too few seeds: their range")
+    assert math.isnan(median([]).estimate)
 
 
 def test_the_warm_up_is_cut_where_it_says() -> None:
