@@ -180,7 +180,7 @@ def test_the_parent_keeps_no_rows(small: Path, tmp_path: Path, monkeypatch: pyte
         return found
 
     peak(640)  # imports and caches
-    few, many = peak(1_280), peak(5_120)
+    few, many = peak(2_560), peak(6_400)
     assert many - few < 3_840 * 150
 
 
