@@ -93,7 +93,7 @@ def ratio(counts: Numbers, records: Numbers, level: float = LEVEL) -> Interval:
     estimate, influence = float(c.sum() / r.sum()), _influence(c, r)
     if len(c) < 2 or not influence.any():
         return _without_spread(estimate, c, r, level)
-    low, high = _bootstrap_t(estimate, influence, level)
+    low, high = _bootstrap_t(estimate, influence, level=level)
     of_seeds = max(wilson(int((c > 0).sum()), len(c), level).high, estimate)
     return Interval(estimate, max(low, 0.0), min(high, of_seeds), "" if high <= of_seeds else "bound of seeds")
 
@@ -119,7 +119,10 @@ def median(values: Numbers, level: float = LEVEL) -> Interval:
 def difference(
     counts_a: Numbers, records_a: Numbers, counts_b: Numbers, records_b: Numbers, level: float = LEVEL,
 ) -> Interval:  # fmt: skip
-    """Ratio of B minus ratio of A, paired: entry *n* of all four belongs to the same seed."""
+    """Ratio of B minus ratio of A, paired: entry *n* of all four belongs to the same seed. Bounded as :func:`ratio` is.
+
+    Raises ValueError where the two have not the same number of seeds.
+    """
     a, b = _columns(counts_a, records_a), _columns(counts_b, records_b)
     if len(a[0]) != len(b[0]):
         raise ValueError(f"{len(a[0])} seeds are not paired with {len(b[0])}")
@@ -128,19 +131,31 @@ def difference(
     estimate = float(b[0].sum() / b[1].sum() - a[0].sum() / a[1].sum())
     influence = _influence(*b) - _influence(*a)
     if len(influence) < 2 or not influence.any():
-        return Interval(estimate, estimate, estimate, "no spread")
-    low, high = _bootstrap_t(estimate, influence, level)
-    return Interval(estimate, low, high, "" if math.isfinite(high - low) else "too few seeds")
+        bound = rule_of_three(len(influence), level)
+        return Interval(estimate, estimate - bound, estimate + bound, "no seed differs: rule of three, by seeds")
+    return _apart(estimate, a, b, _bootstrap_t(estimate, influence, level=level), level)
 
 
 def unpaired_difference(
     counts_a: Numbers, records_a: Numbers, counts_b: Numbers, records_b: Numbers, level: float = LEVEL,
 ) -> Interval:  # fmt: skip
-    """The same difference if the seeds of the two were strangers: what pairing is measured against (Welch's form)."""
+    """The same difference if the seeds of the two were strangers, each side drawn by itself: what pairing is worth."""
     a, b = _columns(counts_a, records_a), _columns(counts_b, records_b)
+    if not (a[1].sum() and b[1].sum()):
+        return Interval(math.nan, math.nan, math.nan, "nothing was counted")
     estimate = float(b[0].sum() / b[1].sum() - a[0].sum() / a[1].sum())
-    half = _normal(level) * math.hypot(_error(_influence(*a)), _error(_influence(*b)))
-    return Interval(estimate, estimate - half, estimate + half)
+    return _apart(estimate, a, b, _bootstrap_t(estimate, -_influence(*a), _influence(*b), level=level), level)
+
+
+def _apart(
+    estimate: float, a: tuple[Floats, Floats], b: tuple[Floats, Floats], ends: tuple[float, float], level: float
+) -> Interval:
+    """A difference is no further from 0 than the share of seeds that show it on either side."""
+    low, high = ends
+    most_a, most_b = (wilson(int((counts > 0).sum()), len(counts), level).high for counts, _ in (a, b))
+    inside = -most_a <= low and high <= most_b
+    low, high = min(max(low, -most_a), estimate), max(min(high, most_b), estimate)
+    return Interval(estimate, low, high, "" if inside else "bound of seeds")
 
 
 def difference_of_shares(only_a: int, only_b: int, of: int, level: float = LEVEL) -> Interval:
@@ -160,19 +175,23 @@ def warm(times_us: NDArray[Any], warm_up_us: int) -> NDArray[np.bool_]:
 
 
 # --- the bootstrap ----------------------------------------------------------------------------------------------------
-def _bootstrap_t(estimate: float, influence: Floats, level: float) -> tuple[float, float]:
-    """Bounds from resampled seeds. *influence*: a seed's part in the error of the estimate, with the sum 0."""
-    parts = _grouped(influence)
-    n, weights = len(parts), _weights(len(parts))
-    mean = weights @ parts / n
-    variance = np.maximum(weights @ parts**2 / n - mean**2, 0) / (n - 1)
-    alike = variance <= 1e-20 * np.var(parts)  # a resample of one value only: infinitely far, on its side
+def _bootstrap_t(estimate: float, *samples: Floats, level: float) -> tuple[float, float]:
+    """Bounds from resampled seeds. *samples*: each seed's part in the error of the estimate; each sample has the sum 0
+    and is drawn by itself."""
+    mean, variance, observed = np.zeros(RESAMPLES), np.zeros(RESAMPLES), 0.0
+    for number, influence in enumerate(samples):
+        parts = _grouped(influence)
+        weights = _weights(len(parts), number)
+        moved = weights @ parts / len(parts)
+        mean += moved
+        variance += np.maximum(weights @ parts**2 / len(parts) - moved**2, 0) / (len(parts) - 1)
+        observed += float(parts @ parts) / len(parts) / (len(parts) - 1)
+    alike = variance <= 1e-20 * observed  # a resample of one value only: infinitely far, on its side
     with np.errstate(divide="ignore", invalid="ignore"):
         t = np.where(alike, np.copysign(np.inf, mean), mean / np.sqrt(variance))
     t.sort()
-    cut = round((RESAMPLES + 1) * (1 - level) / 2)
-    error = _error(parts)
-    return float(estimate - error * t[-cut]), float(estimate - error * t[cut - 1])
+    cut, error = round((RESAMPLES + 1) * (1 - level) / 2), math.sqrt(observed)
+    return (float(estimate - error * t[-cut]), float(estimate - error * t[cut - 1])) if error else (estimate, estimate)
 
 
 def _influence(counts: Floats, records: Floats) -> Floats:
@@ -180,12 +199,6 @@ def _influence(counts: Floats, records: Floats) -> Floats:
     seen, total = counts.sum(), records.sum()
     share: Floats = (counts * total - seen * records) * (len(records) / total**2)  # exactly 0 where all seeds are alike
     return share
-
-
-def _error(influence: Floats) -> float:
-    """Standard error of a mean whose deviations these are."""
-    n = len(influence)
-    return math.sqrt(float((influence**2).sum()) / (n - 1) / n) if n > 1 else math.inf
 
 
 def _grouped(influence: Floats) -> Floats:
@@ -199,9 +212,10 @@ def _grouped(influence: Floats) -> Floats:
 
 
 @lru_cache(maxsize=2)
-def _weights(n: int) -> Floats:
+def _weights(n: int, sample: int) -> Floats:
     """How often each of *n* seeds is drawn in each resample. The same draws for every rate of a sweep."""
-    drawn = (bulk(stream(0, f"bootstrap/{n}"), RESAMPLES * n).astype(np.uint64) * np.uint64(n)) >> np.uint64(32)
+    raw = bulk(stream(0, f"bootstrap/{n}/{sample}"), RESAMPLES * n)
+    drawn = raw.astype(np.uint64) * np.uint64(n) >> np.uint64(32)
     rows = np.repeat(np.arange(RESAMPLES), n)
     flat = np.bincount(rows * n + drawn.astype(np.int64), minlength=RESAMPLES * n)
     weights: Floats = flat.reshape(RESAMPLES, n).astype(np.float64)

@@ -95,6 +95,24 @@ def sweep(
 
 
 @app.command()
+def compare(
+    file: File,
+    sides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar='"KEY=VALUE; ..."', help="One side each; one alone: against the file as it is."),
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="A..B", help="Instead of the file's; both ends count.")] = None,
+    warm_up: Annotated[str | None, typer.Option(metavar="5s", help="Records sent before it do not count.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a processor.")] = None,
+    json: Json = False,
+) -> int:
+    """Two configurations under the same failures, seed by seed: what differs, how surely, and what it costs."""
+    from analysis.cli.compare import compare_sides
+
+    return compare_sides(file, sides or [], seeds=seeds, warm_up=warm_up, jobs=jobs, as_json=json)
+
+
+@app.command()
 def analyze(
     history: Annotated[Path, typer.Argument(metavar="HISTORY", help="Trace (.parquet) or history (.jsonl[.gz|.zst]).")],
     expect: Annotated[

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["Sweep", "Work", "sweep"]
+__all__ = ["Sweep", "Work", "side_by_side", "sweep"]
 
 SECONDS_A_BLOCK, MOST_SEEDS_A_BLOCK = 1.0, 64
 FEW_RUNS = 64  # so few are not worth a trial
@@ -88,14 +88,14 @@ class _Job:
     """All that stays the same over the whole sweep."""
 
     scenario: Scenario
-    axes: list[Axis]
-    cells: list[tuple[Cell, Scenario]]
+    axes: Sequence[Axis]
+    cells: Sequence[tuple[Cell, Scenario]]
     seeds: Sequence[int]
-    warm_up_us: int
-    until: Until | None
-    check_laws: bool
-    file: str
-    given: tuple[str, ...]  # settings of the whole sweep, for lines that replay a run
+    warm_up_us: int = 0
+    until: Until | None = None
+    check_laws: bool = False
+    file: str = ""
+    given: tuple[str, ...] = ()  # settings of the whole sweep, for lines that replay a run
 
     def header(self) -> dict[str, Any]:
         """What the table and the manifest say of the sweep: enough to repeat it, and nothing of how it was run."""
@@ -136,10 +136,26 @@ def sweep(
     _check_warm_up(job)
     if out is not None:
         return _kept(job, Store(out), jobs, executor_name, scheduler, block, progress)
+    return _forgotten(job, jobs, executor_name, scheduler, block, progress)
+
+
+def _forgotten(
+    job: _Job, jobs: int | None, executor_name: str, scheduler: str | None, block: int | None, progress: Progress
+) -> Sweep:
     with TemporaryDirectory(prefix="korder-") as folder:
         found = _kept(job, Store(Path(folder)), jobs, executor_name, scheduler, block, progress)
         assert found.table is not None  # read while the file is there
         return found
+
+
+def side_by_side(
+    scenario: Scenario, sides: Sequence[tuple[Cell, Scenario]], seeds: Sequence[int], warm_up_us: int,
+    jobs: int | None, progress: Progress,
+) -> Sweep:  # fmt: skip
+    """A sweep over any cells, such as the two sides of a comparison; nothing of it is kept."""
+    job = _Job(scenario, (), sides, seeds, warm_up_us, file=scenario._origin.name)
+    _check_warm_up(job)
+    return _forgotten(job, jobs, "process", None, None, progress)
 
 
 def _check_warm_up(job: _Job) -> None:

@@ -165,10 +165,19 @@ def test_a_pair_is_not_wider_than_strangers_where_seeds_are_hard_for_both() -> N
     assert paired.width < strangers.width / 2
 
 
-def test_two_configurations_that_do_the_same_differ_by_nothing() -> None:
-    found = difference([1, 2, 3], [9, 9, 9], [1, 2, 3], [9, 9, 9])
+def test_where_no_seed_differs_the_bound_is_that_of_the_next_seed() -> None:
+    found = difference([1, 2, 3] * 20, [9] * 60, [1, 2, 3] * 20, [9] * 60)
 
-    assert (found.estimate, found.low, found.high, found.note) == (0.0, 0.0, 0.0, "no spread")
+    assert (found.estimate, found.low, found.high) == (0.0, -rule_of_three(60), rule_of_three(60))
+    assert found.note == "no seed differs: rule of three, by seeds"
+
+
+def test_a_difference_that_one_seed_makes_is_bounded_by_the_share_of_seeds() -> None:
+    found = difference([9] + [0] * 19, [10] * 20, [0] * 20, [10] * 20)
+
+    assert isclose(found.estimate, -9 / 200) and isclose(found.low, -wilson(1, 20).high) and found.high < 0.01
+    with pytest.raises(ValueError, match="2 seeds are not paired with 1"):
+        difference([1, 2], [9, 9], [1], [9])
 
 
 def test_the_difference_of_shares_worked_by_hand() -> None:
