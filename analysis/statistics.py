@@ -20,14 +20,13 @@ whatever NumPy does.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from sim.streams import bulk, stream
 
@@ -40,7 +39,7 @@ LEVEL = 0.95
 MOST_CLUSTERS = 1000
 RESAMPLES = 1999  # (resamples + 1) * 0.025 is a whole number: the quantiles are order statistics
 
-Numbers = Sequence[float] | NDArray[Any]
+Numbers = ArrayLike  # integers or floats, one dimension
 Floats = NDArray[np.float64]
 
 

@@ -113,6 +113,26 @@ def compare(
 
 
 @app.command()
+def plot(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="What sweep --out wrote: the folder or the file.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="in-flight, fault-rate, extent, heat-map, trade-off or loss.")
+    ],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="PNG, PDF or SVG. Default: KIND.png.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", metavar="KEY=VALUE", help="Only these cells of the sweep.")
+    ] = None,
+    measure: Annotated[str | None, typer.Option(metavar="NAME", help="late, doubled or lost.")] = None,
+    x: Annotated[str | None, typer.Option(metavar="KEY", help="heat-map: the option along x.")] = None,
+    y: Annotated[str | None, typer.Option(metavar="KEY", help="heat-map: the option along y.")] = None,
+) -> int:
+    """Draw a figure of a sweep, with its intervals, for a column of a paper."""
+    from analysis.cli.plot import plot_table
+
+    return plot_table(table, kind, out=out, where=where or [], options={"measure": measure, "x": x, "y": y})
+
+
+@app.command()
 def analyze(
     history: Annotated[Path, typer.Argument(metavar="HISTORY", help="Trace (.parquet) or history (.jsonl[.gz|.zst]).")],
     expect: Annotated[
