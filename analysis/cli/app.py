@@ -51,14 +51,28 @@ def check(
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a processor.")] = None,
     overrides: Set = None,
     allow_undecided: Annotated[bool, typer.Option(help="Undecided is not a failure.")] = False,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Say what changed in counts and rates since it was accepted.")
+    ] = None,
+    accept: Annotated[bool, typer.Option("--accept", help="Write what is seen now as the baseline.")] = False,
+    max_time: Annotated[
+        str | None, typer.Option(metavar="10m", help="Begin no run after so long; what is left is undecided.")
+    ] = None,
+    annotations: Annotated[
+        bool | None, typer.Option(help="Annotate a GitHub workflow. Default: if a runner says that it is one.")
+    ] = None,
     json: Json = False,
     check_laws: CheckLaws = False,
 ) -> int:
     """Judge the expectations of scenarios over all their seeds; for continuous integration."""
-    from analysis.cli.check import Wish, check_scenarios
+    from analysis.cli.annotations import wanted
+    from analysis.cli.arguments import duration_of
+    from analysis.cli.check import Ending, Wish, check_scenarios
 
-    wish = Wish(seeds=seeds, overrides=tuple(overrides or ()), check_laws=check_laws)
-    return check_scenarios(paths, wish, jobs=jobs, allow_undecided=allow_undecided, as_json=json)
+    within_us = None if max_time is None else duration_of("--max-time", max_time)
+    wish = Wish(seeds=seeds, overrides=tuple(overrides or ()), check_laws=check_laws, max_time_us=within_us)
+    ending = Ending(allow_undecided, json, wanted(annotations), baseline, accept)
+    return check_scenarios(paths, wish, ending, jobs=jobs)
 
 
 @app.command()
