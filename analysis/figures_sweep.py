@@ -335,14 +335,18 @@ def _ordered(column: pd.Series[Any]) -> list[Any]:
 
 
 def _label(values: Mapping[str, Any]) -> str:
-    if len(values) == 1 and next(iter(values)).endswith(IDEMPOTENCE):
-        return "with idempotence" if next(iter(values.values())) else "without idempotence"
-    return ", ".join(f"{_short(key)}={_word(value)}" for key, value in values.items())
+    return ", ".join(_said(key, value) for key, value in values.items())
+
+
+def _said(key: str, value: Any) -> str:
+    if key.endswith(IDEMPOTENCE):
+        return "with idempotence" if value else "without idempotence"
+    return _word(value) if key.endswith(".client") else f"{_short(key)}={_word(value)}"
 
 
 def _short(key: str) -> str:
     """Without the path that leads to an option; two words where that would say too little."""
-    names = {IN_FLIGHT: "in flight", IDEMPOTENCE: "idempotence", "min.insync.replicas": "min.insync.replicas"}
+    names = {IN_FLIGHT: "in flight", IDEMPOTENCE: "idempotence", ".client": "client"}
     for ending, word in names.items():
         if key.endswith(ending):
             return word

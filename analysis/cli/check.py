@@ -221,7 +221,8 @@ def _tell_baseline(console: Console, ending: Ending, changed: dict[str, list[str
         console.print(f"wrote {ending.baseline}", soft_wrap=True)
     elif any(changed.values()):
         count = sum(bool(some) for some in changed.values())
-        console.print(f"{count} changed against {ending.baseline}; if that is meant, give the same line with --accept")
+        way_out = "if that is meant, give the same line with --accept"
+        console.print(f"{count} changed against {ending.baseline}; {way_out}", soft_wrap=True)
 
 
 def _tell_sum(console: Console, words: list[str], runs: int) -> None:
