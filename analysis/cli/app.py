@@ -161,11 +161,13 @@ def analyze(
 
 
 @app.command()
-def schema() -> int:
-    """Print the JSON Schema of scenario files, for editors."""
+def schema(
+    what: Annotated[str, typer.Argument(metavar="[sweep]", help="Of a sweep's table, not of scenarios.")] = "scenario",
+) -> int:
+    """Print the JSON Schema of scenario files, for editors; or what the columns of a sweep's table mean."""
     from analysis.cli.catalogue import print_schema
 
-    return print_schema()
+    return print_schema(what)
 
 
 @app.command()

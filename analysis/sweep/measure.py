@@ -1,7 +1,8 @@
 """One run as one row of a sweep's table, and what every column means.
 
 The table is tidy: a row a run, named by ``cell`` and ``seed``. Its schema has a version; a column is never renamed or
-given another meaning without a new one. ``korder sweep --columns`` prints it.
+given another meaning without a new one; a finding that korder learns is a new column. ``korder schema sweep`` prints
+all of them.
 """
 
 from __future__ import annotations

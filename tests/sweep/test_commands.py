@@ -11,6 +11,7 @@ import pytest
 
 from analysis.cli.rates import rate_words
 from analysis.statistics import Interval, wilson
+from analysis.sweep import sweep
 from tests.cli.conftest import Said, korder  # noqa: F401
 from tests.sweep.conftest import VARY
 
@@ -102,3 +103,12 @@ def test_rates_are_told_with_three_digits_and_what_was_never_seen_by_its_bound()
     assert rate_words(wilson(0, 200)) == "0 (up to 1.88 %)"
     assert rate_words(wilson(15, 148)) == "10.1 % (6.24..16)"
     assert rate_words(wilson(0, 0)) == "none counted"
+
+
+def test_the_columns_of_the_table_are_told_as_they_are(korder: Korder, small: Path) -> None:  # noqa: F811
+    told = json.loads(korder("schema", "sweep").out)
+
+    table = sweep(small, seeds=range(1), jobs=1).table
+    assert list(told["columns"]) == table.column_names and told["schema"] == 1
+    assert all(one["means"] and one["type"] in ("int", "float", "text", "bool") for one in told["columns"].values())
+    assert korder("schema", "swep").status == 2
