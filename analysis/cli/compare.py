@@ -44,8 +44,8 @@ def compare_sides(
 ) -> int:
     a, b = sides_of(sets)
     with counted("comparing") as tell:
+        from analysis.cli.parting import first_parting
         from analysis.sweep.compare import compare
-        from analysis.sweep.parting import first_parting
 
         found = compare(
             file, a, b, seeds=None if seeds is None else seeds_of(seeds),

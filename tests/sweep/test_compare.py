@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from analysis import judge
+from analysis.cli.parting import first_parting
 from analysis.sweep.compare import compare
-from analysis.sweep.parting import first_parting
 from sim import simulate
 from sim.errors import InputError
 from sim.scenario import load, with_overrides
