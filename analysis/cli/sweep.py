@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from analysis.cli.arguments import duration_of, seeds_of
 from analysis.cli.console import counted, paragraph, results
-from analysis.cli.files import must_be_writable
+from analysis.cli.files import must_be_writable, write_text
 from analysis.cli.rates import legend, of_times, rate_words
 from analysis.cli.tables import print_table
 from sim.errors import InputError
@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from analysis.sweep.looks import Until
     from analysis.sweep.summary import Told
 
-__all__ = ["SweepWish", "sweep_scenario"]
+__all__ = ["SweepWish", "record_rows", "seed_rows", "sweep_scenario"]
 
+Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
+PAGE = "report.html"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 RATES = {"late": "late, of records", "doubled": "stored twice, of records", "lost": "lost, of acknowledged"}
 SHARES = ("append-reorder", "duplicate-append", "lost-acked")
@@ -55,6 +57,8 @@ def sweep_scenario(file: str, wish: SweepWish, *, as_json: bool) -> int:
     if wish.out is not None:
         must_be_writable(wish.out)
     found = _swept(file, wish)
+    if wish.out is not None:
+        _write_page(file, found, wish.out)
     if as_json:
         sys.stdout.write(found.summary.to_json())
     else:
@@ -96,34 +100,49 @@ def _tell(console: Console, file: str, found: Sweep, out: Path | None) -> None:
         console.print(f"{letter}  {key}", soft_wrap=True)
     if keys:
         console.print()
-    _tell_records(console, list(keys), found)
+    print_table(console, *record_rows(found, list(keys)))
     console.print()
-    _tell_seeds(console, list(keys), found)
+    by_seed = seed_rows(found, list(keys))
+    if by_seed is None:
+        console.print(f"in no seed: {', '.join(SHARES)}")
+    else:
+        print_table(console, *by_seed)
     console.print()
     paragraph(console, legend(), style="dim")
     if out is not None:
-        console.print(f"\nwrote {out / 'sweep.parquet'}\nwrote {out / 'summary.json'}", soft_wrap=True)
+        names = "\n".join(f"wrote {out / name}" for name in ("sweep.parquet", "summary.json", PAGE))
+        console.print(f"\n{names}", soft_wrap=True)
 
 
-def _tell_records(console: Console, letters: Sequence[str], found: Sweep) -> None:
+def _write_page(file: str, found: Sweep, out: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from analysis.cli.sweep_page import page
+
+    keys = list(found.summary.header["vary"])
+    by_seed = seed_rows(found, keys)
+    tables = [("Of records, and what it costs", record_rows(found, keys))]
+    tables += [] if by_seed is None else [("In how many seeds it happened", by_seed)]
+    write_text(out / PAGE, page(found, file, tables))
+
+
+def record_rows(found: Sweep, letters: Sequence[str]) -> Rows:
+    """Rates of records, throughput and latency of every cell: header and rows."""
     columns = [[rate_words(one.interval) for one in found.summary.of(name, "rate")] for name in RATES]
-    columns.append(_times(found, "acked_per_s", 1))
-    columns.append(_times(found, "ack_p99_us", 1000))
+    columns += [_times(found, "acked_per_s", 1), _times(found, "ack_p99_us", 1000)]
     header = [*letters, *RATES.values(), "acked a second", "ack p99, ms"]
-    rows = [[*cell, *told] for cell, told in zip(_cells(found), zip(*columns, strict=True), strict=True)]
-    print_table(console, header, rows)
+    return header, [[*cell, *told] for cell, told in zip(_cells(found), zip(*columns, strict=True), strict=True)]
 
 
-def _tell_seeds(console: Console, letters: Sequence[str], found: Sweep) -> None:
-    """In how many seeds it happened at all."""
+def seed_rows(found: Sweep, letters: Sequence[str]) -> Rows | None:
+    """In how many seeds it happened at all; None if in none of any cell."""
     seen = [name for name in SHARES if found.summary.of(name, "share")]
     if not seen:
-        console.print("in no seed: append-reorder, duplicate-append, lost-acked")
-        return
+        return None
     columns = [[rate_words(one.interval) for one in found.summary.of(name, "share")] for name in seen]
     header = [*letters, *(f"{name}, of seeds" for name in seen)]
-    rows = [[*cell, *told] for cell, told in zip(_cells(found), zip(*columns, strict=True), strict=True)]
-    print_table(console, header, rows)
+    return header, [[*cell, *told] for cell, told in zip(_cells(found), zip(*columns, strict=True), strict=True)]
 
 
 def _cells(found: Sweep) -> list[list[str]]:

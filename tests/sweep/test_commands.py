@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -30,8 +31,26 @@ def test_a_sweep_says_cells_rates_and_where_the_table_is(korder: Korder, small: 
     late = [row for row in told if row["measure"] == "late" and row["cell"] == 2][0]
     interval = Interval(late["estimate"], late["low"], late["high"])
     assert lines[9].startswith(f"5  false  {rate_words(interval)}  ")
-    assert lines[-1] == f"wrote {tmp_path / 'out' / 'summary.json'}"
+    assert lines[-1] == f"wrote {tmp_path / 'out' / 'report.html'}"
     assert "sweeping: 24 runs" in said.err and "sweeping: 24 of 24" in said.err and " s left" in said.err
+
+
+def test_the_report_is_one_file_with_figures_and_the_line_that_repeats_it(
+    korder: Korder, small: Path, tmp_path: Path,  # noqa: F811
+) -> None:  # fmt: skip
+    out = tmp_path / "out"
+    small.write_text(small.read_text().replace("title: Lost", 'title: "<b>&amp; lost').replace("random", 'random"', 1))
+    korder("sweep", small, *GRID, "--seeds", "0..3", "--jobs", "1", "--out", out, "--warm-up", "100ms")
+
+    page = (out / "report.html").read_text()
+
+    assert "&lt;b&gt;&amp;amp; lost" in page and "<b>" not in page
+    assert page.count("<img ") >= 3 and "src='data:image/png;base64," in page and "http" not in page
+    line = re.findall(r"<pre>(korder sweep [^<]+)</pre>", page)[0]
+    again = korder(*shlex.split(line)[1:-1], tmp_path / "again", "--jobs", "1")
+    assert again.status == 0
+    assert (out / "sweep.parquet").read_bytes() == (tmp_path / "again" / "sweep.parquet").read_bytes()
+    assert (out / "report.html").read_text() == (tmp_path / "again" / "report.html").read_text()
 
 
 def test_json_is_the_summary_and_nothing_else(korder: Korder, small: Path) -> None:  # noqa: F811
