@@ -130,8 +130,7 @@ def difference(
     estimate = float(b[0].sum() / b[1].sum() - a[0].sum() / a[1].sum())
     influence = _influence(*b) - _influence(*a)
     if len(influence) < 2 or not influence.any():
-        bound = rule_of_three(len(influence), level)
-        return Interval(estimate, estimate - bound, estimate + bound, "no seed differs: rule of three, by seeds")
+        return _alike(estimate, len(influence), level)
     return _apart(estimate, a, b, _bootstrap_t(estimate, influence, level=level), level)
 
 
@@ -143,7 +142,17 @@ def unpaired_difference(
     if not (a[1].sum() and b[1].sum()):
         return Interval(math.nan, math.nan, math.nan, "nothing was counted")
     estimate = float(b[0].sum() / b[1].sum() - a[0].sum() / a[1].sum())
-    return _apart(estimate, a, b, _bootstrap_t(estimate, -_influence(*a), _influence(*b), level=level), level)
+    samples = (-_influence(*a), _influence(*b))
+    if min(map(len, samples)) < 2 or not (samples[0].any() or samples[1].any()):
+        return _alike(estimate, min(map(len, samples)), level)
+    return _apart(estimate, a, b, _bootstrap_t(estimate, *samples, level=level), level)
+
+
+def _alike(estimate: float, seeds: int, level: float) -> Interval:
+    """No two seeds tell a spread: what the next one may still show."""
+    bound = rule_of_three(seeds, level)
+    note = "no seed differs: rule of three, by seeds" if seeds > 1 else "one seed tells no spread"
+    return Interval(estimate, max(-1.0, estimate - bound), min(1.0, estimate + bound), note)
 
 
 def _apart(

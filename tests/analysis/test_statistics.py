@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from fractions import Fraction
 from functools import lru_cache
 from math import comb, isclose
@@ -170,6 +171,15 @@ def test_where_no_seed_differs_the_bound_is_that_of_the_next_seed() -> None:
 
     assert (found.estimate, found.low, found.high) == (0.0, -rule_of_three(60), rule_of_three(60))
     assert found.note == "no seed differs: rule of three, by seeds"
+
+
+@pytest.mark.parametrize("apart", [difference, unpaired_difference])
+@pytest.mark.parametrize("counts", [([3], [1]), ([0], [0])])
+def test_one_pair_of_runs_says_so(apart: Callable[..., Interval], counts: tuple[list[int], list[int]]) -> None:
+    found = apart(counts[0], [10], counts[1], [10])
+
+    assert isclose(found.estimate, (counts[1][0] - counts[0][0]) / 10)
+    assert found.low < found.estimate < found.high and found.note == "one seed tells no spread"
 
 
 def test_a_difference_that_one_seed_makes_is_bounded_by_the_share_of_seeds() -> None:

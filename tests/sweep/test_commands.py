@@ -108,6 +108,16 @@ def test_a_side_may_have_several_settings(korder: Korder, small: Path) -> None: 
     assert all({"estimate", "low", "high", "note"} == set(line["difference"]) for line in told["lines"])
 
 
+@pytest.mark.parametrize("command", [("sweep",), ("compare", "--set", "linger.ms=5"), ("compare", "--set", "acks=1")])
+@pytest.mark.parametrize("seeds", ["3", "3..4"])
+def test_one_seed_or_two_are_enough_to_be_told_how_little_they_say(
+    korder: Korder, small: Path, command: tuple[str, ...], seeds: str,  # noqa: F811
+) -> None:  # fmt: skip
+    said = korder(command[0], small, *command[1:], "--seeds", seeds, "--jobs", "1")
+
+    assert said.status == 0 and "nan" not in said.out and "inf" not in said.out.replace("information", "")
+
+
 @pytest.mark.parametrize(
     ("sets", "words"),
     [([], "two"), (["acks=1"] * 3, "two"), (["acks"], "KEY=VALUE"), (["acks=1", "acks=1"], "the same")],
