@@ -147,6 +147,19 @@ def plot(
 
 
 @app.command()
+def claims(
+    seeds: Annotated[str | None, typer.Option(metavar="A..B", help="Instead of the files'; both ends count.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a processor.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep one page of them here, with figures.")] = None,
+    json: Json = False,
+) -> int:
+    """What is commonly said about order in Kafka: true, true if, or outdated, with the runs that show it."""
+    from analysis.cli.claims import hold_claims
+
+    return hold_claims(seeds=seeds, jobs=jobs, out=out, as_json=json)
+
+
+@app.command()
 def analyze(
     history: Annotated[Path, typer.Argument(metavar="HISTORY", help="Trace (.parquet) or history (.jsonl[.gz|.zst]).")],
     expect: Annotated[

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sim.scenario import Scenario
 
-__all__ = ["Ending", "Outcome", "Wish", "check_scenarios", "outcome_of"]
+__all__ = ["Ending", "Outcome", "Wish", "check_scenarios", "judged_over", "outcome_of"]
 
 SEEDS_A_TASK = 4
 
@@ -114,13 +114,8 @@ def check_scenarios(paths: list[str], wish: Wish, ending: Ending, *, jobs: int |
     if ending.accept and ending.baseline is None:
         raise InputError("--accept", "accepts what was seen as a baseline", "add --baseline FILE")
     accepted = None if ending.baseline is None or ending.accept else read_baseline(ending.baseline)
-    files = scenario_files(paths)
-    asked = None if wish.seeds is None else seeds_of(wish.seeds)
-    _scenario.cache_clear()  # files may have changed since
-    scenarios = {file: _scenario(file, wish.overrides) for file in files}  # every file, before the first run
-    seeds = {file: list(asked if asked is not None else one.seeds) for file, one in scenarios.items()}
     console, outcomes, changed = results(), list[Outcome](), dict[str, list[str]]()
-    for outcome in _outcomes(scenarios, seeds, wish, jobs or default_jobs()):
+    for outcome in judged_over(scenario_files(paths), wish, jobs):
         outcomes.append(outcome)
         changed[outcome.file] = [] if accepted is None else changes(accepted, outcome)
         if ending.annotate:
@@ -135,9 +130,18 @@ def check_scenarios(paths: list[str], wish: Wish, ending: Ending, *, jobs: int |
         new = {} if accepted is None else {"changed": {file: some for file, some in changed.items() if some}}
         print_json({"verdict": verdict, "scenarios": [one.to_json() for one in outcomes]} | new)
     else:
-        _tell_sum(console, words, sum(len(some) for some in seeds.values()))
+        _tell_sum(console, words, sum(len(one.seen) for one in outcomes))
         _tell_baseline(console, ending, changed)
     return max(status_of_verdict(verdict, ending.allow_undecided), int(any(changed.values())))
+
+
+def judged_over(files: list[str], wish: Wish, jobs: int | None) -> Iterator[Outcome]:
+    """Each scenario over its seeds, in the order of *files*; all are read before the first run."""
+    asked = None if wish.seeds is None else seeds_of(wish.seeds)
+    _scenario.cache_clear()  # files may have changed since
+    scenarios = {file: _scenario(file, wish.overrides) for file in files}
+    seeds = {file: list(asked if asked is not None else one.seeds) for file, one in scenarios.items()}
+    yield from _outcomes(scenarios, seeds, wish, jobs or default_jobs())
 
 
 def outcome_of(file: str, wish: Wish, seeds: list[int] | None = None) -> Outcome:
