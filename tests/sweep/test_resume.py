@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from analysis.sweep import run, sweep
+from analysis.sweep.looks import Until
 from sim.errors import InputError
 from tests.cli.conftest import started
 from tests.sweep.conftest import VARY
@@ -189,3 +190,33 @@ def test_a_place_that_cannot_be_written_is_refused_before_the_first_run(small: P
     said, err = process.communicate(timeout=60)
 
     assert process.returncode == 2 and said == "" and err.count("\n") == 1 and "is not a folder" in err
+
+
+def test_a_sweep_that_adds_seeds_resumes_between_its_looks(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The looks are a function of what was seen, so what was killed after one of them goes on to the same next one."""
+    true_run, row = run._one_run, dict[str, object]()
+
+    def quick(scenario: object, seed: int, cell: int, *more: object) -> object:
+        row.update(row or true_run(scenario, seed, cell, *more))  # type: ignore[arg-type, call-overload]
+        return {**row, "seed": seed, "cell": cell, "late": seed % 2, "counted": 100}
+
+    def stopped(scenario: object, seed: int, cell: int, *more: object) -> object:
+        if seed == 70:
+            raise KeyboardInterrupt
+        return quick(scenario, seed, cell, *more)
+
+    asked = {"seeds": range(1000), "jobs": 1, "block": 5, "until": Until("late", 0.0022)}
+    monkeypatch.setattr(run, "_one_run", quick)
+    whole = sweep(small, out=tmp_path / "whole", **asked)  # type: ignore[arg-type]
+    monkeypatch.setattr(run, "_one_run", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        sweep(small, out=tmp_path / "out", **asked)  # type: ignore[arg-type]
+    monkeypatch.setattr(run, "_one_run", quick)
+    sweep(small, out=tmp_path / "out", **asked)  # type: ignore[arg-type]
+
+    assert whole.table.num_rows == 100  # 2 * 1.98 * 0.005 / sqrt(n - 1): 0.0028 with 50 seeds, 0.0020 with 100
+    assert [(tmp_path / "out" / name).read_bytes() for name in FILES] == [
+        (tmp_path / "whole" / name).read_bytes() for name in FILES
+    ]
