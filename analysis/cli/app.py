@@ -55,15 +55,113 @@ def check(
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a processor.")] = None,
     overrides: Set = None,
     allow_undecided: Annotated[bool, typer.Option(help="Undecided is not a failure.")] = False,
+    baseline: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Say what changed in counts and rates since it was accepted.")
+    ] = None,
+    accept: Annotated[bool, typer.Option("--accept", help="Write what is seen now as the baseline.")] = False,
+    max_time: Annotated[
+        str | None, typer.Option(metavar="10m", help="Begin no run after so long; what is left is undecided.")
+    ] = None,
+    annotations: Annotated[
+        bool | None, typer.Option(help="Annotate a GitHub workflow. Default: if a runner says that it is one.")
+    ] = None,
     json: Json = False,
     junit: Junit = None,
     check_laws: CheckLaws = False,
 ) -> int:
     """Judge the expectations of scenarios over all their seeds; for continuous integration."""
-    from analysis.cli.check import Wish, check_scenarios
+    from analysis.cli.annotations import wanted
+    from analysis.cli.arguments import duration_of
+    from analysis.cli.check import Ending, Wish, check_scenarios
 
-    wish = Wish(seeds=seeds, overrides=tuple(overrides or ()), check_laws=check_laws)
-    return check_scenarios(paths, wish, jobs=jobs, allow_undecided=allow_undecided, as_json=json, junit=junit)
+    within_us = None if max_time is None else duration_of("--max-time", max_time)
+    wish = Wish(seeds=seeds, overrides=tuple(overrides or ()), check_laws=check_laws, max_time_us=within_us)
+    ending = Ending(allow_undecided, json, wanted(annotations), baseline, accept, junit)
+    return check_scenarios(paths, wish, ending, jobs=jobs)
+
+
+@app.command()
+def sweep(
+    file: File,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option("--vary", metavar="KEY=VALUES", help="1,2,5 or 1..5 or 10..50+10 or 1..1000*10; ends with units."),
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="A..B", help="Of every cell. Default: the file's.")] = None,
+    overrides: Set = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the table; go on there if interrupted.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Workers. Default: one a processor.")] = None,
+    executor: Annotated[
+        str, typer.Option(metavar="NAME", help="process, thread, dask, or MODULE:NAME that makes an executor.")
+    ] = "process",
+    scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Of Dask; default: a cluster here.")] = None,
+    warm_up: Annotated[str | None, typer.Option(metavar="5s", help="Records sent before it do not count.")] = None,
+    until_width: Annotated[
+        float | None, typer.Option(metavar="W", help="Add seeds until the interval is no wider, as 0.001.")
+    ] = None,
+    until_measure: Annotated[str, typer.Option(metavar="NAME", help="Whose: late, doubled or lost.")] = "late",
+    json: Json = False,
+    check_laws: CheckLaws = False,
+) -> int:
+    """Run a grid of settings over many seeds: rates with intervals, and a table with a row a run."""
+    from analysis.cli.sweep import SweepWish, sweep_scenario
+
+    wish = SweepWish(
+        tuple(vary or ()), tuple(overrides or ()), seeds, out, jobs, executor, scheduler, warm_up, until_width,
+        until_measure, check_laws,
+    )  # fmt: skip
+    return sweep_scenario(file, wish, as_json=json)
+
+
+@app.command()
+def compare(
+    file: File,
+    sides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar='"KEY=VALUE; ..."', help="One side each; one alone: against the file as it is."),
+    ] = None,
+    seeds: Annotated[str | None, typer.Option(metavar="A..B", help="Instead of the file's; both ends count.")] = None,
+    warm_up: Annotated[str | None, typer.Option(metavar="5s", help="Records sent before it do not count.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a processor.")] = None,
+    json: Json = False,
+) -> int:
+    """Two configurations under the same failures, seed by seed: what differs, how surely, and what it costs."""
+    from analysis.cli.compare import compare_sides
+
+    return compare_sides(file, sides or [], seeds=seeds, warm_up=warm_up, jobs=jobs, as_json=json)
+
+
+@app.command()
+def plot(
+    table: Annotated[Path, typer.Argument(metavar="TABLE", help="What sweep --out wrote: the folder or the file.")],
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="in-flight, fault-rate, extent, heat-map, trade-off or loss.")
+    ],
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="PNG, PDF or SVG. Default: KIND.png.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", metavar="KEY=VALUE", help="Only these cells of the sweep.")
+    ] = None,
+    measure: Annotated[str | None, typer.Option(metavar="NAME", help="late, doubled or lost.")] = None,
+    x: Annotated[str | None, typer.Option(metavar="KEY", help="heat-map: the option along x.")] = None,
+    y: Annotated[str | None, typer.Option(metavar="KEY", help="heat-map: the option along y.")] = None,
+) -> int:
+    """Draw a figure of a sweep, with its intervals, for a column of a paper."""
+    from analysis.cli.plot import plot_table
+
+    return plot_table(table, kind, out=out, where=where or [], options={"measure": measure, "x": x, "y": y})
+
+
+@app.command()
+def claims(
+    seeds: Annotated[str | None, typer.Option(metavar="A..B", help="Instead of the files'; both ends count.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a processor.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep one page of them here, with figures.")] = None,
+    json: Json = False,
+) -> int:
+    """What is commonly said about order in Kafka: true, true if, or outdated, with the runs that show it."""
+    from analysis.cli.claims import hold_claims
+
+    return hold_claims(seeds=seeds, jobs=jobs, out=out, as_json=json)
 
 
 @app.command()
@@ -161,11 +259,13 @@ def kafka(release: Annotated[str, typer.Argument(metavar="RELEASE", help="4.3 or
 
 
 @app.command()
-def schema() -> int:
-    """Print the JSON Schema of scenario files, for editors."""
+def schema(
+    what: Annotated[str, typer.Argument(metavar="[sweep]", help="Of a sweep's table, not of scenarios.")] = "scenario",
+) -> int:
+    """Print the JSON Schema of scenario files, for editors; or what the columns of a sweep's table mean."""
     from analysis.cli.catalogue import print_schema
 
-    return print_schema()
+    return print_schema(what)
 
 
 @app.command()

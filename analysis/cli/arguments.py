@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from sim import units
 from sim.errors import InputError
 from sim.scenario.finding_names import FINDING_NAMES
-from sim.wording import did_you_mean, listed, shown
+from sim.wording import Wrong, did_you_mean, listed, shown
 
-__all__ = ["expectations_of", "scenario_files", "seed_of", "seeds_of"]
+__all__ = ["duration_of", "expectations_of", "scenario_files", "seed_of", "seeds_of"]
 
 SUFFIXES = (".yaml", ".yml")
 LARGEST_SEED = 2**63 - 1
@@ -32,6 +33,14 @@ def seeds_of(text: str) -> range:
     if last > LARGEST_SEED:
         raise InputError("--seeds", f"{last} is larger than the largest seed", f"use seeds up to {LARGEST_SEED}")
     return range(first, last + 1)
+
+
+def duration_of(option: str, text: str) -> int:
+    """A duration with its unit, in microseconds."""
+    try:
+        return units.duration_us(text)
+    except Wrong as error:
+        raise InputError(option, error.rule, error.way_out) from None
 
 
 def scenario_files(paths: list[str]) -> list[str]:

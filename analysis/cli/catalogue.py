@@ -12,10 +12,21 @@ from sim.errors import InputError
 __all__ = ["list_scenarios", "print_schema", "write_template"]
 
 
-def print_schema() -> int:
-    from sim.scenario import schema_text
+def print_schema(what: str) -> int:
+    if what == "scenario":
+        from sim.scenario import schema_text
 
-    sys.stdout.write(schema_text())
+        sys.stdout.write(schema_text())
+    elif what == "sweep":
+        from analysis.sweep.measure import COLUMNS, SCHEMA_VERSION
+
+        columns = {
+            name: {"type": one.kind, "means": one.words, "null": one.null or None} for name, one in COLUMNS.items()
+        }  # fmt: skip
+        told = {"table": "sweep.parquet", "schema": SCHEMA_VERSION, "varied keys": "a column each, behind cell"}
+        print_json(told | {"columns": columns})
+    else:
+        raise InputError("schema", f"there is none of {what}", "write korder schema, or korder schema sweep")
     return 0
 
 

@@ -13,7 +13,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.cli.annotations import annotate
 from analysis.cli.arguments import scenario_files, seeds_of
+from analysis.cli.baseline import accept, changes, read_baseline
 from analysis.cli.console import counted, paragraph, print_json, results
 from analysis.cli.files import must_be_writable
 from analysis.cli.junit import Case, Suite, outcome_of, write_junit
@@ -23,7 +25,7 @@ from analysis.cli.report import verdict_text
 from analysis.cli.verdicts import status_of_verdict, worst
 from analysis.cli.wording import witness_words
 from analysis.expectations import Judged, SeedResult, judge_seeds, overall
-from sim.errors import LawBroken
+from sim.errors import InputError, LawBroken
 from sim.scenario import load, with_overrides
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from sim.scenario import Scenario
 
-__all__ = ["Wish", "check_scenarios"]
+__all__ = ["Ending", "Outcome", "Wish", "check_scenarios", "judged_here", "judged_over"]
 
 SEEDS_A_TASK = 4
 
@@ -43,6 +45,19 @@ class Wish:
     seeds: str | None = None
     overrides: tuple[str, ...] = ()
     check_laws: bool = False
+    max_time_us: int | None = None  # of the clock on the wall, for all scenarios together
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What is made of the outcomes."""
+
+    allow_undecided: bool = False
+    as_json: bool = False
+    annotate: bool = False
+    baseline: Path | None = None
+    accept: bool = False
+    junit: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +89,11 @@ class Outcome:
     def verdict(self) -> str:
         return overall(self.judged)
 
+    @property
+    def not_run(self) -> int:
+        """Seeds for which there was no time."""
+        return sum(not one.result.counts for one in self.seen)
+
     def failures(self) -> Iterator[tuple[Judged, str, str]]:
         """Every expectation that does not hold, with the first seed's witness in words and the line that replays it."""
         for one in self.judged.values():
@@ -93,32 +113,50 @@ class Outcome:
         }  # fmt: skip
 
 
-def check_scenarios(
-    paths: list[str], wish: Wish, *, jobs: int | None, allow_undecided: bool, as_json: bool, junit: Path | None = None
-) -> int:
-    files = scenario_files(paths)
-    if junit is not None:
-        must_be_writable(junit.parent)
-    asked = None if wish.seeds is None else seeds_of(wish.seeds)
-    scenarios = {file: _scenario(file, wish.overrides) for file in files}  # every file, before the first run
-    seeds = {file: list(asked if asked is not None else one.seeds) for file, one in scenarios.items()}
-    console, words = results(), []
-    told: list[dict[str, Any]] = []
-    suites = []
-    for outcome in _outcomes(scenarios, seeds, wish, jobs or default_jobs()):
-        words.append(outcome.verdict)
-        told.append(outcome.to_json())
-        suites.append(_suite(outcome, allow_undecided))
-        if not as_json:
-            _tell(console, outcome)
+def check_scenarios(paths: list[str], wish: Wish, ending: Ending, *, jobs: int | None) -> int:
+    if ending.accept and ending.baseline is None:
+        raise InputError("--accept", "accepts what was seen as a baseline", "add --baseline FILE")
+    if ending.junit is not None:
+        must_be_writable(ending.junit.parent)
+    accepted = None if ending.baseline is None or ending.accept else read_baseline(ending.baseline)
+    console, outcomes, changed = results(), list[Outcome](), dict[str, list[str]]()
+    for outcome in judged_over(scenario_files(paths), wish, jobs):
+        outcomes.append(outcome)
+        changed[outcome.file] = [] if accepted is None else changes(accepted, outcome)
+        if ending.annotate:
+            annotate(outcome, ending.allow_undecided)
+        if not ending.as_json:
+            _tell(console, outcome, changed[outcome.file])
+    if ending.accept and ending.baseline is not None:
+        accept(ending.baseline, outcomes)
+    if ending.junit is not None:
+        write_junit(ending.junit, [_suite(one, ending.allow_undecided) for one in outcomes])
+    words = [one.verdict for one in outcomes]
     verdict = worst(words)
-    if junit is not None:
-        write_junit(junit, suites)
-    if as_json:
-        print_json({"verdict": verdict, "scenarios": told})
+    if ending.as_json:
+        new = {} if accepted is None else {"changed": {file: some for file, some in changed.items() if some}}
+        print_json({"verdict": verdict, "scenarios": [one.to_json() for one in outcomes]} | new)
     else:
-        _tell_sum(console, words, sum(len(some) for some in seeds.values()))
-    return status_of_verdict(verdict, allow_undecided)
+        _tell_sum(console, words, sum(len(one.seen) for one in outcomes))
+        _tell_baseline(console, ending, changed)
+    return max(status_of_verdict(verdict, ending.allow_undecided), int(any(changed.values())))
+
+
+def judged_over(files: list[str], wish: Wish, jobs: int | None) -> Iterator[Outcome]:
+    """Each scenario over its seeds, in the order of *files*; all are read before the first run."""
+    asked = None if wish.seeds is None else seeds_of(wish.seeds)
+    _scenario.cache_clear()  # files may have changed since
+    scenarios = {file: _scenario(file, wish.overrides) for file in files}
+    seeds = {file: list(asked if asked is not None else one.seeds) for file, one in scenarios.items()}
+    yield from _outcomes(scenarios, seeds, wish, jobs or default_jobs())
+
+
+def judged_here(file: str, wish: Wish, seeds: list[int] | None = None) -> Outcome:
+    """One scenario over its seeds (or *seeds*), within this process."""
+    _scenario.cache_clear()
+    scenario = _scenario(file, wish.overrides)
+    seen = run_task(Task(file, tuple(scenario.seeds if seeds is None else seeds), wish))
+    return Outcome(file, scenario, seen, judge_seeds([one.result for one in seen], scenario.expect), wish)
 
 
 def _suite(outcome: Outcome, allow_undecided: bool) -> Suite:
@@ -143,12 +181,19 @@ def _outcomes(
     ]
     runs = sum(len(some) for some in seeds.values())
     with counted("checking", runs) as advance:
-        done = spread(run_task, tasks, jobs, lambda task: advance(len(task.seeds)))
+        within_s = None if wish.max_time_us is None else wish.max_time_us / 1_000_000
+        done = zip(tasks, spread(run_task, tasks, jobs, lambda task: advance(len(task.seeds)), within_s), strict=True)
         for file, scenario in scenarios.items():
             parts = islice(done, -(-len(seeds[file]) // SEEDS_A_TASK))
-            seen = [one for part in parts for one in part]
+            seen = [one for task, part in parts for one in (_not_run(task, scenario) if part is None else part)]
             judged = judge_seeds([one.result for one in seen], scenario.expect)
             yield Outcome(file, scenario, seen, judged, wish)
+
+
+def _not_run(task: Task, scenario: Scenario) -> list[Seen]:
+    """Seeds for which there was no time: they prove nothing."""
+    why = dict.fromkeys(scenario.expect, "--max-time was over before they were run")
+    return [Seen(SeedResult(seed, {}, settled=False, unchecked=why), {}) for seed in task.seeds]
 
 
 @lru_cache(maxsize=8)
@@ -177,7 +222,7 @@ def run_task(task: Task) -> list[Seen]:
     return seen
 
 
-def _tell(console: Console, outcome: Outcome) -> None:
+def _tell(console: Console, outcome: Outcome, changed: list[str]) -> None:
     """One line where all holds; else each reason with its first witness and the line that replays it."""
     line = verdict_text(outcome.verdict)
     line.pad_right(11 - len(line))
@@ -190,6 +235,17 @@ def _tell(console: Console, outcome: Outcome) -> None:
         if words:
             paragraph(console, words, indent=4, hang=2)
         console.print(f"    again: {again}", soft_wrap=True)
+    for text in changed:
+        paragraph(console, f"changed: {text}", indent=2, hang=2)
+
+
+def _tell_baseline(console: Console, ending: Ending, changed: dict[str, list[str]]) -> None:
+    if ending.accept:
+        console.print(f"wrote {ending.baseline}", soft_wrap=True)
+    elif any(changed.values()):
+        count = sum(bool(some) for some in changed.values())
+        way_out = "if that is meant, give the same line with --accept"
+        console.print(f"{count} changed against {ending.baseline}; {way_out}", soft_wrap=True)
 
 
 def _tell_sum(console: Console, words: list[str], runs: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from textwrap import fill
@@ -78,24 +79,69 @@ def steps() -> Steps:
 
 
 @contextmanager
-def counted(what: str, total: int) -> Iterator[Any]:
-    """Progress of *total* equal parts: yields ``advance(n)``. A bar on a terminal, else one line every tenth."""
+def counted(what: str, total: int | None = None) -> Iterator[Any]:
+    """Progress of a number of runs, with the time that is left: yields ``tell(done, of)``, or ``advance(n)`` where the
+    *total* is known beforehand. A bar on a terminal, else one line every tenth."""
     console = _console(sys.stderr)
-    if not console.is_terminal:
-        console.print(f"{what}: {total} runs", soft_wrap=True)
-        yield _Tenths(console, what, total).advance
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda parts: progress.advance(task, parts)
+    counter = _Bar(console, what) if console.is_terminal else _Tenths(console, what)
+    if total is not None:
+        counter.tell(0, total)
+    try:
+        yield counter.tell if total is None else counter.advance
+    finally:
+        counter.end()
 
 
-class _Tenths:
-    def __init__(self, console: Console, what: str, total: int) -> None:
-        self._console, self._what, self._total, self._done = console, what, total, 0
+class _Counter:
+    """Knows how many are done and, from those that were done while it looked, how long the rest will take."""
+
+    def __init__(self, console: Console, what: str) -> None:
+        self._console, self._what, self._done, self._of = console, what, 0, 0
+        self._begun, self._before = time.monotonic(), 0
 
     def advance(self, parts: int) -> None:
-        before, self._done = self._done, self._done + parts
-        if before * 10 // self._total < self._done * 10 // self._total:
-            self._console.print(f"{self._what}: {self._done} of {self._total}", soft_wrap=True)
+        self.tell(self._done + parts, self._of)
+
+    def tell(self, done: int, of: int) -> None:
+        if not self._of:
+            self._before, self._begun = done, time.monotonic()
+        before, was_of, self._done, self._of = self._done, self._of, done, of
+        self.show(before, was_of)
+
+    def show(self, before: int, was_of: int) -> None:
+        raise AssertionError("a counter shows itself somehow")
+
+    def end(self) -> None:
+        pass
+
+    def left(self) -> str:
+        """``2 min left``, as far as can be told."""
+        new = self._done - self._before
+        if not new or self._done >= self._of:
+            return ""
+        seconds = (time.monotonic() - self._begun) / new * (self._of - self._done)
+        return f", {seconds / 60:.0f} min left" if seconds >= 90 else f", {seconds:.0f} s left"
+
+
+class _Bar(_Counter):
+    def __init__(self, console: Console, what: str) -> None:
+        super().__init__(console, what)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=console, transient=True)
+        self._task = self._progress.add_task(what, total=None)
+        self._progress.start()
+
+    def show(self, before: int, was_of: int) -> None:
+        self._progress.update(self._task, completed=self._done, total=self._of)
+
+    def end(self) -> None:
+        self._progress.stop()
+
+
+class _Tenths(_Counter):
+    def show(self, before: int, was_of: int) -> None:
+        if self._of != was_of:
+            kept = f", {self._done} of them done before" if self._done else ""
+            self._console.print(f"{self._what}: {self._of} runs{kept}", soft_wrap=True)
+        elif self._of and before * 10 // self._of < self._done * 10 // self._of:
+            self._console.print(f"{self._what}: {self._done} of {self._of}{self.left()}", soft_wrap=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sim.trace import Trace
 
-__all__ = ["fates", "tell_run"]
+__all__ = ["fates", "fault_words", "tell_run"]
 
 MOST_FAULTS = 12
 MOST_SHOWN = 30  # records whose logs are shown whole
@@ -55,16 +55,20 @@ def tell_logs(console: Console, trace: Trace) -> None:
 
 def _tell_faults(console: Console, trace: Trace) -> None:
     """Who was struck when; a role such as "leader of payments-0" is a host only at that moment."""
-    hosts = {int(host["number"]): str(host["name"]) for host in trace.header["hosts"]}
-    faults = trace.header.get("faults") or []
     rows = np.flatnonzero(trace.events["kind"] == Kind.FAULT)
     for row in rows[:MOST_FAULTS].tolist():
-        event = trace.row(row)
-        text = _what(str(faults[event["n"]])) if 0 <= event["n"] < len(faults) else "fault"
-        struck = f" -> {hosts[event['host']]}" if event["host"] in hosts else ""
-        console.print(f"at {seconds(event['t_us'])}: {text}{struck}", soft_wrap=True)
+        console.print(fault_words(trace, row), soft_wrap=True)
     if len(rows) > MOST_FAULTS:
         console.print(f"and {len(rows) - MOST_FAULTS:,} more faults")
+
+
+def fault_words(trace: Trace, row: int) -> str:
+    """``at 5 s: kill: leader of payments-0 -> broker-1``."""
+    hosts = {int(host["number"]): str(host["name"]) for host in trace.header["hosts"]}
+    faults, event = trace.header.get("faults") or [], trace.row(row)
+    text = _what(str(faults[event["n"]])) if 0 <= event["n"] < len(faults) else "fault"
+    struck = f" -> {hosts[event['host']]}" if event["host"] in hosts else ""
+    return f"at {seconds(event['t_us'])}: {text}{struck}"
 
 
 def _what(text: str) -> str:

@@ -1,0 +1,361 @@
+"""Figures of a sweep: each a function from its frame (a row a run) and an Axes to the Axes.
+
+Every point has its 95 % interval. Where nothing was seen the marker is hollow and stands at 0: the bound of seeds (rule
+of three) is said in words, as a bar of it would hide every rate that was seen. Colours are those of Okabe and Ito; each
+line has a marker and a dash of its own, so that nothing hangs on colour alone. Sizes are for a column of 3.3 inches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from analysis.statistics import Interval, median, ratio, rule_of_three
+from analysis.sweep.measure import COLUMNS, EXTENTS, RATES
+from sim import units
+from sim.errors import InputError
+from sim.wording import Wrong, did_you_mean, listed, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "KINDS", "PAPER", "Kind", "duplicates_by_fault_rate", "extent_distribution", "heat_map", "loss_by_acks",
+    "reorder_by_in_flight", "trade_off", "varied",
+]  # fmt: skip
+
+IN_FLIGHT, IDEMPOTENCE = "max.in.flight.requests.per.connection", "enable.idempotence"
+COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKS, DASHES, HATCHES = "osD^vPX", ("-", "--", "-.", ":"), ("", "///", "...", "xx")
+WORDS = {"late": "Records out of order", "doubled": "Records stored twice", "lost": "Acknowledged records lost"}
+FEW_SEEDS = 5
+INK, GREY = "#1B1F24", "#6B747D"
+PAPER: Any = {
+    "font.size": 8, "axes.labelsize": 8, "axes.titlesize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7,
+    "legend.fontsize": 7, "lines.linewidth": 1.2, "lines.markersize": 4.5, "axes.linewidth": 0.6,
+    "legend.frameon": False, "xtick.major.width": 0.6, "ytick.major.width": 0.6, "axes.spines.top": False,
+    "axes.spines.right": False,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One cell: its values of the varied keys, and a rate."""
+
+    values: Mapping[str, Any]
+    interval: Interval
+    frame: pd.DataFrame
+
+
+def varied(frame: pd.DataFrame) -> list[str]:
+    """The keys that the sweep varies and that have more than one value in *frame*."""
+    return [name for name in frame.columns if name not in COLUMNS and frame[name].nunique() > 1]
+
+
+# --- the figures ------------------------------------------------------------------------------------------------------
+def reorder_by_in_flight(frame: pd.DataFrame, axes: Axes) -> Axes:
+    """Rate of late records against max.in.flight.requests.per.connection, a line with and one without idempotence."""
+    x = _key(frame, IN_FLIGHT)
+    by = [key for key in varied(frame) if key.endswith((IDEMPOTENCE, "client"))]
+    _lines(frame, axes, "late", x, by, float)
+    axes.set_xlabel("max.in.flight.requests.per.connection")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    return axes
+
+
+def duplicates_by_fault_rate(frame: pd.DataFrame, axes: Axes) -> Axes:
+    """Rate of records that are stored twice against the rate of a random fault."""
+    rates = [key for key in varied(frame) if key.startswith("faults[") and key.endswith(".rate")]
+    if len(rates) != 1:
+        way_out = "korder sweep FILE --vary faults[0].rate=1/min..32/min*2"
+        raise InputError("fault-rate", "needs a sweep that varies one fault's rate", way_out)
+    by = [key for key in varied(frame) if key != rates[0]]
+    _lines(frame, axes, "doubled", rates[0], by, lambda rate: float(60 * units.rate_per_s(rate)))
+    axes.set_xscale("log")
+    ticks = sorted({float(60 * units.rate_per_s(rate)) for rate in frame[rates[0]]})
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlabel("Faults a minute")
+    return axes
+
+
+def extent_distribution(frame: pd.DataFrame, axes: Axes) -> Axes:
+    """Share of records whose reordering extent (RFC 4737) is at least n, over n; a line a cell that has any.
+
+    What fewer than :data:`FEW_SEEDS` seeds show has no interval worth the name and is left out.
+    """
+    drawn = 0
+    for number, (values, part) in enumerate(_groups(frame, varied(frame))):
+        some = [n for n in EXTENTS if (part[f"extent_ge_{n}"] > 0).sum() >= FEW_SEEDS]
+        if some:
+            told = [ratio(part[f"extent_ge_{n}"], part["counted"]) for n in some]
+            _line(axes, [n * 1.05**drawn for n in some], told, number, _label(values))
+            drawn += 1
+    if not drawn:
+        raise InputError("extent", f"no {FEW_SEEDS} seeds of a cell show late records", "sweep more seeds or failures")
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlabel("Reordering extent n (records)")
+    axes.set_ylabel("Records with extent ≥ n (%)")
+    _note(axes, frame, varied(frame), f"left out: seen in fewer than {FEW_SEEDS} seeds")
+    axes.legend(handlelength=2.6)
+    return axes
+
+
+def heat_map(frame: pd.DataFrame, axes: Axes, x: str = "", y: str = "", measure: str = "late") -> Axes:
+    """A rate over two options: shade and number in each field, the interval below it."""
+    keys = varied(frame)
+    if not (x and y) and len(keys) != 2:
+        raise InputError("heat-map", f"needs two options, the sweep varies {len(keys)}", "name them: --x KEY --y KEY")
+    x, y = x or keys[1], y or keys[0]
+    _must_be_alone(frame, "heat-map", [x, y])
+    columns, rows = _ordered(frame[x]), _ordered(frame[y])
+    points = {(p.values[x], p.values[y]): p.interval for p in _points(frame, measure, [x, y])}
+    shades = np.array([[100 * points[column, row].estimate for column in columns] for row in rows])
+    image = axes.imshow(shades, cmap="cividis", aspect="auto", origin="lower", vmin=0)
+    for (row, column), shade in np.ndenumerate(shades):
+        interval = points[columns[column], rows[row]]
+        colour = "black" if shade > 0.6 * max(shades.max(), 1e-12) else "white"
+        axes.text(column, row, f"{100 * interval.estimate:.2g}\n", ha="center", va="center", fontsize=7, color=colour)
+        axes.text(column, row, f"\n{_between(interval)}", ha="center", va="center", fontsize=4.4, color=colour)
+    axes.set_xticks(range(len(columns)), [_word(value) for value in columns])
+    axes.set_yticks(range(len(rows)), [_word(value) for value in rows])
+    axes.set_xlabel(_short(x))
+    axes.set_ylabel(_short(y))
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    bar = axes.figure.colorbar(image, ax=axes, pad=0.02, fraction=0.06)
+    bar.set_label(f"{WORDS[measure]} (%)")
+    bar.outline.set_visible(False)
+    _note(axes, frame, [x, y], "small: 95 %; 0: none seen (at most {bound:.2g} % of seeds)")
+    return axes
+
+
+def trade_off(frame: pd.DataFrame, axes: Axes, against: str = "ack_p99_us", measure: str = "late") -> Axes:
+    """What order costs: a rate against a time or the throughput, both with their intervals.
+
+    A point a cell, named by its value of the key that the sweep varies last; what differs in the others is a line each.
+    """
+    keys = varied(frame)
+    if not keys:
+        raise InputError("trade-off", "needs a sweep that varies something", "korder sweep FILE --vary KEY=V1,V2")
+    per = 1 if against == "acked_per_s" else 1000
+    for number, (values, part) in enumerate(_groups(frame, keys[:-1])):
+        colour, mark = COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
+        points = _points(part, measure, keys[-1:])
+        costs = [_scaled(median(one.frame[against].dropna()), per) for one in points]
+        x, y = [cost.estimate for cost in costs], [100 * one.interval.estimate for one in points]
+        axes.plot(x, y, color=colour, linestyle=DASHES[number % len(DASHES)], marker=mark, label=_label(values) or None)
+        for cost, one in zip(costs, points, strict=True):
+            sides = [[cost.estimate - cost.low], [cost.high - cost.estimate]]
+            axes.errorbar([cost.estimate], [100 * one.interval.estimate], xerr=sides, color=colour, elinewidth=0.5)
+            _bars(axes, [cost.estimate], [one.interval], colour, mark, colour)
+            axes.annotate(_word(one.values[keys[-1]]), (cost.estimate, 100 * one.interval.estimate), (3, 4),
+                          textcoords="offset points", fontsize=6, color=INK)  # fmt: skip
+    words = {"acked_per_s": "Acknowledged records a second", "ack_p99_us": "Time to acknowledgement, p99 (ms)"}
+    axes.set_xlabel(words[against])
+    _rate_axis(axes, measure)
+    _note(axes, frame, keys, f"numbers: {_short(keys[-1])}; hollow: none seen (at most {{bound:.2g}} % of seeds)")
+    if len(keys) > 1 and against == "ack_p99_us":
+        axes.legend(handlelength=2.6)
+    return axes
+
+
+def _scaled(one: Interval, per: float) -> Interval:
+    return Interval(one.estimate / per, one.low / per, one.high / per, one.note)
+
+
+def loss_by_acks(frame: pd.DataFrame, axes: Axes) -> Axes:
+    """Rate of acknowledged records that are lost, by acks; within it a bar for each min.insync.replicas."""
+    x = _key(frame, "acks")
+    by = [key for key in varied(frame) if key.endswith("min.insync.replicas")]
+    _must_be_alone(frame, "loss", [x, *by])
+    groups = sorted(frame[x].astype(str).unique(), key=("0", "1", "-1", "all").index)
+    series = list(_groups(frame, by))
+    width = 0.8 / len(series)
+    for number, (values, part) in enumerate(series):
+        at = np.arange(len(groups)) + (number - (len(series) - 1) / 2) * width
+        by_acks = {str(one.values[x]): one.interval for one in _points(part, "lost", [x])}
+        told = [by_acks[name] for name in groups]
+        colour, hatch = COLOURS[number % len(COLOURS)], HATCHES[number % len(HATCHES)]
+        heights = [100 * one.estimate for one in told]
+        look: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
+        axes.bar(at, heights, 0.86 * width, label=_label(values), **look)
+        _bars(axes, at.tolist(), told, INK, "o", colour)
+    axes.set_xticks(range(len(groups)), [f"acks={name}" for name in groups])
+    _rate_axis(axes, "lost")
+    seen = [100 * one.interval.estimate for one in _points(frame, "lost", [x, *by]) if one.interval.estimate]
+    if seen and max(seen) > 20 * min(seen):  # what acks=0 and acks=1 lose lies orders of magnitude apart
+        axes.set_yscale("symlog", linthresh=min(seen) / 2)
+    _note(axes, frame, [x, *by])
+    if len(series) > 1:
+        axes.legend()
+    return axes
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """*panels*: what to draw side by side (each a function of frame and Axes)."""
+
+    words: str
+    panels: tuple[Callable[..., Axes], ...]
+    takes: tuple[str, ...] = ()
+
+
+def _against_throughput(frame: pd.DataFrame, axes: Axes, measure: str = "late") -> Axes:
+    return trade_off(frame, axes, "acked_per_s", measure)
+
+
+KINDS: dict[str, Kind] = {
+    "in-flight": Kind("reorder rate against requests in flight, with and without idempotence", (reorder_by_in_flight,)),
+    "fault-rate": Kind("records stored twice against the rate of a fault", (duplicates_by_fault_rate,)),
+    "extent": Kind("how far records are reordered", (extent_distribution,)),
+    "heat-map": Kind("a rate over two options", (heat_map,), ("x", "y", "measure")),
+    "trade-off": Kind("order against latency and throughput", (trade_off, _against_throughput), ("measure",)),
+    "loss": Kind("acknowledged records lost, by acks and min.insync.replicas", (loss_by_acks,)),
+}
+
+
+# --- parts ------------------------------------------------------------------------------------------------------------
+def _lines(
+    frame: pd.DataFrame, axes: Axes, measure: str, x: str, by: list[str], number_of: Callable[[Any], float]
+) -> None:
+    _must_be_alone(frame, "this figure", [x, *by])
+    for number, (values, part) in enumerate(_groups(frame, by)):
+        points = sorted(_points(part, measure, [x]), key=lambda one: number_of(one.values[x]))
+        at, told = [number_of(one.values[x]) for one in points], [one.interval for one in points]
+        _line(axes, at, told, number, _label(values))
+    _rate_axis(axes, measure)
+    _note(axes, frame, [x, *by])
+    if by:
+        axes.legend(handlelength=2.6)
+
+
+def _line(axes: Axes, x: list[Any], told: list[Interval], number: int, label: str) -> None:
+    colour, mark = COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
+    rates = [100 * one.estimate for one in told]
+    axes.plot(x, rates, color=colour, linestyle=DASHES[number % len(DASHES)], marker=mark, label=label)
+    _bars(axes, x, told, colour, mark, colour)
+
+
+def _bars(axes: Axes, x: list[Any], told: list[Interval], ink: str, mark: str, colour: str) -> None:
+    """Intervals, and hollow markers where nothing was seen."""
+    for place, one in zip(x, told, strict=True):
+        if one.estimate:
+            low, high = _ends(one)
+            axes.errorbar([place], [100 * one.estimate], yerr=[[low], [high]], color=ink, elinewidth=0.8, capsize=2)
+        else:
+            axes.plot([place], [0], mark, color=colour, markerfacecolor="white", zorder=5, clip_on=False)
+
+
+def _ends(one: Interval) -> tuple[float, float]:
+    """Lengths of a bar below and above, in percent; none for a rate of 0."""
+    if not one.estimate:
+        return 0.0, 0.0
+    return 100 * (one.estimate - one.low), 100 * (one.high - one.estimate)
+
+
+def _rate_axis(axes: Axes, measure: str) -> None:
+    axes.set_ylabel(f"{WORDS[measure]} (%)")
+    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+
+
+def _note(
+    axes: Axes, frame: pd.DataFrame, keys: list[str], more: str = "hollow: none seen (at most {bound:.2g} % of seeds)"
+) -> None:
+    """What is behind each point, at the foot of the figure."""
+    parts = [part for _, part in _groups(frame, keys)]
+    seeds = _span([len(part) for part in parts])
+    records, faults = (_span([int(part[name].sum()) for part in parts]) for name in ("counted", "fault_strikes"))
+    bound = 100 * rule_of_three(min(len(part) for part in parts))
+    behind = f"each point: {seeds} seeds, {records} records, {faults} faults; bars: 95 %"
+    axes.figure.supxlabel(
+        f"{behind}\n{more.format(bound=bound)}", fontsize=5.5, color=GREY, x=0.02, ha="left", linespacing=1.4,
+    )  # fmt: skip
+
+
+def _span(numbers: list[int]) -> str:
+    return f"{min(numbers):,}" if min(numbers) == max(numbers) else f"{min(numbers):,}..{max(numbers):,}"
+
+
+def _points(frame: pd.DataFrame, measure: str, keys: list[str]) -> list[Point]:
+    return [
+        Point(values, ratio(part[measure], part[RATES[measure]]), part) for values, part in _groups(frame, keys)
+    ]  # fmt: skip
+
+
+def _groups(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+    """Parts of the frame by the values of *keys*, in the order of the cells."""
+    if not keys:
+        yield {}, frame
+        return
+    for told, part in frame.groupby(keys, sort=False):
+        yield dict(zip(keys, told if isinstance(told, tuple) else (told,), strict=True)), part
+
+
+def _key(frame: pd.DataFrame, ending: str) -> str:
+    """The one varied key that is this option, wherever it stands."""
+    found = [key for key in varied(frame) if key == ending or key.endswith(f".{ending}")]
+    if len(found) == 1:
+        return found[0]
+    way_out = f"korder sweep FILE --vary {ending}=..." if not found else f"choose with --where: {listed(found)}"
+    raise InputError("figure", f"needs a sweep that varies {ending} in one place, here are {len(found)}", way_out)
+
+
+def _must_be_alone(frame: pd.DataFrame, what: str, keys: list[str]) -> None:
+    """Whatever else varies would be mixed up in each point."""
+    more = [key for key in varied(frame) if key not in keys]
+    if more:
+        example = f"--where {more[0]}={_word(frame[more[0]].iloc[0])}"
+        raise InputError(what, f"would mix the values of {listed(more)}", f"choose one, as {example}")
+    for key in keys:
+        if key not in frame.columns or key in COLUMNS:
+            guess = did_you_mean(key, varied(frame)) or f"it varies {listed(varied(frame))}"
+            raise InputError(what, f"the sweep does not vary {shown(key)}", guess)
+
+
+def _ordered(column: pd.Series[Any]) -> list[Any]:
+    """Values as an axis shows them: numbers and quantities by size, words as they come."""
+    values = list(dict.fromkeys(column))
+    for measure in (float, units.duration_us, units.size_bytes, units.rate_per_s, units.percent):
+        try:
+            return sorted(values, key=measure)
+        except (Wrong, ValueError, TypeError):
+            continue
+    return values
+
+
+def _label(values: Mapping[str, Any]) -> str:
+    return ", ".join(_said(key, value) for key, value in values.items())
+
+
+def _said(key: str, value: Any) -> str:
+    if key.endswith(IDEMPOTENCE):
+        return "with idempotence" if value else "without idempotence"
+    return _word(value) if key.endswith(".client") else f"{_short(key)}={_word(value)}"
+
+
+def _short(key: str) -> str:
+    """Without the path that leads to an option; two words where that would say too little."""
+    names = {IN_FLIGHT: "in flight", IDEMPOTENCE: "idempotence", ".client": "client"}
+    for ending, word in names.items():
+        if key.endswith(ending):
+            return word
+    return key.partition(".config.")[2] or key
+
+
+def _word(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)
+
+
+def _between(interval: Interval) -> str:
+    return f"{100 * interval.low:.2g}–{100 * interval.high:.2g}" if interval.estimate else ""

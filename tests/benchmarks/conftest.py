@@ -1,0 +1,3 @@
+"""The scenarios here are loads to be measured, not tests."""
+
+collect_ignore_glob = ["*.yaml"]
