@@ -53,7 +53,7 @@ def test_the_readme_names_every_command_and_every_make_target() -> None:
     commands = [command.callback.__name__ for command in app.registered_commands if command.callback]
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
 
-    assert len(commands) == 6 and all(f"`korder {name}" in readme for name in commands)
+    assert len(commands) == 8 and all(f"`korder {name}" in readme for name in commands)
     assert {"demo", "test", "bench", "conformance"} <= set(targets)
     assert all(f"make {target}" in readme for target in ("demo", "test", "bench", "conformance"))
 
