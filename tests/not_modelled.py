@@ -18,9 +18,6 @@ NOT_MODELLED: dict[str, str] = {
     **dict.fromkeys(
         [f"consumer:S{number}" for number in range(12, 21)], "transactions: no marker, no abort index, no stable offset"
     ),
-    "consumer:S33": "the group protocol of KIP-848",
-    "consumer:S34": "the group protocol of KIP-848",
-    "consumer:S35": "the group protocol of KIP-848",
     "consumer:S39": "worker threads: all that was polled is processed before the next poll, no commit comes late",
     "consumer:S40": "seek(): no application does it",
     "consumer:S42": "worker threads: records are not handed to others",
@@ -30,7 +27,6 @@ NOT_MODELLED: dict[str, str] = {
     "consumer:S58": "expiry of offsets: runs are shorter than a day, offsets.retention.minutes is seven",
     "consumer:S59": "reading from followers (KIP-392)",
     "consumer:S60": "the group protocol of KIP-848; the classic half is cell C3",
-    "consumer:S61": "the group protocol of KIP-848",
     "producer:S45": "transactions: there is no commit to hold back",
     "producer:S46": "transactions: there is no state that could become abortable",
     "producer:S47": "transactions: no partition is added to one",

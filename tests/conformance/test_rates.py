@@ -6,17 +6,18 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.rates import HERE, MARGIN, MEASURES, WIDER, equivalent, rates_of, read, simulated
+from tests.conformance.rates import HERE, MARGIN, MEASURES, OPEN, WIDER, equivalent, rates_of, read, simulated
 
 RECORDED = read()
 
 
 @pytest.mark.parametrize("one", RECORDED, ids=[one["script"] for one in RECORDED])
-def test_rates_are_equivalent(one: dict[str, Any]) -> None:
+def test_rates_are_equivalent_or_stand_on_the_open_list(one: dict[str, Any]) -> None:
     ours = simulated(one["script"])
     for measure in MEASURES:
         holds, low, high = equivalent(one[measure], ours[measure], WIDER.get(one["script"], MARGIN))
-        assert holds, f"{measure}: the difference is within {low:+.2f} .. {high:+.2f} in a thousand"
+        is_open = (one["script"], measure) in OPEN
+        assert holds != is_open, f"{measure}: the difference is within {low:+.2f} .. {high:+.2f} in a thousand"
 
 
 def test_every_script_is_recorded() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sim.protocol import consumer
+from sim.protocol import fetch_client
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.java_accumulator import Accumulator
 from sim.protocol.java_batches import PartitionQueue, ProducerBatch
@@ -187,7 +187,7 @@ def librdkafka_implies_too_much(patch: Patch) -> None:
 # --- readers ----------------------------------------------------------------------------------------------------------
 def reader_skips_on_reset(patch: Patch) -> None:
     """A position that is out of range or unknown goes to the latest offset, whatever auto.offset.reset says."""
-    patch.setattr(consumer, "_TIMESTAMPS", dict.fromkeys(("earliest", "latest"), -1))
+    patch.setattr(fetch_client, "_TIMESTAMPS", dict.fromkeys(("earliest", "latest"), -1))
 
 
 def reader_skips_a_record_after_each_answer(patch: Patch) -> None:

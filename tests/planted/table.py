@@ -56,7 +56,7 @@ DEFECTS = (
     Defect(broker.zombie_leader_keeps_accepting, "broker:FAIL-24", "zombie", "INV-13", "replica-divergence"),
     Defect(broker.connection_is_served_newest_first, "broker:NET-3", "quiet", "INV-20b", "duplicate-append"),
     Defect(client.connection_lets_requests_overtake, "broker:NET-3", "quiet", "INV-20b", "lost-acked"),
-    Defect(broker.reader_is_served_above_the_high_watermark, "broker:VIS-1", "quiet", None, "above-hw-read"),
+    Defect(broker.reader_is_served_above_the_high_watermark, "broker:VIS-1", "quiet", "GROUP-4", "above-hw-read"),
     # Truncation.
     Defect(replication.follower_truncates_to_its_high_watermark, "KIP-101, broker:REP-37", "alone", "INV-5",
            "committed-truncation"),
@@ -109,7 +109,7 @@ DEFECTS = (
     Defect(client.librdkafka_implies_too_much, "producer:8.4", "failover, librdkafka", None, "lost-acked"),
     # Readers.
     Defect(client.reader_skips_on_reset, "consumer:F2.28", "late reader", None, "unseen"),
-    Defect(client.reader_skips_a_record_after_each_answer, "consumer:F2.3", "quiet", None, "poll-skip"),
-    Defect(client.reader_hands_over_an_answer_twice, "consumer:F2.12", "quiet", None, "duplicate-delivery"),
-    Defect(client.reader_shows_a_poll_backwards, "consumer:F2.3", "quiet", None, "int-nonmonotonic-poll"),
+    Defect(client.reader_skips_a_record_after_each_answer, "consumer:F2.3", "quiet", "GROUP-3", "poll-skip"),
+    Defect(client.reader_hands_over_an_answer_twice, "consumer:F2.12", "quiet", "GROUP-3", "duplicate-delivery"),
+    Defect(client.reader_shows_a_poll_backwards, "consumer:F2.3", "quiet", "GROUP-3", "int-nonmonotonic-poll"),
 )  # fmt: skip
