@@ -22,7 +22,7 @@ __all__ = ["RELEASES", "Kafka", "fetch", "find", "release_of"]
 RELEASES = {"4.3": "4.3.0", "3.9": "3.9.1"}  # by the release of a scenario: what korder has been compared with
 MEMORY = ("-Xms96m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 SOURCE = Path(__file__).with_name("KafkaClients.java")
-POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
+POM = """<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>korder</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
   <dependencies><dependency>
