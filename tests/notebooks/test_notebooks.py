@@ -16,11 +16,13 @@ from typing import Any
 import matplotlib
 import pytest
 
+from sim.protocol.rows import Kind
 from sim.wording import one_line
 from tests.cli.conftest import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-FIRST, SECOND = "01_first_run", "02_idempotence_and_in_flight"
+FIRST, SECOND, THIRD = "01_first_run", "02_idempotence_and_in_flight", "03_reading_a_failover"
+FOURTH, FIFTH, SIXTH = "04_groups_and_processing", "05_your_own_configuration", "06_your_own_analysis"
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -123,3 +125,82 @@ def found_bound(frame: Any) -> float:
     from analysis.statistics import rule_of_three
 
     return rule_of_three(frame["seed"].nunique())
+
+
+def test_the_third_answer_is_in_the_rows() -> None:
+    """Ten seconds without an append, a batch of 77 in front, 22 late, two stored twice, none of it with idempotence."""
+    namespace = ran(THIRD)
+    answer = sources(ROOT / "notebooks" / f"{THIRD}.ipynb", "markdown")[-1]
+    counts, safe = namespace["verdict"].counts, namespace["safe"].counts
+    for said in ("ten seconds", "batch of 77 records", "22 records are\nlate", "the two that the dead leader"):
+        assert said in answer
+    assert 10 < namespace["first"] - namespace["at"]["CRASH"] < 10.5
+    assert 8 < namespace["at"]["LEADER"] - namespace["at"]["CRASH"] < 9
+    assert (counts["append-reorder"], counts["duplicate-append"], counts["lost-acked"]) == (22, 2, 0)
+    assert (safe["append-reorder"], safe["duplicate-append"], safe["lost-acked"]) == (0, 0, 0)
+
+    flight = namespace["flight"]
+    tries = [flight[(flight["kind"] == "ATTEMPT") & (flight["n"] == n)]["lo"].tolist() for n in (1, 2, 3)]
+    old = tries[1][:4]
+    assert old == sorted(old, reverse=True) and old[::-1] == tries[2][:4]  # back in reverse, and turned round again
+    appended = flight[(flight["kind"] == "APPEND") & (flight["host"] == "broker-2")]
+    assert appended["lo"].tolist()[1:5] == tries[2][:4] and (appended["hi"] - appended["lo"]).iloc[0] == 77
+    assert namespace["story"].mechanism == "retry after a refused batch"
+    assert namespace["story"].proof.holds and "enable.idempotence=true" in namespace["story"].prevented_by
+
+
+def test_the_fourth_answer_is_what_the_groups_did() -> None:
+    namespace = ran(FOURTH)
+    counts, runs = namespace["verdict"].counts, namespace["runs"]
+    owners = namespace["mine"]["host"].tolist()
+    assert counts["duplicate-processing"] > 0 and counts["append-reorder"] == 0 and counts["unseen"] == 0
+    assert owners == ["ledger-2", "ledger-2", "ledger-1", "ledger-1"] and namespace["mine"]["s"].iloc[-1] > 35
+    twice = {name: one.counts["duplicate-delivery"] for name, one in runs.items()}
+    eager, cooperative, committed = (twice[f"group_rebalance_{what}"] for what in ("reread", "cooperative", "commit"))
+    assert eager > cooperative > committed == 0
+    after, before = namespace["crashes"].values()
+    assert 0 < after.counts["duplicate-delivery"] <= 4 * 50 and after.counts["lost-processing"] == 0
+    assert before.counts["duplicate-delivery"] == 0 and before.counts["lost-processing"] > 0
+
+
+def test_the_fifth_answer_is_what_the_sweep_shows() -> None:
+    namespace = ran(FIFTH)
+    frame, late, doubled = namespace["frame"], *(namespace["pair"].of(name) for name in ("late", "doubled"))
+    assert namespace["in_force"].options["enable.idempotence"] == "false"
+    assert any("acks=1 switched idempotence off" in note for note in namespace["in_force"].notes)
+    assert (round(1000 * late.a.low, 1), round(1000 * late.a.high)) == (0.7, 3)
+    assert (round(1000 * doubled.a.low), round(1000 * doubled.a.high)) == (4, 9)
+    assert frame["lost"].sum() == 0 and frame["settled"].all()
+    assert frame.loc[frame["acks"] == "all", ["late", "doubled"]].to_numpy().sum() == 0
+    alone = frame[(frame["acks"] != "all") & (frame[namespace["WINDOW"]] == 1)]
+    assert alone["late"].sum() == 0 < alone["doubled"].sum()
+    assert 1_000 < namespace["pair"].of("ack_p50_us").difference.estimate < 3_000
+    assert round(100 * found_bound(frame)) == 22
+
+
+def test_the_sixth_answer_is_in_the_table() -> None:
+    found = ran(SIXTH)["found"]
+    plain, safe = found.loc[False], found.loc[True]
+    keys = plain["keys that showed an old value"]
+    assert (keys.min(), keys.max()) == (1, 10) and safe["keys that showed an old value"].sum() == 0
+    assert 140 < plain["longest, ms"].max() < 155 and plain["longest, ms"].min() == 0
+    assert plain["keys that keep one"].sum() == 0
+
+
+def test_the_sixth_table_is_what_a_plain_loop_gives() -> None:
+    """The last value wins, record by record, on the run that the notebook shows."""
+    namespace = ran(SIXTH)
+    trace, shown = namespace["trace"], namespace["read_by_key"](namespace["trace"])
+    lanes = {
+        (int(trace.sends["prod"][n]), int(trace.sends["partition"][n]), int(trace.sends["lane"][n])): n
+        for n in range(trace.send_count)
+    }
+    newest: dict[int, int] = {}
+    fell_back = 0
+    for row in trace.rows(Kind.POLL):
+        for place in range(row["lo"], row["hi"]):
+            send = lanes[row["prod"], row["partition"], place]
+            key, number = int(trace.sends["key"][send]), int(trace.sends["i"][send])
+            fell_back += number < newest.get(key, -1)
+            newest[key] = max(number, newest.get(key, -1))
+    assert fell_back == int(shown["old"].sum()) > 0
