@@ -133,7 +133,11 @@ class Producer(Part):
         alias="resend.after.failure",
         description="The application sends a failed record again, so many times.",
     )
-    warm_up: WarmUp | None = Field(default=None, alias="warm.up", description="One record first, as a warm-up.")
+    warm_up: WarmUp | None = Field(
+        default=None,
+        alias="warm.up",
+        description="One record first, as a warm-up; the times of the workload count from 5 s on.",
+    )
     compression_ratio: Percent | None = Field(
         default=None,
         alias="compression.ratio",

@@ -22,7 +22,7 @@ from sim.protocol.port import Role
 from sim.streams import stream
 from sim.trace import BLOCK, ROW, Recorder
 from sim.world.kernel import ALARM, NEVER, Kernel, host_priority
-from sim.world.network import Conn, Delivery, Network, Way, deliver
+from sim.world.network import Conn, Delivery, Network, Way, deliver, handshake
 
 __all__ = ["Host"]
 
@@ -230,7 +230,10 @@ class Host:
         self.state = OFF if silent else DOWN
         self._deadline_us = NEVER
         self._armed.clear()
-        self._backlog.clear()
+        waiting, self._backlog = self._backlog, []
+        for arrive, event in waiting:
+            if arrive is handshake:  # the system had taken the call, nobody answered: it ends with the process
+                self.network.turn_away(event.way.conn, cause)
         self._paused = False
         self._set_detour()
         mine, self.connections = self.connections, {}

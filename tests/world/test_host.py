@@ -101,6 +101,15 @@ def test_connecting_to_a_paused_host_waits_for_its_resume() -> None:
     assert world.met("client") == [(1_010 * MS, "connected")]
 
 
+def test_who_connects_to_a_paused_host_learns_when_it_is_killed() -> None:
+    """The opening waits in the backlog of its socket, and is reset with the process."""
+    world, _, server = pair()
+    server.pause()
+    world.at(500 * MS, lambda: server.stop(-1))
+    world.run()
+    assert world.met("client") == [(510 * MS, "disconnected")]
+
+
 def test_a_paused_host_that_is_killed_meets_nothing_of_what_waited() -> None:
     world, client, server = pair()
     world.at(45 * MS, server.pause)
