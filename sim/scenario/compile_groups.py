@@ -44,6 +44,7 @@ def compile_groups(
         if consumer.in_group
         for member in _members(scenario, names, name, consumer, groups, topics_of, keep)
     ]
+    _one_protocol(scenario, groups, members)
     return GroupsPlan(
         names=tuple(groups),
         homes=tuple(first + indexes.index(of_group[group]) for group in groups),
@@ -52,6 +53,16 @@ def compile_groups(
         coordinators=config.coordinators(brokers),
         members=tuple(members),
     )
+
+
+def _one_protocol(scenario: Scenario, groups: list[str], members: list[MemberPlan]) -> None:
+    """A group whose members change the protocol while it goes on (KIP-848's migration) is not modelled."""
+    for number, group in enumerate(groups):
+        found = {one.settings.protocol: one.name for one in members if one.group == number}
+        if len(found) > 1:
+            rule = f"group {group} has members of both protocols ({found['classic']} and {found['consumer']})"
+            way_out = "give all its members the same group.protocol: groups that migrate are not modelled"
+            raise InputError(scenario._origin.place(("consumers",)), rule, way_out)
 
 
 def partition_of(group: str, count: int) -> int:
