@@ -13,8 +13,8 @@ from sim.protocol.group_target import GroupState
 from sim.protocol.messages import RecordBatch
 
 __all__ = [
-    "ConsumerGroupHeartbeatRequest", "ConsumerGroupHeartbeatResponse", "ConsumerGroupRecord",
-    "CoordinatorRecord", "FindCoordinatorRequest", "FindCoordinatorResponse", "GroupBatch", "GroupRecord", "HeartbeatRequest",
+    "ConsumerGroupHeartbeatRequest", "ConsumerGroupHeartbeatResponse", "ConsumerGroupRecord", "CoordinatorRecord",
+    "FindCoordinatorRequest", "FindCoordinatorResponse", "GroupBatch", "GroupRecord", "HeartbeatRequest",
     "HeartbeatResponse", "JoinGroupRequest", "JoinGroupResponse", "JoinedMember", "LeaveGroupRequest",
     "LeaveGroupResponse", "MemberRecord", "OffsetCommitRequest", "OffsetCommitResponse", "OffsetFetchRequest",
     "OffsetFetchResponse", "OffsetRecord", "Subscription", "SyncGroupRequest", "SyncGroupResponse",

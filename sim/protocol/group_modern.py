@@ -4,7 +4,8 @@ Whatever a heartbeat changes is appended before it is answered; one that changes
 written before it. A refused one is answered at once. Timers are never taken back: who rings looks whether there is
 still something to do.
 
-Laws: a partition has one owner at a time (``ConsumerGroup``); group epochs never fall; every heartbeat is answered once.
+Laws: a partition has one owner at a time (``ConsumerGroup``); group epochs never fall; every heartbeat is answered
+once.
 
 Sources: 4.3.0 ``GroupMetadataManager``: ``consumerGroupHeartbeat``, ``consumerGroupLeave``,
 ``scheduleConsumerGroupSessionTimeout``, ``scheduleConsumerGroupRebalanceTimeout``, ``onLoaded``.

@@ -87,7 +87,8 @@ class ConsumerGroup:
         """Be as *state* says (``GroupMetadataManager.replay``)."""
         for member in list(self.members.values()):
             self._forget(member)
-        self.group_epoch, self.target_epoch, self._computed_us = state.group_epoch, state.target_epoch, state.computed_us
+        self.group_epoch, self.target_epoch = state.group_epoch, state.target_epoch
+        self._computed_us = state.computed_us
         self.target, self._seen = dict(state.target), dict(state.seen)
         self._refresh = True  # topics may have changed while nobody coordinated
         for member in state.members:
