@@ -12,6 +12,9 @@ from sim.wording import listed
 
 __all__ = ["coordinator_settings"]
 
+_PACKAGE = "org.apache.kafka.coordinator.group.assignor."
+_CLASSES = {"UniformAssignor": "uniform", "RangeAssignor": "range"}
+
 
 def coordinator_settings(values: Values) -> CoordinatorSettings:
     """Of the brokers' group coordinators (``GroupCoordinatorConfig.validate``)."""
@@ -58,8 +61,10 @@ def _given(values: Values, *names: str) -> str:
 
 
 def _server_assignors(values: Values) -> tuple[str, ...]:
+    """By name, or by class as 3.9 wants it."""
     option = "group.consumer.assignors"
-    names = tuple(word.strip() for word in values.text(option).split(",") if word.strip())
+    words = [word.strip().removeprefix(_PACKAGE) for word in values.text(option).split(",") if word.strip()]
+    names = tuple(_CLASSES.get(word, word) for word in words)
     for name in names:
         if name not in ASSIGNORS:
             rule = f"{option}: {name} is none of Kafka's own, and not modelled"
