@@ -21,7 +21,7 @@ from sim import group_laws
 from sim.errors import LawBroken
 from sim.laws import Laws
 from sim.log_laws import check_answers, check_order_on_connections
-from sim.plan import Plan
+from sim.plan import GroupsPlan, Plan
 from sim.protocol.rows import Kind
 from sim.protocol.settings import JavaProducerSettings
 from sim.scenario import Scenario, compile_plan, load
@@ -108,7 +108,7 @@ def _check_whole(laws: Laws, cluster: Cluster, trace: Trace) -> None:
     _check_answers(trace, told)
     polls = events["kind"] == Kind.POLL
     laws.delivered(_tuples(trace, polls, "partition", "prod", "lo", "hi", "offset"))
-    _check_groups(trace, {one.host: one.group for one in groups.members} if groups is not None else {})
+    _check_groups(trace, groups)
 
 
 def _check_answers(trace: Trace, told: NDArray[np.bool_]) -> None:
@@ -122,11 +122,13 @@ def _check_answers(trace: Trace, told: NDArray[np.bool_]) -> None:
     check_answers(_tuples(trace, marks, "partition", "t_us", "offset"), answers)
 
 
-def _check_groups(trace: Trace, group_of: dict[int, int]) -> None:
-    """*group_of*: the group of each member's host."""
+def _check_groups(trace: Trace, groups: GroupsPlan | None) -> None:
+    members = () if groups is None else groups.members
+    group_of = {one.host: one.group for one in members}
+    modern = {one.group for one in members if one.settings.protocol == "consumer"}
     rows = np.isin(trace.events["kind"], group_laws.KINDS)
     columns = [trace.events[name][rows].tolist() for name in group_laws.COLUMNS]
-    group_laws.GroupLaws(group_of).check(zip(np.flatnonzero(rows).tolist(), *columns, strict=True))
+    group_laws.GroupLaws(group_of, modern).check(zip(np.flatnonzero(rows).tolist(), *columns, strict=True))
 
 
 def _tuples(trace: Trace, rows: NDArray[np.bool_], *names: str) -> Iterator[Any]:

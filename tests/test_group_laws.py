@@ -97,3 +97,51 @@ def test_a_reader_without_a_group_begins_by_reset() -> None:
     check(mark(3), {**assign(READER), "n": -1}, reset(READER, 1), poll(READER, 1, 2))
     with pytest.raises(LawBroken, match="GROUP-3"):
         check(mark(3), {**assign(READER), "n": -1}, poll(READER, 1))
+
+
+# --- member epochs (KIP-848) ------------------------------------------------------------------------------------------
+def check_modern(*rows: Row) -> None:
+    laws = GroupLaws({A: 0, B: 0}, modern=[0])
+    laws.check((number, *(row.get(name, -1) for name in COLUMNS)) for number, row in enumerate(rows))
+
+
+def epoch_of(host: int, epoch: int, code: int = 5, broker: int = 1) -> Row:
+    return {"kind": Kind.MEMBER, "pid": 0, "n": host, "code": code, "epoch": epoch, "host": broker}
+
+
+def loaded(broker: int) -> Row:
+    return {"kind": Kind.COORDINATES, "pid": 0, "epoch": 2, "host": broker}
+
+
+MODERN = [  # rows 0..5: A has the partition since epoch 1 and is in epoch 2 now, B in epoch 2
+    mark(10), epoch_of(A, 1, 0), assign(A), reset(A, 0), epoch_of(B, 2, 0), epoch_of(A, 2),
+]  # fmt: skip
+
+
+def test_a_member_commits_in_its_epoch_and_in_an_older_one_of_what_it_kept() -> None:
+    """consumer:F3.26"""
+    check_modern(*MODERN, commit(A, 1, 2, 6), commit(A, 2, 1, 6), commit(B, 3, 2, 6))
+
+
+def test_nobodys_member_commits_where_there_are_none() -> None:
+    check_modern(*MODERN, epoch_of(A, 2, 1), epoch_of(B, 2, 1), commit(A, 1, -1, 8))
+
+
+def test_what_a_coordinator_believes_that_has_been_replaced_does_not_count() -> None:
+    check_modern(*MODERN, loaded(2), epoch_of(A, 2, 4, broker=2), epoch_of(A, 2, 2, broker=1), commit(A, 1, 2, 9))
+
+
+@pytest.mark.parametrize(
+    ("law", "rows"),
+    [
+        ("GROUP-1", [assign(B, 1)]),
+        ("GROUP-2", [commit(A, 1, 3, 6)]),  # an epoch that it has not reached
+        ("GROUP-2", [epoch_of(A, 2, 2), commit(A, 1, 2, 7)]),  # it had been put out
+        ("GROUP-2", [commit(A, 1, -1, 6)]),  # nobody's member, and the group is not empty
+        ("GROUP-2", [revoke(A), assign(B, 2), commit(A, 1, 1, 8)]),  # the partition has gone on to another
+    ],
+)
+def test_each_breach_of_member_epochs_is_found(law: str, rows: list[Row]) -> None:
+    with pytest.raises(LawBroken) as caught:
+        check_modern(*MODERN, *rows)
+    assert caught.value.law == law

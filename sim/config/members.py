@@ -20,7 +20,13 @@ ASSIGNORS = {
     "RangeAssignor": "range", "RoundRobinAssignor": "roundrobin", "StickyAssignor": STICKY,
     "CooperativeStickyAssignor": COOPERATIVE,
 }  # fmt: skip
-NO_NEW_PROTOCOL = "the protocol of KIP-848 is not modelled yet"
+NOT_WITH_CONSUMER = ("partition.assignment.strategy", "heartbeat.interval.ms", "session.timeout.ms")
+_INSTEAD = {
+    "partition.assignment.strategy": "use group.remote.assignor, or the brokers' group.consumer.assignors",
+    "heartbeat.interval.ms": "set group.consumer.heartbeat.interval.ms of the brokers",
+    "session.timeout.ms": "set group.consumer.session.timeout.ms of the brokers",
+    "group.remote.assignor": "write group.protocol: consumer, or use partition.assignment.strategy",
+}
 _PACKAGE = "org.apache.kafka.clients.consumer."
 
 _GROUP = joined(
@@ -34,8 +40,8 @@ _GROUP = joined(
     modelled("auto.commit.interval.ms", "int", "5000", low=0),
     modelled("default.api.timeout.ms", "int", "60000", low=0),
     modelled("client.id", "string", ""),
-    refused("group.protocol", NO_NEW_PROTOCOL, "classic"),
-    refused("group.remote.assignor", NO_NEW_PROTOCOL),
+    modelled("group.protocol", "enum", "classic", choices=("classic", "consumer"), any_case=True),
+    modelled("group.remote.assignor", "string", None),
     refused("internal.leave.group.on.close", "a dynamic member always leaves here", "true"),
     accepted("internal.throw.on.fetch.stable.offset.unsupported"),
 )
@@ -58,7 +64,9 @@ class MemberConfig:
 
 
 def java_member(values: Values, group: str) -> MemberConfig:
-    """A Java consumer that subscribes in *group* with ``group.protocol=classic``."""
+    """A Java consumer that subscribes in *group*."""
+    protocol = values.text("group.protocol").lower()
+    _fits_protocol(values, protocol)
     session, heartbeat = values.number("session.timeout.ms"), values.number("heartbeat.interval.ms")
     if heartbeat >= session:
         named = "heartbeat.interval.ms" if values.explicit("heartbeat.interval.ms") else "session.timeout.ms"
@@ -68,6 +76,8 @@ def java_member(values: Values, group: str) -> MemberConfig:
     member = MemberSettings(
         client_id=values.text("client.id") or f"consumer-{group}-1",
         instance=values.text("group.instance.id"),
+        protocol=protocol,
+        remote_assignor=values.text("group.remote.assignor"),
         assignors=assignors,
         cooperative=assignors == (COOPERATIVE,),
         session_timeout_us=session * 1000,
@@ -79,6 +89,18 @@ def java_member(values: Values, group: str) -> MemberConfig:
         one_buffered_holds_node=values.release != "3.9",
     )
     return MemberConfig(member, java_fetching(values))
+
+
+def _fits_protocol(values: Values, protocol: str) -> None:
+    """Options that belong to the other protocol (``ConsumerConfig.checkUnsupportedConfigsPostProcess``)."""
+    if protocol == "consumer" and values.release == "3.9":
+        rule = "group.protocol=consumer is a preview in 3.9, and not modelled there"
+        raise values.refuse("group.protocol", rule, 'use classic, or write kafka: "4.3"')
+    unfit = NOT_WITH_CONSUMER if protocol == "consumer" else ("group.remote.assignor",)
+    for name in unfit:
+        if values.explicit(name) and values.text(name).strip():
+            rule = f"ConfigException: {name} cannot be set when group.protocol={protocol.upper()}"
+            raise values.refuse(name, rule, _INSTEAD.get(name, "remove it"))
 
 
 def _assignors(values: Values) -> tuple[str, ...]:

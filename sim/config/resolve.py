@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 from sim.config import consumers, java_producer, librdkafka_producer, members, topics
+from sim.config.coordinators import coordinator_settings
 from sim.config.option import RELEASES, Table, Where
 from sim.config.values import Values, read
 from sim.errors import InputError
@@ -106,7 +107,7 @@ def member(
 
 
 def coordinators(brokers: Resolved[BrokerSettings]) -> CoordinatorSettings:
-    return topics.coordinator_settings(brokers.values)
+    return coordinator_settings(brokers.values)
 
 
 def broker(options: Mapping[str, str], release: str = "4.3", where: Where = at_option) -> Resolved[BrokerSettings]:

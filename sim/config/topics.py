@@ -8,12 +8,9 @@ from __future__ import annotations
 
 from sim.config.option import Table, accepted, joined, modelled, refused
 from sim.config.values import Value, Values
-from sim.protocol.settings import BrokerSettings, ControllerSettings, CoordinatorSettings, TopicSettings
+from sim.protocol.settings import BrokerSettings, ControllerSettings, TopicSettings
 
-__all__ = [
-    "BROKER", "FROM_BROKER", "TOPIC", "broker_settings", "controller_settings", "coordinator_settings",
-    "topic_settings",
-]  # fmt: skip
+__all__ = ["BROKER", "FROM_BROKER", "TOPIC", "broker_settings", "controller_settings", "topic_settings"]
 
 FOREVER = str(2**63 - 1)
 STAMPS = ("CreateTime", "LogAppendTime")
@@ -113,6 +110,17 @@ BROKER = Table(
         modelled("group.min.session.timeout.ms", "int", "6000", low=0),
         modelled("group.max.session.timeout.ms", "int", "1800000", low=0),
         modelled("group.max.size", "int", "2147483647", low=1),
+        modelled("group.consumer.session.timeout.ms", "int", "45000", low=1),
+        modelled("group.consumer.min.session.timeout.ms", "int", "45000", low=1),
+        modelled("group.consumer.max.session.timeout.ms", "int", "60000", low=1),
+        modelled("group.consumer.heartbeat.interval.ms", "int", "5000", low=1),
+        modelled("group.consumer.min.heartbeat.interval.ms", "int", "5000", low=1),
+        modelled("group.consumer.max.heartbeat.interval.ms", "int", "15000", low=1),
+        modelled("group.consumer.assignment.interval.ms", "int", "1000", low=0),
+        modelled("group.consumer.min.assignment.interval.ms", "int", "0", low=0),
+        modelled("group.consumer.max.assignment.interval.ms", "int", "15000", low=0),
+        modelled("group.consumer.assignors", "string", "uniform,range"),
+        modelled("group.consumer.max.size", "int", "2147483647", low=1),
         modelled("offsets.commit.timeout.ms", "int", "5000", low=1),
         modelled("offsets.topic.num.partitions", "int", "50", low=1),
         modelled("offsets.topic.replication.factor", "int", "3", low=1),
@@ -232,15 +240,4 @@ def controller_settings(values: Values, voters: int) -> ControllerSettings:
         leader_imbalance_check_us=values.number("leader.imbalance.check.interval.seconds") * 1_000_000,
         unclean_election_interval_us=values.number("unclean.leader.election.interval.ms") * 1000,
         voters=voters,
-    )
-
-
-def coordinator_settings(values: Values) -> CoordinatorSettings:
-    """Of the brokers' group coordinators."""
-    return CoordinatorSettings(
-        initial_rebalance_delay_us=values.number("group.initial.rebalance.delay.ms") * 1000,
-        min_session_timeout_us=values.number("group.min.session.timeout.ms") * 1000,
-        max_session_timeout_us=values.number("group.max.session.timeout.ms") * 1000,
-        group_max_size=values.number("group.max.size"),
-        offsets_commit_timeout_us=values.number("offsets.commit.timeout.ms") * 1000,
     )

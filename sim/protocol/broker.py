@@ -15,7 +15,7 @@ cluster (``listening``, ``broker:NET-17``); the host refuses connections until t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, cast
 
 from sim.protocol.broker_channels import Channel
@@ -44,7 +44,7 @@ from sim.protocol.messages import (
 from sim.protocol.port import Connection, Port
 from sim.protocol.replication import Follower, Partition
 from sim.protocol.rows import Kind
-from sim.protocol.settings import BrokerSettings, CoordinatorSettings, Rules, TopicSettings
+from sim.protocol.settings import BrokerSettings, CoordinatorSettings, GroupDirectory, Rules, TopicSettings
 
 __all__ = ["Broker", "Durable"]
 
@@ -64,7 +64,7 @@ class Broker:
     def __init__(
         self, port: Port, broker_id: int, settings: BrokerSettings, rules: Rules, topics: dict[int, TopicSettings],
         durable: Durable | None = None, controller_host: int = 0,
-        homes: Mapping[int, int] | None = None, coordinators: CoordinatorSettings | None = None,
+        groups: GroupDirectory | None = None, coordinators: CoordinatorSettings | None = None,
     ) -> None:  # fmt: skip
         kept = durable or Durable()
         self._port, self._kept = port, kept
@@ -76,7 +76,7 @@ class Broker:
         self._fetches = FetchService(self.state, self._ask_to_join)
         self._produces = ProduceService(self.state, self._fetches)
         self.coordinator = GroupCoordinator(
-            self.state, self._fetches, self._produces, homes or {}, coordinators or CoordinatorSettings()
+            self.state, self._fetches, self._produces, groups or GroupDirectory(), coordinators or CoordinatorSettings()
         )
         self._fetchers: dict[int, Fetcher] = {}  # by source broker
         self._producer_ids = kept.producer_ids

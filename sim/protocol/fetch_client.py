@@ -74,6 +74,8 @@ class FetchClient:
     def assign(self, one: Assigned) -> None:
         self.assigned[one.partition] = one
         self._order.append(one.partition)
+        if self.cache.leader(one.partition) < 0:
+            self._refresh = True
 
     def drop(self, partition: int) -> None:
         """No longer assigned: position and buffered records are gone."""

@@ -21,6 +21,7 @@ from sim.protocol.broker_channels import Channel
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.group_members import Member, Roster, common_protocol
 from sim.protocol.group_messages import (
+    ConsumerGroupRecord,
     GroupRecord,
     HeartbeatRequest,
     HeartbeatResponse,
@@ -30,6 +31,7 @@ from sim.protocol.group_messages import (
     LeaveGroupRequest,
     LeaveGroupResponse,
     OffsetCommitRequest,
+    OffsetFetchRequest,
     SyncGroupRequest,
     SyncGroupResponse,
 )
@@ -401,6 +403,10 @@ class ClassicGroup:
             return ErrorCode.ILLEGAL_GENERATION
         return ErrorCode.REBALANCE_IN_PROGRESS if self.state is State.COMPLETING else 0
 
+    def fetch_objection(self, request: OffsetFetchRequest) -> int:
+        """A classic member does not say who asks for offsets, and anybody is answered."""
+        return 0
+
     def committed(self, request: OffsetCommitRequest, now_us: int) -> None:
         """An accepted commit is a sign of life (consumer:F3.2)."""
         member = self.roster.members.get(request.member)
@@ -453,8 +459,9 @@ class ClassicGroup:
         kept = tuple(one.kept(self.protocol) for one in self.roster)
         return GroupRecord(self.number, self.generation, self.protocol, self.roster.leader, kept)
 
-    def load(self, record: GroupRecord) -> None:
+    def load(self, record: GroupRecord | ConsumerGroupRecord) -> None:
         """As the log says it; sessions begin when all is loaded (``onLoaded``, consumer:F3.9)."""
+        assert isinstance(record, GroupRecord)
         self.generation, self.protocol = record.generation, record.protocol
         self.roster.load(record)
         self.state = State.STABLE if record.members else State.EMPTY

@@ -1,9 +1,10 @@
-"""A Java consumer that subscribes as a member of a classic group, and the application behind it.
+"""A Java consumer that subscribes as a member of a group, and the application behind it.
 
 Two threads, as in Kafka. The application's polls, works, commits and runs the callbacks of a rebalance; only it takes
-records, sends fetches and joins. The heartbeat thread (``Membership.tick``) goes on whatever the application does, and
-leaves the group when the next poll is too late (consumer:F3.35). Between two polls the application's thread is here in
-one poll without end, which does at each stimulus what repeated polls would do.
+records, sends fetches and, in a classic group, joins. The background thread (``tick`` of the membership) sends
+heartbeats whatever the application does, and leaves the group when the next poll is too late (consumer:F3.35). Between
+two polls the application's thread is here in one poll without end, which does at each stimulus what repeated polls
+would do.
 
 Rules by place: poll order F2.1, auto-commit F4.1 and F4.2, what a rebalance takes away F3.12 to F3.15, pipelining F2.5
 and F2.6. Law: positions move only by delivery, reset, or a new assignment.
@@ -18,10 +19,14 @@ from sim.protocol.application import Application
 from sim.protocol.coordinator_client import Asked, CoordinatorClient
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.fetch_client import FetchClient
-from sim.protocol.member_classic import CLOSED, FENCED, Membership, MemberState
+from sim.protocol.member_classic import CLOSED, FENCED, Membership
+from sim.protocol.member_consumer import ConsumerMembership
 from sim.protocol.offset_client import OffsetClient, Offsets, retriable
 from sim.protocol.port import Connection, Port
 from sim.protocol.reader_buffer import Assigned
+from sim.protocol.rebalance import Rebalance
+from sim.protocol.rebalance_classic import ClassicRebalance
+from sim.protocol.rebalance_consumer import ConsumerRebalance
 from sim.protocol.rows import Kind
 from sim.protocol.settings import MemberSettings, ProcessingSettings, ReaderSettings
 
@@ -39,15 +44,6 @@ class Thread(Enum):
     ENDED = "over"
 
 
-class Prepare(Enum):
-    """How far the preparation of a join is (``onJoinPrepare``)."""
-
-    NOT_BEGUN = 0
-    COMMITTING = 1  # the automatic commit before the join is under way
-    COMMITTED = 2
-    DONE = 3  # callbacks have run: a JoinGroup may be sent
-
-
 class GroupConsumer:
     """Role of a group member. ``topics``: those subscribed to; ``time_us``: draws how long the next work takes."""
 
@@ -59,27 +55,35 @@ class GroupConsumer:
         self._port, self._settings, self._reader, self._processing = port, settings, reader, processing
         self._fetches = FetchClient(port, reader, topics, bootstrap, names, settings.one_buffered_holds_node)
         self._coordinator = CoordinatorClient(port, group, self._fetches, reader)
-        self.member = Membership(
-            port, group, topics, settings, reader, self._coordinator, self._fetches.cache.topics, names,
-            lambda: tuple(self._fetches.assigned),
-        )  # fmt: skip
-        self._offsets = OffsetClient(port, group, settings, reader, self.member, self._coordinator)
+        self.member, self._offsets, self._rebalance = self._in_group(group, topics, names)
         self._application = Application(port, time_us, processing)
         self._thread = Thread.POLLING
-        self._prepare = Prepare.NOT_BEGUN
-        self._prepare_until_us = self._prepare_retry_us = 0
         self._auto_commit_us = _NEVER  # next automatic commit
         self._closing = False
         self._committed_at_close = False
         self.failed = False  # the application left its loop with an exception
 
+    def _in_group(
+        self, group: int, topics: tuple[int, ...], names: Mapping[int, tuple[str, int]]
+    ) -> tuple[Membership | ConsumerMembership, OffsetClient, Rebalance]:
+        """By ``group.protocol``."""
+        port, settings, reader, fetches = self._port, self._settings, self._reader, self._fetches
+        if settings.protocol == "consumer":
+            member = ConsumerMembership(port, group, topics, settings, reader, self._coordinator)
+            offsets = OffsetClient(port, group, settings, reader, member, self._coordinator)
+            return member, offsets, ConsumerRebalance(port, self, member, fetches, offsets, settings, reader)
+        classic = Membership(
+            port, group, topics, settings, reader, self._coordinator, fetches.cache.topics, names,
+            lambda: tuple(fetches.assigned),
+        )  # fmt: skip
+        offsets = OffsetClient(port, group, settings, reader, classic, self._coordinator)
+        return classic, offsets, ClassicRebalance(self, classic, fetches, offsets, settings, reader)
+
     # --- what the world asks ------------------------------------------------------------------------------------------
     def caught_up(self) -> bool:
         """It is in its group, owns what it was given, and has processed all of it."""
-        at_rest = self.member.state is MemberState.STABLE and not self.member.rejoin_needed
-        return self.ended or (
-            self._thread is Thread.POLLING and at_rest and not self._fetches.buffer and self._fetches.caught_up()
-        )
+        at_rest = self._thread is Thread.POLLING and self._rebalance.at_rest()
+        return self.ended or (at_rest and not self._fetches.buffer and self._fetches.caught_up())
 
     @property
     def ended(self) -> bool:
@@ -143,13 +147,11 @@ class GroupConsumer:
 
     def _deadlines(self) -> list[int]:
         times = [*self._fetches.deadlines(), *self._coordinator.deadlines(), *self._offsets.deadlines()]
-        times += self.member.deadlines()
+        times += [*self.member.deadlines(), *self._rebalance.deadlines()]
         if self._thread is Thread.WORKING:
             times.append(self._application.busy_until_us)
         elif self._thread is Thread.POLLING:
             times.append(self._auto_commit_us)
-            if self._prepare is Prepare.COMMITTING:
-                times += (self._prepare_until_us, self._prepare_retry_us)
         return times
 
     def _step(self, now_us: int) -> bool:
@@ -169,25 +171,30 @@ class GroupConsumer:
             return False
         if self._closing:
             return self._close(now_us)
-        if self._membership(now_us):
+        if self._rebalance.step(now_us):
             return True
         if self._thread is not Thread.POLLING:
             return False
-        self._commit_when_due(now_us)
+        due = self._commit_is_due(now_us)
+        late = due and self._rebalance.commits_late()
+        if due and not late:
+            self._commit_by_interval(now_us)
         self._initialise_positions(now_us)
         slices, emptied = self._fetches.buffer.poll()
+        if late:
+            self._commit_by_interval(now_us)
         self._fetches.drained(partition for partition in emptied if partition in self._fetches.assigned)
         self._fetches.serve(now_us)
         if not slices:
-            return False
+            return self._rebalance.unfinished
         self.member.poll_until_us = now_us + self._settings.max_poll_interval_us
         self._application.take(slices, now_us)
         self._thread = Thread.WORKING
         if self._processing.commit == "before":
-            self._commit(self._consumed(), now_us)
+            self._commit(self.consumed(), now_us)
         return True
 
-    def _consumed(self) -> Offsets:
+    def consumed(self) -> Offsets:
         """Every valid position (``SubscriptionState.allConsumed``, consumer:F2.23)."""
         return {
             one.partition: (one.offset, one.epoch)
@@ -228,7 +235,7 @@ class GroupConsumer:
             return True
         self._thread = Thread.POLLING
         if self._processing.commit == "after":
-            self._commit(self._consumed(), now_us)
+            self._commit(self.consumed(), now_us)
         return True
 
     def _failed(self, now_us: int) -> bool:
@@ -258,78 +265,32 @@ class GroupConsumer:
 
         self._offsets.commit_sync(offsets, auto, ended, now_us, self._settings.default_api_timeout_us)
 
-    def _commit_when_due(self, now_us: int) -> None:
-        """The interval commit: of what earlier polls returned, sent and forgotten (consumer:F2.2, F4.2)."""
-        if now_us < self._auto_commit_us or self.member.state is not MemberState.STABLE:
-            return
+    def _commit_is_due(self, now_us: int) -> bool:
+        return now_us >= self._auto_commit_us and self._rebalance.may_commit()
+
+    def _commit_by_interval(self, now_us: int) -> None:
+        """Sent and forgotten (consumer:F2.2, F4.2)."""
         self._auto_commit_us = now_us + self._settings.auto_commit_interval_us
-        self._offsets.commit(self._consumed(), True, self._auto_committed, now_us)
+        self._offsets.commit(self.consumed(), True, self._auto_committed, now_us)
 
     def _auto_committed(self, error: int, now_us: int) -> None:
         if retriable(error):
             self._auto_commit_us = min(self._auto_commit_us, now_us + self._reader.retry_backoff_us)
 
-    # --- rebalances ---------------------------------------------------------------------------------------------------
-    def _membership(self, now_us: int) -> bool:
-        """``ConsumerCoordinator.poll``; whether there is more to do at once."""
-        member = self.member
-        if member.assignment is not None:
-            return self._assigned(now_us)
-        if self.member.topics_changed() and member.state is MemberState.STABLE:
-            member.rejoin_needed = True
-        if not member.rejoin_needed or member.joining():
-            return False
-        if not self._fetches.knows_topics():
-            self._fetches.ask_metadata(now_us)
-            return False
-        if self._prepare in (Prepare.NOT_BEGUN, Prepare.COMMITTING):
-            self._commit_before_join(now_us)
-        if self._prepare is Prepare.COMMITTED:
-            return self._give_up_before_join(now_us)
-        if self._prepare is Prepare.DONE:
-            member.join(now_us)
-        return False
+    # --- rebalances (``Owner``) ---------------------------------------------------------------------------------------
+    def polling(self) -> bool:
+        return self._thread is Thread.POLLING
 
-    def _commit_before_join(self, now_us: int) -> None:
-        """Eager: nothing is handed over any more while the automatic commit is under way (consumer:F3.14)."""
-        if self._prepare is Prepare.NOT_BEGUN:
-            self._prepare_until_us = now_us + self._settings.max_poll_interval_us
-            if not self._settings.auto_commit or not self._fetches.assigned or self.member.generation < 0:
-                self._prepare = Prepare.COMMITTED
-                return
-            self._prepare = Prepare.COMMITTING
-            self._prepare_retry_us = now_us
-            consumed = self._consumed()
-            if not self._settings.cooperative:
-                for one in self._fetches.assigned.values():
-                    one.held = True
-            self._send_before_join(consumed, now_us)
-        elif now_us >= self._prepare_until_us:
-            self._prepare = Prepare.COMMITTED
-        elif now_us >= self._prepare_retry_us:
-            self._send_before_join(self._consumed(), now_us)
+    def commit_an_interval_from(self, now_us: int) -> None:
+        if self._settings.auto_commit:
+            self._auto_commit_us = now_us + self._settings.auto_commit_interval_us
 
-    def _send_before_join(self, offsets: Offsets, now_us: int) -> None:
-        self._prepare_retry_us = _NEVER
+    def assign(self, partitions: tuple[int, ...]) -> None:
+        for partition in partitions:
+            self._fetches.assign(Assigned(partition, seeking=False, held=True))
+            self._port.record(Kind.ASSIGN, partition=partition, n=self.member.generation)
 
-        def ended(error: int, then_us: int) -> None:
-            if self._prepare is not Prepare.COMMITTING:
-                return
-            if retriable(error):
-                self._prepare_retry_us = then_us + self._reader.retry_backoff_us
-            else:
-                self._prepare = Prepare.COMMITTED
-
-        self._offsets.commit(offsets, True, ended, now_us)
-
-    def _give_up_before_join(self, now_us: int) -> bool:
-        """Eager: everything; cooperative: only what is lost (``onJoinPrepare``)."""
-        lost = self.member.generation < 0
-        partitions = tuple(self._fetches.assigned) if lost or not self._settings.cooperative else ()
-        self._prepare = Prepare.DONE
-        return self._revoke(partitions, lost, now_us)
-
-    def _revoke(self, partitions: tuple[int, ...], lost: bool, now_us: int) -> bool:
+    def revoke(self, partitions: tuple[int, ...], lost: bool, now_us: int) -> bool:
         """``onPartitionsRevoked`` or ``onPartitionsLost``, then they are gone; whether to go on at once."""
         done = {p: mark for p, mark in self._application.processed.items() if p in partitions}
         if self._processing.commit_in_revoke and done and not lost:
@@ -350,37 +311,21 @@ class GroupConsumer:
             self._port.record(Kind.REVOKE, partition=partition, epoch=self.member.generation, code=int(lost))
         self._application.forget(partitions)
 
-    def _assigned(self, now_us: int) -> bool:
-        """``onJoinComplete``: cooperative members give up first, and join once more (consumer 3.2)."""
-        member = self.member
-        new = member.assignment
-        assert new is not None
-        gone = tuple(partition for partition in self._fetches.assigned if partition not in new)
-        if gone:
-            member.rejoin_needed = member.rejoin_needed or self._settings.cooperative
-            self._revoke(gone, False, now_us)
-            return self._thread is Thread.POLLING
-        member.assignment = None
-        self._prepare = Prepare.NOT_BEGUN
-        if self._settings.auto_commit:
-            self._auto_commit_us = now_us + self._settings.auto_commit_interval_us
-        for partition in new:
-            if partition not in self._fetches.assigned:
-                self._fetches.assign(Assigned(partition, seeking=False, held=True))
-                self._port.record(Kind.ASSIGN, partition=partition, n=member.generation)
-        return True
-
     # --- close() ------------------------------------------------------------------------------------------------------
     def _close(self, now_us: int) -> bool:
         """Commit, callback, LeaveGroup (consumer:F4.1)."""
-        if self._settings.auto_commit and not self._committed_at_close and self.member.state is MemberState.STABLE:
+        if self._settings.auto_commit and not self._committed_at_close and self._commits_at_close():
             self._committed_at_close = True
-            self._block(self._consumed(), Thread.POLLING, now_us, auto=True)
+            self._block(self.consumed(), Thread.POLLING, now_us, auto=True)
             return self._thread is Thread.POLLING
         if self._fetches.assigned:
-            return self._revoke(tuple(self._fetches.assigned), self.member.generation < 0, now_us)
+            return self.revoke(tuple(self._fetches.assigned), self.member.generation < 0, now_us)
         self._end(CLOSED, now_us)
         return False
+
+    def _commits_at_close(self) -> bool:
+        """A classic member commits in its generation; one of KIP-848 tries in any case (``autoCommitOnClose``)."""
+        return self._settings.protocol == "consumer" or self._rebalance.may_commit()
 
     def _end(self, why: int, now_us: int) -> None:
         """The consumer is closed, or its application ended with an exception."""

@@ -23,6 +23,10 @@ from sim.protocol.broker_state import BrokerState
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.group_classic import ClassicGroup
 from sim.protocol.group_messages import (
+    ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse,
+    ConsumerGroupRecord,
+    CoordinatorRecord,
     FindCoordinatorRequest,
     FindCoordinatorResponse,
     GroupBatch,
@@ -41,16 +45,18 @@ from sim.protocol.group_messages import (
     SyncGroupRequest,
     SyncGroupResponse,
 )
+from sim.protocol.group_modern import ModernGroup
 from sim.protocol.group_offsets import CommittedOffsets
 from sim.protocol.replication import Partition
 from sim.protocol.rows import Kind
-from sim.protocol.settings import CoordinatorSettings
+from sim.protocol.settings import CoordinatorSettings, GroupDirectory
 
 __all__ = ["GroupCoordinator"]
 
 _LOAD_US, _LOAD_RECORD_US = 10_000, 1
 _RECORD_BYTES = 150
 Then = Callable[[int, int], None]  # error (0: replicated), time
+Group = ClassicGroup | ModernGroup
 
 
 class PendingWrite:
@@ -86,15 +92,17 @@ class PendingWrite:
 class _Shard:
     """One partition of ``__consumer_offsets`` that is led here, and the groups in it (:class:`Home`)."""
 
-    __slots__ = ("_broker", "_fetches", "_produces", "alive", "groups", "loading", "offsets", "part", "settings")
+    __slots__ = (
+        "_broker", "_directory", "_fetches", "_produces", "alive", "groups", "loading", "offsets", "part", "settings",
+    )  # fmt: skip
 
     def __init__(
         self, broker: BrokerState, fetches: FetchService, produces: ProduceService, part: Partition,
-        settings: CoordinatorSettings,
+        settings: CoordinatorSettings, directory: GroupDirectory,
     ) -> None:  # fmt: skip
-        self._broker, self._fetches, self._produces = broker, fetches, produces
+        self._broker, self._fetches, self._produces, self._directory = broker, fetches, produces, directory
         self.part, self.settings = part, settings
-        self.groups: dict[int, ClassicGroup] = {}
+        self.groups: dict[int, Group] = {}
         self.offsets = CommittedOffsets()
         self.loading, self.alive = True, True
 
@@ -113,14 +121,35 @@ class _Shard:
         for group in self.groups.values():
             group.loaded(now_us)
 
-    def group(self, number: int) -> ClassicGroup:
+    def group(self, number: int) -> Group:
         known = self.groups.get(number)
         if known is None:
-            known = self.groups[number] = ClassicGroup(self, number)
+            modern = number in self._directory.modern
+            known = self.groups[number] = ModernGroup(self, number) if modern else ClassicGroup(self, number)
         return known
 
+    def classic(self, number: int) -> ClassicGroup:
+        group = self.group(number)
+        assert isinstance(group, ClassicGroup)  # a scenario has members of one protocol in a group
+        return group
+
+    def modern(self, number: int) -> ModernGroup:
+        group = self.group(number)
+        assert isinstance(group, ModernGroup)
+        return group
+
+    # --- topics, as this broker knows them ----------------------------------------------------------------------------
+    def topic_names(self) -> Mapping[int, str]:
+        return self._directory.topic_names
+
+    def topic_id(self, topic: int) -> int:
+        return self._directory.topic_ids[topic]
+
+    def topic_partitions(self, topic: int) -> tuple[int, ...]:
+        return self._broker.topic_partitions.get(topic, ())
+
     # --- writing ------------------------------------------------------------------------------------------------------
-    def write(self, record: GroupRecord, now_us: int, then: Then) -> None:
+    def write(self, record: GroupRecord | ConsumerGroupRecord, now_us: int, then: Then) -> None:
         self._append((record,), now_us)
         self.when_replicated(now_us, then)
 
@@ -144,7 +173,7 @@ class _Shard:
             )  # fmt: skip
 
     def _append(
-        self, records: tuple[OffsetRecord | GroupRecord, ...], now_us: int, commit: OffsetCommitRequest | None = None,
+        self, records: tuple[CoordinatorRecord, ...], now_us: int, commit: OffsetCommitRequest | None = None,
         host: int = -1,
     ) -> GroupBatch:  # fmt: skip
         """As a leader appends: with acks=1, so that too small an in-sync set shows as a wait (PartitionWriter)."""
@@ -200,16 +229,16 @@ class _Shard:
 
 
 class GroupCoordinator:
-    """Requests of groups to one broker. *homes*: the partition of ``__consumer_offsets`` of each group."""
+    """Requests of groups to one broker."""
 
-    __slots__ = ("_broker", "_fetches", "_homes", "_numbers", "_produces", "_settings", "_shards")
+    __slots__ = ("_broker", "_directory", "_fetches", "_homes", "_numbers", "_produces", "_settings", "_shards")
 
     def __init__(
-        self, broker: BrokerState, fetches: FetchService, produces: ProduceService, homes: Mapping[int, int],
+        self, broker: BrokerState, fetches: FetchService, produces: ProduceService, directory: GroupDirectory,
         settings: CoordinatorSettings,
     ) -> None:  # fmt: skip
-        self._broker, self._fetches, self._produces = broker, fetches, produces
-        self._homes, self._settings = dict(homes), settings
+        self._broker, self._fetches, self._produces, self._directory = broker, fetches, produces, directory
+        self._homes, self._settings = dict(directory.homes), settings
         self._numbers = dict.fromkeys(self._homes.values())  # an ordered set
         self._shards: dict[int, _Shard] = {}
 
@@ -220,11 +249,12 @@ class GroupCoordinator:
             SyncGroupRequest: self._sync,
             HeartbeatRequest: self._heartbeat,
             LeaveGroupRequest: self._leave,
+            ConsumerGroupHeartbeatRequest: self._consumer_heartbeat,
             OffsetCommitRequest: self._commit,
             OffsetFetchRequest: self._fetch,
         }
 
-    def groups(self) -> list[ClassicGroup]:
+    def groups(self) -> list[Group]:
         """The groups that this broker coordinates."""
         return [group for shard in self._shards.values() for group in shard.groups.values()]
 
@@ -233,7 +263,7 @@ class GroupCoordinator:
         """The partition is led here; one that was led here before keeps its state."""
         if part.number not in self._numbers or part.number in self._shards:
             return
-        shard = _Shard(self._broker, self._fetches, self._produces, part, self._settings)
+        shard = _Shard(self._broker, self._fetches, self._produces, part, self._settings, self._directory)
         self._shards[part.number] = shard
         records = sum(batch.count for batch in part.log.batches)
         if records:
@@ -273,14 +303,14 @@ class GroupCoordinator:
         if shard is None:
             self._broker.finish(channel, JoinGroupResponse(error, member=request.member), None, now_us)
         else:
-            shard.group(request.group).join(channel, request, now_us)
+            shard.classic(request.group).join(channel, request, now_us)
 
     def _sync(self, channel: Channel, request: SyncGroupRequest, now_us: int) -> None:
         shard, error = self._of(request.group)
         if shard is None:
             self._broker.finish(channel, SyncGroupResponse(error), None, now_us)
         else:
-            shard.group(request.group).sync(channel, request, now_us)
+            shard.classic(request.group).sync(channel, request, now_us)
 
     def _heartbeat(self, channel: Channel, request: HeartbeatRequest, now_us: int) -> None:
         shard, error = self._of(request.group)
@@ -289,14 +319,21 @@ class GroupCoordinator:
             loading = error == ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
             self._broker.finish(channel, HeartbeatResponse(0 if loading else error), None, now_us)
         else:
-            shard.group(request.group).heartbeat(channel, request, now_us)
+            shard.classic(request.group).heartbeat(channel, request, now_us)
 
     def _leave(self, channel: Channel, request: LeaveGroupRequest, now_us: int) -> None:
         shard, error = self._of(request.group)
         if shard is None:
             self._broker.finish(channel, LeaveGroupResponse(error), None, now_us)
         else:
-            shard.group(request.group).leave(channel, request, now_us)
+            shard.classic(request.group).leave(channel, request, now_us)
+
+    def _consumer_heartbeat(self, channel: Channel, request: ConsumerGroupHeartbeatRequest, now_us: int) -> None:
+        shard, error = self._of(request.group)
+        if shard is None:
+            self._broker.finish(channel, ConsumerGroupHeartbeatResponse(error), None, now_us)
+        else:
+            shard.modern(request.group).heartbeat(channel, request, now_us)
 
     def _commit(self, channel: Channel, request: OffsetCommitRequest, now_us: int) -> None:
         shard, error = self._of(request.group)
@@ -333,6 +370,8 @@ class GroupCoordinator:
         shard, error = self._of(request.group)
         if shard is None:
             self._broker.finish(channel, OffsetFetchResponse(error), None, now_us)
+        elif refusal := shard.group(request.group).fetch_objection(request):
+            self._broker.finish(channel, OffsetFetchResponse(refusal), None, now_us)
         else:
             offsets = shard.offsets.fetch(request.group, request.partitions)
             shard.reply_in_order(channel, OffsetFetchResponse(0, offsets), now_us)

@@ -6,11 +6,14 @@ frozen once sent, like all messages.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sim.protocol.group_target import GroupState
 from sim.protocol.messages import RecordBatch
 
 __all__ = [
+    "ConsumerGroupHeartbeatRequest", "ConsumerGroupHeartbeatResponse", "ConsumerGroupRecord", "CoordinatorRecord",
     "FindCoordinatorRequest", "FindCoordinatorResponse", "GroupBatch", "GroupRecord", "HeartbeatRequest",
     "HeartbeatResponse", "JoinGroupRequest", "JoinGroupResponse", "JoinedMember", "LeaveGroupRequest",
     "LeaveGroupResponse", "MemberRecord", "OffsetCommitRequest", "OffsetCommitResponse", "OffsetFetchRequest",
@@ -111,11 +114,34 @@ class LeaveGroupResponse:
     error: int
 
 
+# --- membership by KIP-848 -------------------------------------------------------------------------------------------
+@dataclass(slots=True)
+class ConsumerGroupHeartbeatRequest:
+    """``epoch``: the member's; 0 joins, -1 leaves, -2 leaves for a while. None: unchanged since the last heartbeat."""
+
+    group: int
+    member: str  # made by the client
+    instance: str
+    epoch: int
+    rebalance_timeout_us: int | None = None
+    topics: tuple[int, ...] | None = None
+    assignor: str | None = None
+    owned: tuple[int, ...] | None = None  # partitions
+
+
+@dataclass(slots=True)
+class ConsumerGroupHeartbeatResponse:
+    error: int
+    epoch: int = 0
+    heartbeat_interval_us: int = 0
+    assignment: tuple[int, ...] | None = None  # all that the member has, None: unchanged
+
+
 # --- offsets --------------------------------------------------------------------------------------------------------
 @dataclass(slots=True)
 class OffsetCommitRequest:
     group: int
-    generation: int  # -1: by somebody who is no member
+    generation: int  # or member epoch; -1: by somebody who is no member
     member: str
     instance: str
     offsets: dict[int, tuple[int, int]]  # partition -> next offset to read, leader epoch of the record before it
@@ -131,6 +157,8 @@ class OffsetCommitResponse:
 class OffsetFetchRequest:
     group: int
     partitions: tuple[int, ...]
+    member: str = ""  # "": it does not say, as in a classic group
+    generation: int = -1  # the member epoch
 
 
 @dataclass(slots=True)
@@ -171,6 +199,18 @@ class GroupRecord:
     members: tuple[MemberRecord, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ConsumerGroupRecord:
+    """A group of KIP-848. Kafka writes what has changed, in records of several kinds; here it is the whole."""
+
+    group: int
+    state: GroupState
+    numbers: Mapping[tuple[str, int], int]  # run-wide number of each partition that is named there
+
+
+CoordinatorRecord = OffsetRecord | GroupRecord | ConsumerGroupRecord
+
+
 @dataclass(slots=True)
 class GroupBatch(RecordBatch):
     """A batch of a coordinator: ``prod`` is -1, ``lo`` the trace row of its append, which no other batch has.
@@ -179,7 +219,7 @@ class GroupBatch(RecordBatch):
     whether the trace says already that they are stored.
     """
 
-    records: tuple[OffsetRecord | GroupRecord, ...] = ()
+    records: tuple[CoordinatorRecord, ...] = ()
     commit: OffsetCommitRequest | None = None
     host: int = -1
     told: bool = False

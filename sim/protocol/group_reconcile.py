@@ -42,6 +42,9 @@ class ConsumerGroupMember:
     state: MemberState = MemberState.STABLE
     assigned: Mapping[TopicPartition, int] = field(default_factory=dict)
     revoking: Mapping[TopicPartition, int] = field(default_factory=dict)  # partitions pending revocation
+    rebalance_timeout_us: int = 0
+    assignor: str | None = None  # group.remote.assignor
+    host: int = -1  # for the trace only
 
     def is_reconciled_to(self, target_epoch: int) -> bool:
         return self.state is MemberState.STABLE and self.epoch == target_epoch

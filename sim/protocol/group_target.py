@@ -16,6 +16,7 @@ F3.26, consumer:F3.31, consumer:F3.40.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -24,8 +25,9 @@ from sim.protocol.assign_input import Subscription, TopicPartition
 from sim.protocol.assign_target import GroupSpec, ServerAssignor, Target
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.group_reconcile import ConsumerGroupMember, Owned, reconcile
+from sim.protocol.java_order import hash_map_order, string_hash
 
-__all__ = ["JOIN_EPOCH", "LEAVE_EPOCH", "LEAVE_STATIC_EPOCH", "ConsumerGroup", "HeartbeatAnswer"]
+__all__ = ["JOIN_EPOCH", "LEAVE_EPOCH", "LEAVE_STATIC_EPOCH", "ConsumerGroup", "GroupState", "HeartbeatAnswer"]
 
 JOIN_EPOCH, LEAVE_EPOCH, LEAVE_STATIC_EPOCH = 0, -1, -2
 
@@ -39,16 +41,30 @@ class HeartbeatAnswer:
     assignment: tuple[TopicPartition, ...] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """All that a group is, as the log keeps it and a new coordinator reads it."""
+
+    group_epoch: int
+    target_epoch: int
+    computed_us: int | None  # when the target was computed (``assignmentTimestamp``)
+    members: tuple[ConsumerGroupMember, ...]
+    target: Mapping[str, Target]
+    seen: Mapping[str, tuple[int, int]]  # id and size of each subscribed topic (``metadataHash``)
+
+
 class ConsumerGroup:
-    """*interval_us*: group.consumer.assignment.interval.ms. *partitions*, *topic_ids*: the coordinator's metadata."""
+    """*interval_us*: group.consumer.assignment.interval.ms. *partitions*, *topic_ids*: the coordinator's metadata.
+    *assignor* is the default; *named*: those that members may ask for (``group.remote.assignor``)."""
 
     def __init__(
-        self, assignor: ServerAssignor, interval_us: int, partitions: Mapping[str, int], topic_ids: Mapping[str, int]
-    ) -> None:
+        self, assignor: ServerAssignor, interval_us: int, partitions: Mapping[str, int], topic_ids: Mapping[str, int],
+        named: Mapping[str, ServerAssignor] | None = None,
+    ) -> None:  # fmt: skip
         self.members: dict[str, ConsumerGroupMember] = {}
         self.target: dict[str, Target] = {}
         self.group_epoch = self.target_epoch = 0
-        self._assignor, self._interval_us = assignor, interval_us
+        self._assignor, self._interval_us, self._named = assignor, interval_us, named or {}
         self._partitions, self._topic_ids = partitions, topic_ids
         self._computed_us: int | None = None
         self._refresh = False
@@ -60,6 +76,24 @@ class ConsumerGroup:
         """Topics came, went or grew; the next heartbeat of any member looks at it (consumer:F3.28)."""
         self._partitions, self._topic_ids, self._refresh = partitions, topic_ids, True
 
+    # --- the log --------------------------------------------------------------------------------------------------
+    def kept(self) -> GroupState:
+        return GroupState(
+            self.group_epoch, self.target_epoch, self._computed_us, tuple(self.members.values()), dict(self.target),
+            dict(self._seen),
+        )  # fmt: skip
+
+    def load(self, state: GroupState) -> None:
+        """Be as *state* says (``GroupMetadataManager.replay``)."""
+        for member in list(self.members.values()):
+            self._forget(member)
+        self.group_epoch, self.target_epoch = state.group_epoch, state.target_epoch
+        self._computed_us = state.computed_us
+        self.target, self._seen = dict(state.target), dict(state.seen)
+        self._refresh = True  # topics may have changed while nobody coordinated
+        for member in state.members:
+            self._store(member)
+
     # --- heartbeats -----------------------------------------------------------------------------------------------
     def heartbeat(
         self,
@@ -69,16 +103,25 @@ class ConsumerGroup:
         topics: Collection[str] | None = None,
         owned: Owned = None,
         instance_id: str | None = None,
+        *,
+        rebalance_timeout_us: int | None = None,
+        assignor: str | None = None,
+        host: int = -1,
     ) -> HeartbeatAnswer:
-        """*epoch* 0 joins. *topics*, *owned*: None if unchanged since the last heartbeat; a full request has both."""
+        """*epoch* 0 joins. *topics*, *owned*, *rebalance_timeout_us*, *assignor*: None if unchanged since the last
+        heartbeat; a full request has the first two. *host*: whose heartbeat it is, for the trace."""
         error = self._refusal(member_id, epoch, owned, instance_id)
         if error:
             return HeartbeatAnswer(error)
         member = self._member(member_id, epoch, instance_id)
         before = self.members.get(member_id, member)
         changed = topics is not None and frozenset(topics) != member.topics
-        if topics is not None:
-            member = replace(member, topics=frozenset(topics))
+        member = replace(
+            member, host=host,
+            topics=member.topics if topics is None else frozenset(topics),
+            assignor=member.assignor if assignor is None else assignor,
+            rebalance_timeout_us=member.rebalance_timeout_us if rebalance_timeout_us is None else rebalance_timeout_us,
+        )  # fmt: skip
         self._store(member)
         self._look_at_metadata(changed)
         self._compute_target(now_us)
@@ -109,6 +152,16 @@ class ConsumerGroup:
         self._forget(self.members[member_id])
         self.target.pop(member_id, None)
         self.group_epoch += 1
+        self._seen = self._sees()
+
+    def fetch_error(self, member_id: str, epoch: int) -> ErrorCode:
+        """What an OffsetFetch meets; who names no member is answered (``validateOffsetFetch``)."""
+        if not member_id and epoch < 0:
+            return ErrorCode.NONE
+        member = self.members.get(member_id)
+        if member is None:
+            return ErrorCode.UNKNOWN_MEMBER_ID
+        return ErrorCode.NONE if member.epoch == epoch else ErrorCode.STALE_MEMBER_EPOCH
 
     def commit_error(self, member_id: str, epoch: int, partition: TopicPartition) -> ErrorCode:
         """What an OffsetCommit of *partition* meets (consumer:F3.1, consumer:F3.26)."""
@@ -162,19 +215,28 @@ class ConsumerGroup:
     def _look_at_metadata(self, subscription_changed: bool) -> None:
         if not subscription_changed and not self._refresh:
             return
-        named = dict.fromkeys(sorted(topic for member in self.members.values() for topic in member.topics))
-        seen = {t: (self._topic_ids[t], self._partitions[t]) for t in named if t in self._partitions}
+        seen = self._sees()
         if subscription_changed or seen != self._seen:
             self.group_epoch += 1
         self._seen, self._refresh = seen, False
+
+    def _sees(self) -> dict[str, tuple[int, int]]:
+        named = dict.fromkeys(sorted(topic for member in self.members.values() for topic in member.topics))
+        return {t: (self._topic_ids[t], self._partitions[t]) for t in named if t in self._partitions}
 
     def _compute_target(self, now_us: int) -> None:
         due = self._computed_us is None or now_us >= self._computed_us + self._interval_us
         if self.target_epoch >= self.group_epoch or not due:
             return
         listed = [Subscription(one.member_id, sorted(one.topics), one.instance_id) for one in self.members.values()]
-        self.target = self._assignor(GroupSpec(listed, self._partitions, self._topic_ids, self.target))
+        self.target = self._preferred()(GroupSpec(listed, self._partitions, self._topic_ids, self.target))
         self.target_epoch, self._computed_us = self.group_epoch, now_us
+
+    def _preferred(self) -> ServerAssignor:
+        """The one that most members ask for, else the default (``computePreferredServerAssignor``)."""
+        votes = Counter(one.assignor for one in self.members.values() if one.assignor is not None)
+        walked = hash_map_order(votes, string_hash)
+        return self._named[max(walked, key=lambda name: votes[name])] if walked else self._assignor
 
     def _current_epoch(self, partition: TopicPartition) -> int:
         return self._epoch_of.get(partition, -1)
@@ -185,7 +247,8 @@ class ConsumerGroup:
             self._release(former)
         for partition in (*member.assigned, *member.revoking):
             if partition in self._epoch_of:
-                raise LawBroken("one owner", f"{partition} is given to {member.member_id} while another one has it")
+                what = f"one owner: {partition} is given to {member.member_id} while another one has it"
+                raise LawBroken("GROUP-1", what)
             self._epoch_of[partition] = member.epoch
         self.members[member.member_id] = member
         if member.instance_id is not None:

@@ -33,6 +33,7 @@ from sim.protocol.settings import MemberSettings, ReaderSettings
 __all__ = ["CLOSED", "FENCED", "POLL_EXPIRED", "MemberState", "Membership"]
 
 POLL_EXPIRED, CLOSED, FENCED = 1, 0, 2  # codes of Kind.LEFT rows
+_EXPELLED = (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION, ErrorCode.FENCED_INSTANCE_ID)
 
 
 class MemberState(Enum):
@@ -231,6 +232,27 @@ class Membership:
             return
         self._reset(keep_id=error == ErrorCode.ILLEGAL_GENERATION)
         self.state, self.rejoin_needed = MemberState.UNJOINED, True
+
+    # --- commits ------------------------------------------------------------------------------------------------------
+    def commit_refusal(self) -> int:
+        """What the client itself says of a commit, without asking (consumer:F3.10)."""
+        if self.state is MemberState.STABLE:
+            return 0
+        return ErrorCode.REBALANCE_IN_PROGRESS if self.joining() else ErrorCode.CLIENT_COMMIT_FAILED
+
+    def commit_answered(self, error: int, generation: int) -> int:
+        """A commit of *generation* was refused: take note of it; the error as the application sees it."""
+        if generation == self.generation and self.state is MemberState.STABLE:
+            if error == ErrorCode.REBALANCE_IN_PROGRESS:
+                self.rejoin_needed = True
+            elif error in _EXPELLED:
+                self.expelled(error)
+        gone = error in (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION)
+        return ErrorCode.CLIENT_COMMIT_FAILED if gone else error
+
+    def fetches_as(self) -> tuple[str, int]:
+        """Member id and generation in an OffsetFetch: none."""
+        return "", -1
 
     def leave(self, why: int, now_us: int) -> None:
         """``maybeLeaveGroup``: a static member says nothing (consumer:F3.32)."""

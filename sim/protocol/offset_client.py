@@ -1,4 +1,4 @@
-"""A member's commits and the offsets that it begins with (``ConsumerCoordinator``).
+"""A member's commits and the offsets that it begins with (``ConsumerCoordinator``, ``CommitRequestManager``).
 
 ``commitAsync`` is sent once and never again; ``commitSync`` is sent until it is taken, refused for good, or its time is
 over (consumer:F4.5). Requests leave on one connection, so the coordinator sees them in the order of the calls; a
@@ -10,6 +10,7 @@ Sources: ``OffsetCommitResponseHandler``, ``OffsetFetchResponseHandler``, ``send
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from sim.protocol.client_network import Backoff
 from sim.protocol.coordinator_client import CoordinatorClient, moved
@@ -20,16 +21,14 @@ from sim.protocol.group_messages import (
     OffsetFetchRequest,
     OffsetFetchResponse,
 )
-from sim.protocol.member_classic import Membership, MemberState
 from sim.protocol.port import Port
 from sim.protocol.rows import Kind
 from sim.protocol.settings import MemberSettings, ReaderSettings
 
-__all__ = ["OffsetClient", "Offsets"]
+__all__ = ["Committer", "OffsetClient", "Offsets"]
 
 Offsets = dict[int, tuple[int, int]]  # partition -> next offset to read, leader epoch of the record before it
 Then = Callable[[int, int], None]  # error, time
-_EXPELLED = (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION, ErrorCode.FENCED_INSTANCE_ID)
 _RETRIABLE = frozenset(
     (
         ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, ErrorCode.NOT_COORDINATOR, ErrorCode.COORDINATOR_NOT_AVAILABLE,
@@ -40,6 +39,21 @@ _RETRIABLE = frozenset(
 
 def retriable(error: int) -> bool:
     return error in _RETRIABLE
+
+
+class Committer(Protocol):
+    """What of a membership its commits need. ``generation``: or member epoch; -1 while it has none."""
+
+    member: str
+
+    @property
+    def generation(self) -> int: ...
+
+    def commit_refusal(self) -> int: ...
+
+    def commit_answered(self, error: int, generation: int) -> int: ...
+
+    def fetches_as(self) -> tuple[str, int]: ...
 
 
 class _Sync:
@@ -62,7 +76,7 @@ class OffsetClient:
     )  # fmt: skip
 
     def __init__(
-        self, port: Port, group: int, settings: MemberSettings, reader: ReaderSettings, member: Membership,
+        self, port: Port, group: int, settings: MemberSettings, reader: ReaderSettings, member: Committer,
         coordinator: CoordinatorClient,
     ) -> None:  # fmt: skip
         self._port, self._group, self._settings = port, group, settings
@@ -78,7 +92,7 @@ class OffsetClient:
         if not offsets:
             then(0, now_us)
             return
-        error = self._objection()
+        error = self._member.commit_refusal()
         if error:
             self._refuse(offsets, auto, error)
             then(error, now_us)
@@ -95,12 +109,6 @@ class OffsetClient:
             peer, request, lambda answer, then_us: self._answered(generation, answer, then, then_us), now_us
         )
 
-    def _objection(self) -> int:
-        """What the client itself says, without asking (consumer:F3.10)."""
-        if self._member.state is MemberState.STABLE:
-            return 0
-        return ErrorCode.REBALANCE_IN_PROGRESS if self._member.joining() else ErrorCode.CLIENT_COMMIT_FAILED
-
     def _refuse(self, offsets: Offsets, auto: bool, error: int) -> None:
         for partition, (offset, _) in offsets.items():
             self._port.record(Kind.COMMIT, partition=partition, offset=offset, n=0, code=error, seq=int(auto))
@@ -109,14 +117,7 @@ class OffsetClient:
         error = answer.error if isinstance(answer, OffsetCommitResponse) else int(ErrorCode.NETWORK_EXCEPTION)
         if moved(error) or error == ErrorCode.REQUEST_TIMED_OUT:
             self._coordinator.unknown()
-        elif generation == self._member.generation and self._member.state is MemberState.STABLE:
-            if error == ErrorCode.REBALANCE_IN_PROGRESS:
-                self._member.rejoin_needed = True
-            elif error in _EXPELLED:
-                self._member.expelled(error)
-        if error in (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION):
-            error = ErrorCode.CLIENT_COMMIT_FAILED
-        then(error, now_us)
+        then(self._member.commit_answered(error, generation), now_us)
 
     def commit_sync(self, offsets: Offsets, auto: bool, then: Then, now_us: int, within_us: int) -> None:
         """``commitSync``: *then* is called when it has ended, at once if there is nothing to commit."""
@@ -133,7 +134,7 @@ class OffsetClient:
             return
         if now_us >= sync.until_us:
             self._end(sync, ErrorCode.REQUEST_TIMED_OUT, now_us)
-        elif self._objection() or self._coordinator.ready(now_us) is not None:
+        elif self._member.commit_refusal() or self._coordinator.ready(now_us) is not None:
             sync.sent = True
             self.commit(sync.offsets, sync.auto, lambda error, then_us: self._tried(sync, error, then_us), now_us)
 
@@ -141,7 +142,8 @@ class OffsetClient:
         if sync is not self._sync:
             return
         if not retriable(error):
-            self._end(sync, error, now_us)
+            stale = error == ErrorCode.STALE_MEMBER_EPOCH
+            self._end(sync, ErrorCode.CLIENT_COMMIT_FAILED if stale else error, now_us)
             return
         sync.sent = False
         sync.failures += 1
@@ -161,7 +163,7 @@ class OffsetClient:
             return
         self._asking = True
         self._coordinator.ask(
-            peer, OffsetFetchRequest(self._group, partitions),
+            peer, OffsetFetchRequest(self._group, partitions, *self._member.fetches_as()),
             lambda answer, then_us: self._looked_up(answer, then, then_us), now_us,
         )  # fmt: skip
 

@@ -8,10 +8,11 @@ holds the two together.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 __all__ = [
-    "BrokerSettings", "ControllerSettings", "CoordinatorSettings", "JavaProducerSettings",
+    "BrokerSettings", "ControllerSettings", "CoordinatorSettings", "GroupDirectory", "JavaProducerSettings",
     "LibrdkafkaProducerSettings", "MemberSettings", "ProcessingSettings", "ReaderSettings", "Rules", "TopicSettings",
 ]  # fmt: skip
 
@@ -115,10 +116,15 @@ class ReaderSettings:
 
 @dataclass(frozen=True, slots=True)
 class MemberSettings:
-    """A consumer that subscribes as a member of a classic group. How it fetches is in its :class:`ReaderSettings`."""
+    """A consumer that subscribes as a member of a group. How it fetches is in its :class:`ReaderSettings`.
+
+    With ``protocol`` "consumer" assignors, session and heartbeats are the coordinator's.
+    """
 
     client_id: str = "consumer-group-1"
     instance: str = ""  # group.instance.id
+    protocol: str = "classic"  # group.protocol: classic, consumer (KIP-848)
+    remote_assignor: str = ""  # group.remote.assignor, "": the coordinator's first
     assignors: tuple[str, ...] = ("range", "cooperative-sticky")
     cooperative: bool = False  # the highest protocol that all its assignors share (consumer 1.1)
     session_timeout_us: int = 45 * S
@@ -155,6 +161,22 @@ class CoordinatorSettings:
     max_session_timeout_us: int = 1800 * S
     group_max_size: int = 2147483647
     offsets_commit_timeout_us: int = 5 * S
+    # group.consumer.*: groups of KIP-848
+    modern_session_timeout_us: int = 45 * S
+    heartbeat_interval_us: int = 5 * S
+    assignors: tuple[str, ...] = ("uniform", "range")  # the first is the default
+    assignment_interval_us: int = 1 * S
+    modern_max_size: int = 2147483647
+
+
+@dataclass(frozen=True, slots=True)
+class GroupDirectory:
+    """What every broker knows of groups from the start. ``homes``: the partition of ``__consumer_offsets`` of each."""
+
+    homes: Mapping[int, int] = field(default_factory=dict)
+    modern: frozenset[int] = frozenset()  # groups with group.protocol=consumer
+    topic_names: Mapping[int, str] = field(default_factory=dict)  # by number
+    topic_ids: Mapping[int, int] = field(default_factory=dict)  # the 128 bits of Kafka's Uuid
 
 
 @dataclass(frozen=True, slots=True)

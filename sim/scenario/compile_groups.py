@@ -14,11 +14,12 @@ from sim.config import Resolved
 from sim.errors import InputError
 from sim.plan import Distribution, GroupsPlan, MemberPlan, TopicPlan
 from sim.protocol.java_order import string_hash
-from sim.protocol.settings import BrokerSettings, ProcessingSettings
+from sim.protocol.settings import BrokerSettings, CoordinatorSettings, ProcessingSettings
 from sim.scenario.clients import Consumer, Processing
 from sim.scenario.latency import Latency
 from sim.scenario.model import Scenario
 from sim.scenario.names import Names
+from sim.wording import listed
 
 __all__ = ["OFFSETS_TOPIC", "compile_groups"]
 
@@ -31,6 +32,7 @@ def compile_groups(
     scenario: Scenario, names: Names, brokers: Resolved[BrokerSettings], topics_of: Topics, keep: Keep
 ) -> GroupsPlan | None:
     """The plan of all groups, None where there is none."""
+    coordinators = config.coordinators(brokers)  # whether brokers start does not hang on groups
     groups = names.groups()
     if not groups:
         return None
@@ -44,14 +46,35 @@ def compile_groups(
         if consumer.in_group
         for member in _members(scenario, names, name, consumer, groups, topics_of, keep)
     ]
+    _known_assignors(scenario, members, coordinators)
+    _one_protocol(scenario, groups, members)
     return GroupsPlan(
         names=tuple(groups),
         homes=tuple(first + indexes.index(of_group[group]) for group in groups),
         topic=_offsets_topic(scenario, brokers, indexes, first),
         indexes=indexes,
-        coordinators=config.coordinators(brokers),
+        coordinators=coordinators,
         members=tuple(members),
     )
+
+
+def _known_assignors(scenario: Scenario, members: list[MemberPlan], coordinators: CoordinatorSettings) -> None:
+    for one in members:
+        wish = one.settings.remote_assignor
+        if wish and wish not in coordinators.assignors:
+            rule = f"UnsupportedAssignorException: {one.name} has group.remote.assignor={wish}, no coordinator has it"
+            way_out = f"use {listed(coordinators.assignors)}, or add it to the brokers' group.consumer.assignors"
+            raise InputError(scenario._origin.place(("consumers",)), rule, way_out)
+
+
+def _one_protocol(scenario: Scenario, groups: list[str], members: list[MemberPlan]) -> None:
+    """A group whose members change the protocol while it goes on (KIP-848's migration) is not modelled."""
+    for number, group in enumerate(groups):
+        found = {one.settings.protocol: one.name for one in members if one.group == number}
+        if len(found) > 1:
+            rule = f"group {group} has members of both protocols ({found['classic']} and {found['consumer']})"
+            way_out = "give all its members the same group.protocol: groups that migrate are not modelled"
+            raise InputError(scenario._origin.place(("consumers",)), rule, way_out)
 
 
 def partition_of(group: str, count: int) -> int:

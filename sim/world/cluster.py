@@ -17,7 +17,7 @@ from sim.protocol.controller import Controller
 from sim.protocol.java_producer import JavaProducer
 from sim.protocol.librdkafka_producer import LibrdkafkaProducer
 from sim.protocol.rows import Kind
-from sim.protocol.settings import JavaProducerSettings
+from sim.protocol.settings import GroupDirectory, JavaProducerSettings
 from sim.streams import stream
 from sim.trace import Recorder
 from sim.world.host import Host
@@ -59,6 +59,7 @@ class Cluster:
         clients = [*plan.producers, *plan.readers, *(plan.groups.members if plan.groups is not None else ())]
         self._ranks = _ranks(1 + plan.brokers + len(clients), tie_shuffle)
         self._make_hosts()
+        self._directory = _directory(plan, seed)
         self.members = Members(plan.groups, self.network.hosts, self.kernel, self.topics, plan)
 
     # --- making -------------------------------------------------------------------------------------------------------
@@ -128,7 +129,7 @@ class Cluster:
         return Broker(
             self.network.hosts[number], number, self.plan.broker_settings, self.plan.rules, settings,
             durable=self.durable.pop(number, None), controller_host=CONTROLLER,
-            homes=dict(enumerate(groups.homes)) if groups is not None else None,
+            groups=self._directory,
             coordinators=groups.coordinators if groups is not None else None,
         )  # fmt: skip
 
@@ -312,6 +313,17 @@ class Cluster:
         if groups is not None:
             for index, number in zip(groups.indexes, groups.topic.partitions, strict=True):
                 yield number, groups.topic.name, index
+
+
+def _directory(plan: Plan, seed: int) -> GroupDirectory:
+    """Topic ids are random in Kafka; an assignor of KIP-848 walks several topics in an order that hangs on them."""
+    groups = plan.groups
+    if groups is None:
+        return GroupDirectory()
+    ids = {topic.number: stream(seed, f"topic-id/{topic.name}").getrandbits(128) for topic in plan.topics}
+    modern = frozenset(one.group for one in groups.members if one.settings.protocol == "consumer")
+    names = {topic.number: topic.name for topic in plan.topics}
+    return GroupDirectory(dict(enumerate(groups.homes)), modern, names, ids)
 
 
 def _ranks(count: int, tie_shuffle: int | None) -> list[int]:

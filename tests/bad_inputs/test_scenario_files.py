@@ -373,11 +373,65 @@ CASES = {
         "consumers.ledger",
         "group and group.id are two names; keep one of the two",
     ),
-    "new group protocol": (
+    "unknown group protocol": (
         "auto.offset.reset: earliest",
-        "group.id: g, group.protocol: consumer",
+        "group.id: g, group.protocol: modern",
         "config.group.protocol",
-        "the protocol of KIP-848 is not modelled yet",
+        "group.protocol must be classic or consumer, not 'modern'",
+    ),
+    "session timeout with the new protocol": (
+        "auto.offset.reset: earliest",
+        "group.id: g, group.protocol: CONSUMER, session.timeout.ms: 6000",
+        "config.session.timeout.ms",
+        "ConfigException: session.timeout.ms cannot be set when group.protocol=CONSUMER; set group.consumer.session",
+    ),
+    "heartbeats with the new protocol": (
+        "auto.offset.reset: earliest",
+        "group.id: g, group.protocol: consumer, heartbeat.interval.ms: 600",
+        "config.heartbeat.interval.ms",
+        "heartbeat.interval.ms cannot be set when group.protocol=CONSUMER; set group.consumer.heartbeat",
+    ),
+    "client assignor with the new protocol": (
+        "auto.offset.reset: earliest",
+        "group.id: g, group.protocol: consumer, partition.assignment.strategy: RangeAssignor",
+        "config.partition.assignment.strategy",
+        "cannot be set when group.protocol=CONSUMER; use group.remote.assignor",
+    ),
+    "server assignor in a classic group": (
+        "auto.offset.reset: earliest",
+        "group.id: g, group.remote.assignor: range",
+        "config.group.remote.assignor",
+        "ConfigException: group.remote.assignor cannot be set when group.protocol=CLASSIC",
+    ),
+    "server assignor that no broker has": (
+        "auto.offset.reset: earliest",
+        "group.id: g, group.protocol: consumer, group.remote.assignor: sticky",
+        "consumers",
+        "UnsupportedAssignorException: ledger has group.remote.assignor=sticky, no coordinator has it; use uniform",
+    ),
+    "two protocols in a group": (
+        "config: {auto.offset.reset: earliest}",
+        "group: g\n  new:\n    topics: [payments]\n    group: g\n    config: {group.protocol: consumer}",
+        "consumers",
+        "group g has members of both protocols (ledger and new)",
+    ),
+    "short sessions of the new protocol": (
+        "replica.lag.time.max.ms: 30000",
+        "group.consumer.session.timeout.ms: 10000",
+        "brokers.config.group.consumer.session.timeout.ms",
+        "=10000 is below group.consumer.min.session.timeout.ms=45000; set group.consumer.min.session",
+    ),
+    "long heartbeats of the new protocol": (
+        "replica.lag.time.max.ms: 30000",
+        "group.consumer.heartbeat.interval.ms: 16000",
+        "brokers.config.group.consumer.heartbeat.interval.ms",
+        "=16000 is above group.consumer.max.heartbeat.interval.ms=15000",
+    ),
+    "assignor of one's own at the brokers": (
+        "replica.lag.time.max.ms: 30000",
+        "group.consumer.assignors: com.example.Mine",
+        "brokers.config.group.consumer.assignors",
+        "com.example.Mine is none of Kafka's own",
     ),
     "slow heartbeats": (
         "auto.offset.reset: earliest",

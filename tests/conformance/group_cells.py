@@ -24,19 +24,24 @@ CONFIG = {
 }  # fmt: skip
 BROKERS = {
     "group.initial.rebalance.delay.ms": 0, "group.min.session.timeout.ms": 100,
+    "group.consumer.session.timeout.ms": 3000, "group.consumer.min.session.timeout.ms": 100,
+    "group.consumer.heartbeat.interval.ms": 500, "group.consumer.min.heartbeat.interval.ms": 100,
 }  # fmt: skip
+OF_CLASSIC = ("session.timeout.ms", "heartbeat.interval.ms")
 
 
 def consumer(name: str, *, config: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     """One member of the group G, called by its client.id."""
-    return {
-        "topics": ["t"], "group": "G", "config": {**CONFIG, "client.id": name, **(config or {})}, **more,
-    }  # fmt: skip
+    own = {**CONFIG, "client.id": name, **(config or {})}
+    if own.get("group.protocol") == "consumer":
+        own = {option: value for option, value in own.items() if option not in OF_CLASSIC}
+    return {"topics": ["t"], "group": "G", "config": own, **more}
 
 
 def play(
     consumers: Mapping[str, Mapping[str, Any]], *, partitions: int = 1, prefilled: int = 0, feed: Any = None,
     faults: Any = (), producer: Mapping[str, Any] | None = None, run: str = "20s", seed: int = 0,
+    brokers: Mapping[str, Any] | None = None,
 ) -> Played:  # fmt: skip
     """*prefilled*: records of each partition before anybody reads; *feed*: workloads beside."""
     workloads = [
@@ -47,7 +52,7 @@ def play(
     scenario = from_dict({
         "run": run,
         "settle": "20s",
-        "brokers": {"count": 3, "config": BROKERS},
+        "brokers": {"count": 3, "config": {**BROKERS, **(brokers or {})}},
         "topics": {"t": {"partitions": partitions, "replication.factor": 3}},
         "producers": {"app": {"config": {"linger.ms": 0, **(producer or {})}, "workload": [*workloads, *(feed or [])]}},
         "consumers": dict(consumers),

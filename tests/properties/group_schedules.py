@@ -3,7 +3,9 @@
 Members come and go, die, stand still and are late; brokers, and with them coordinators, die and stand still. Timeouts
 are short so that four simulated seconds hold an eviction, a takeover and a return. The log itself stays clean: one
 idempotent producer, acks=all, min.insync.replicas 2, no unclean election. A topic does not grow under static members:
-one that leads, and is away at that time, leaves the new partitions to nobody (tests/world/test_members.py).
+one that leads, and is away at that time, leaves the new partitions to nobody (tests/world/test_members.py). Static
+members of the new protocol meet no faults: one that crashes, or whose join is not answered, is refused for good
+(consumer:F3.31).
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ GroupSchedule = dict[str, Any]
 
 RUN_MS, SETTLE_MS = 4_500, 13_000  # a client may wait ten seconds for a connection that nobody answers
 ASSIGNORS = ("RangeAssignor", "RoundRobinAssignor", "StickyAssignor", "CooperativeStickyAssignor")
+SERVER_ASSIGNORS = ("uniform", "range")  # group.protocol=consumer
 MEMBERS = ("a", "b", "c")
 
 _TIME = st.integers(300, 4_000)
@@ -60,12 +63,14 @@ def group_schedules(draw: st.DrawFn) -> GroupSchedule:
     stops = draw(st.lists(st.none() | st.integers(200, 1_500), min_size=2, max_size=2))
     faults, static = draw(_FAULTS), draw(st.booleans())
     grown = [fault for fault in faults if "add_partitions" in fault]
-    if not static:
+    assignor = draw(st.sampled_from((*ASSIGNORS, *SERVER_ASSIGNORS)))
+    modern = assignor in SERVER_ASSIGNORS
+    if modern or not static:
         grown = grown[1:]  # once is enough
     return {
         "seed": draw(st.integers(0, 2**16)),
-        "assignor": draw(st.sampled_from(ASSIGNORS)),
-        "static": static,
+        "assignor": assignor,
+        "static": static and not (modern and faults),
         "auto": draw(st.booleans()),
         "starts": starts,
         "stops": [*stops, None],  # the last one stays
@@ -81,6 +86,10 @@ def group_scenario(schedule: GroupSchedule) -> dict[str, Any]:
         "enable.auto.commit": schedule["auto"], "auto.commit.interval.ms": 300,
         "partition.assignment.strategy": schedule["assignor"],
     }  # fmt: skip
+    if schedule["assignor"] in SERVER_ASSIGNORS:
+        for name in ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"):
+            del config[name]
+        config |= {"group.protocol": "consumer", "group.remote.assignor": schedule["assignor"]}
     consumers = {}
     for name, start, stay in zip(MEMBERS, schedule["starts"], schedule["stops"], strict=True):
         own = {**config, "client.id": name, **({"group.instance.id": name} if schedule["static"] else {})}
@@ -94,6 +103,9 @@ def group_scenario(schedule: GroupSchedule) -> dict[str, Any]:
         "brokers": {"count": 3, "config": {
             "broker.session.timeout.ms": 1000, "broker.heartbeat.interval.ms": 200,
             "group.initial.rebalance.delay.ms": 100, "group.min.session.timeout.ms": 100,
+            "group.consumer.session.timeout.ms": 1000, "group.consumer.min.session.timeout.ms": 100,
+            "group.consumer.heartbeat.interval.ms": 200, "group.consumer.min.heartbeat.interval.ms": 100,
+            "group.consumer.assignment.interval.ms": 300,
         }},
         "topics": {"t": {"partitions": 3, "replication.factor": 3, "config": {"min.insync.replicas": 2}}},
         "producers": {"p": {

@@ -12,6 +12,8 @@ from typing import Any
 
 from sim.protocol.group_consumer import GroupConsumer
 from sim.protocol.group_messages import (
+    ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse,
     FindCoordinatorRequest,
     FindCoordinatorResponse,
     HeartbeatRequest,
@@ -71,6 +73,7 @@ class MemberPlay:
         self._waiting: dict[int, tuple[Wire, deque[Any]]] = {}  # requests by connection, oldest first
         self.errors: dict[type, list[int]] = {}  # errors of the next answers, by kind of request
         self._opened = 0
+        self._told: tuple[int, ...] = ()
         names = {0: ("t", 0), 1: ("t", 1)}
         self.role = GroupConsumer(
             self.port, 0, self.settings, self.reader, self.processing, (0,), (1,), names, lambda: self.work_us
@@ -114,6 +117,7 @@ class MemberPlay:
             JoinGroupRequest: self._joined,
             SyncGroupRequest: lambda m: SyncGroupResponse(error, self.share),
             HeartbeatRequest: lambda m: HeartbeatResponse(error),
+            ConsumerGroupHeartbeatRequest: lambda m: self._beaten(m, error),
             LeaveGroupRequest: lambda m: LeaveGroupResponse(error),
             OffsetCommitRequest: lambda m: OffsetCommitResponse(error),
             OffsetFetchRequest: lambda m: OffsetFetchResponse(
@@ -128,6 +132,16 @@ class MemberPlay:
         self.generation += 1
         me = JoinedMember("me", message.instance, message.protocols[0][1])
         return JoinGroupResponse(0, self.generation, message.protocols[0][0], "me", "me", (me,))
+
+    def _beaten(self, message: ConsumerGroupHeartbeatRequest, error: int) -> ConsumerGroupHeartbeatResponse:
+        """The coordinator of KIP-848: whoever joins gets ``share``, and later what ``share`` is then."""
+        if error or message.epoch < 0:
+            return ConsumerGroupHeartbeatResponse(error, message.epoch)
+        if message.epoch == 0:
+            self.generation += 1
+        new = self.share if message.epoch == 0 or self.share != self._told else None
+        self._told = self.share
+        return ConsumerGroupHeartbeatResponse(0, self.generation, 5 * S, new)
 
     def answer(self, kind: type, response: Any = None) -> Any:
         """Answer the oldest held request of that kind; the request."""

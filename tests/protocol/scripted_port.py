@@ -44,6 +44,7 @@ class ScriptedPort:
     wires: list[Wire] = field(default_factory=list)
     closed: list[int] = field(default_factory=list)
     sent: list[tuple[Wire, Any]] = field(default_factory=list)
+    ended: bool = False  # the process, by itself
 
     def record(self, kind: int, *, cause: int | None = None, host: int | None = None, **fields: int) -> int:
         self.rows.append(Row(Kind(kind), {**fields, "cause": self.cause if cause is None else cause}))
@@ -65,6 +66,9 @@ class ScriptedPort:
 
     def close(self, conn: Any) -> None:
         self.closed.append(conn.number)
+
+    def stopped(self) -> None:
+        self.ended = True
 
     # --- what tests ask ---
     def of(self, *kinds: Kind) -> list[Row]:
