@@ -197,6 +197,25 @@ class RealCluster:
                 await asyncio.sleep(LOOK_S)
         return await self.in_sync([str(topic["name"]) for topic in topics])
 
+    async def ensure(self, topic: Mapping[str, Any]) -> None:
+        """Make this topic if it is not there, and wait until all replicas are in sync."""
+        if not await self.describe([str(topic["name"])]):
+            await self.create([topic])
+
+    async def forget(self, groups: Sequence[str], patience_s: float = 15.0) -> bool:
+        """Delete these groups as soon as nobody is in them; False where that takes too long."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience_s
+        while loop.time() < deadline:
+            try:
+                await self.operator.ask("forget", groups=list(groups))
+                return True
+            except Refusal as refused:
+                if "GroupIdNotFound" in str(refused):
+                    return True
+            await asyncio.sleep(LOOK_S)
+        return False
+
     async def in_sync(self, names: Sequence[str], patience_s: float = 30.0) -> dict[str, Any]:
         """The topics, as soon as every partition is led and every replica is in sync, or when patience is over."""
         loop = asyncio.get_running_loop()
