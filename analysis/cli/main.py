@@ -29,7 +29,12 @@ def main() -> None:
     if not sys.warnoptions:  # Python's own warnings are for those who write code; `python -W` still shows them
         warnings.simplefilter("ignore")
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(status_of(sys.argv[1:]))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        status = status_of(sys.argv[1:])
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is done and said: an interrupt now needs no traceback
+    sys.exit(status)
 
 
 def status_of(arguments: list[str]) -> int:

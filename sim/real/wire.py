@@ -48,6 +48,7 @@ class Slot:
     answer: bytes | None = None
     due_us: int = -(1 << 62)  # not before; clients speak before the run begins
     withheld: bool = False  # never
+    handed_us: int = 0  # when the broker got the request
 
 
 class Wire:
@@ -141,7 +142,7 @@ class Wire:
             self._script.hold(self, fault)
 
     def _hand_on(self, frame: Frame) -> Slot:
-        slot = Slot(frame)
+        slot = Slot(frame, handed_us=self._proxy.clock.now_us())
         if frame.wants_answer():
             self._slots.append(slot)
             self._handed.append(slot)
@@ -169,7 +170,7 @@ class Wire:
         if not self._handed:
             return
         slot = self._handed.popleft()
-        self._proxy.answered(self, slot.frame.produce, data)
+        self._proxy.answered(self, slot.frame.produce, data, slot.handed_us)
         if not self._broken:
             slot.answer = data
             self._alter(slot)
