@@ -1,7 +1,8 @@
 """The entry point: the one place where an outcome becomes an exit status.
 
-0 all holds; 1 an expectation is broken or undecided; 2 the input is wrong (one line on stderr, nothing written); 3
-korder itself is wrong (a law of the simulator is broken), with the command that replays it; 130 interrupted.
+0 all holds; 1 an expectation is broken or undecided, or (``confirm``) real and simulated runs part; 2 the input is
+wrong (one line on stderr, nothing written); 3 korder itself is wrong (a law of the simulator is broken), with the
+command that replays it; 130 interrupted.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 Words: a *peer* is a broker with its thread; a *look* is one turn of that thread's loop. ``built`` are requests that
 have not left, ``waiting`` those on the wire; both count every kind of request (producer:8.2).
 
-Rules: a thread that nothing wakes passes once a second, on a grid that starts with each change of the connection's state
-(``rd_kafka_broker_serve``); messages are looked through for age at these passes (``rd_kafka_broker_producer_serve``).
+Rules: a thread that nothing wakes passes once a second, on a grid that starts with each change of the connection's
+state (``rd_kafka_broker_serve``); messages are looked through for age at these passes (``..._producer_serve``).
 Request timers are looked at by the first pass, whatever its reason, a second or more after the last such look, which no
 change of state and no reason to wake brings forward (``rkb_timeout_scan_intvl``). One expired request takes the
 connection and the whole window, which comes back in order (8.2, 8.6); connections are opened

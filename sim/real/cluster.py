@@ -198,9 +198,16 @@ class RealCluster:
         return await self.in_sync([str(topic["name"]) for topic in topics])
 
     async def ensure(self, topic: Mapping[str, Any]) -> None:
-        """Make this topic if it is not there, and wait until all replicas are in sync."""
-        if not await self.describe([str(topic["name"])]):
+        """Make this topic if it is not there, and wait until its preferred replicas lead: a run before may have killed
+        one."""
+        name = str(topic["name"])
+        if not await self.describe([name]):
             await self.create([topic])
+        parts = (await self.in_sync([name]))[name]["partitions"]
+        moved = [[name, index] for index, part in enumerate(parts) if part["leader"] != part["replicas"][0]]
+        if moved:
+            await self.operator.ask("elect", type="PREFERRED", partitions=moved)
+            await self.in_sync([name])
 
     async def forget(self, groups: Sequence[str], patience_s: float = 15.0) -> bool:
         """Delete these groups as soon as nobody is in them; False where that takes too long."""

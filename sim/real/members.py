@@ -81,6 +81,7 @@ class Member:
     life: int = 0
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     owned: set[Name] = field(default_factory=set)
+    waits: bool = False  # its process is there and was not told to go
     up: bool = False
     over: bool = False  # closed, and not started again
     resting: bool = False
@@ -139,10 +140,11 @@ class Members:
             "open", kind="member", name=member.called, config=config, topics=topics, work=work_of(plan, play.seed)
         )
         await play.wait(member.called, member.ready)
+        member.waits = True
 
     def _go(self, member: Member, at_us: int) -> None:
         assert member.driver is not None
-        member.up = True
+        member.up, member.waits = True, False
         member.driver.say("go", name=member.called, at=self._play.clock.start_ns + 1000 * at_us)
 
     async def _close_at(self, member: Member, at_us: int) -> None:
@@ -165,9 +167,10 @@ class Members:
             self._spawn(self._again(member, self._play.now_us() + restart_after_us))
 
     async def _again(self, member: Member, at_us: int) -> None:
-        await self._open(member)
-        if not member.up:
-            self._go(member, at_us)
+        if not member.waits:
+            await self._open(member)
+        await self._play.until(at_us)
+        self._go(member, at_us)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)

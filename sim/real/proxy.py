@@ -124,10 +124,10 @@ class Proxy:
                     epoch=batch.producer_epoch, seq=batch.base_sequence,
                 )  # fmt: skip
 
-    def answered(self, wire: Wire, request: ProduceFrame | None, data: bytes, handed_us: int) -> None:
-        """A broker has answered a request that it got at *handed_us*; whatever happens to the answer, this is when its
-        append was known."""
-        self._tell("answered", wire, request, data, took_us=self.clock.now_us() - handed_us)
+    def answered(self, wire: Wire, request: ProduceFrame | None, data: bytes, took_us: int) -> None:
+        """A broker has answered, *took_us* after it could begin with the request; whatever happens to the answer, this
+        is when its append was known."""
+        self._tell("answered", wire, request, data, took_us=took_us)
 
     def responded(self, wire: Wire, request: ProduceFrame | None, data: bytes) -> None:
         """An answer is handed to the client."""
