@@ -8,6 +8,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
+import java.util.Properties;
 import java.util.Set;
 import java.util.function.Consumer;
 import org.apache.kafka.clients.consumer.ConsumerInterceptor;
@@ -28,6 +29,7 @@ import org.apache.kafka.common.serialization.ByteArrayDeserializer;
  */
 final class KafkaMember extends KafkaClients.Client implements ConsumerRebalanceListener {
     private static final Duration POLL = Duration.ofMillis(20);
+    private static final long WARMING_NANOS = 8_000_000_000L;
     private static final Map<String, Consumer<Map<TopicPartition, OffsetAndMetadata>>> COMMITTED = new HashMap<>();
 
     private final JsonNode work;
@@ -49,6 +51,7 @@ final class KafkaMember extends KafkaClients.Client implements ConsumerRebalance
 
     @Override
     void make() {
+        warmUp();
         synchronized (COMMITTED) {
             COMMITTED.put(name, this::committed);
         }
@@ -57,14 +60,37 @@ final class KafkaMember extends KafkaClients.Client implements ConsumerRebalance
         consumer = new KafkaConsumer<>(options, new ByteArrayDeserializer(), new ByteArrayDeserializer());
     }
 
+    /** Another member of another group, so that loading classes takes no time later: here, and in the brokers. */
+    private void warmUp() {
+        Properties other = new Properties();
+        other.put("bootstrap.servers", options.get("bootstrap.servers"));
+        other.put("group.id", "korder-warm-up-" + name);
+        other.put("enable.auto.commit", "false");
+        long until = System.nanoTime() + WARMING_NANOS;
+        try (KafkaConsumer<byte[], byte[]> warm =
+                new KafkaConsumer<>(other, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+            warm.subscribe(topics());
+            while (warm.assignment().isEmpty() && System.nanoTime() < until) {
+                warm.poll(POLL);
+            }
+            warm.commitSync();
+        } catch (KafkaException error) {
+            return; // no harm done: the member itself will be slower
+        }
+    }
+
+    private Set<String> topics() {
+        Set<String> topics = new HashSet<>();
+        command.get("topics").forEach(topic -> topics.add(topic.asText()));
+        return topics;
+    }
+
     @Override
     void work(long startNanos) {
         KafkaClients.sleepUntil(startNanos);
-        Set<String> topics = new HashSet<>();
-        command.get("topics").forEach(topic -> topics.add(topic.asText()));
         boolean failed = false;
         try {
-            consumer.subscribe(topics, this);
+            consumer.subscribe(topics(), this);
             while (!stopped && !failed) {
                 failed = !turn(consumer.poll(POLL));
             }
