@@ -12,27 +12,36 @@ An *outcome* is plain JSON; times, connections and ids that differ from run to r
 - ``unresolved``: values that were never reported;
 - ``attempts``: by producer instance, how often each value was transmitted;
 - ``polled``: by consumer and partition, [offset, value] as they were handed over.
+
+With groups also (``GROUP_FIELDS``), a member's lives taken together:
+
+- ``rebalances``: by member, [assigned, revoked or lost, partitions] of each callback that names any;
+- ``processed``: by member and partition, the stretches [first, last] of offsets that it worked through;
+- ``committed``: by group and partition, the offset that the coordinator has at the end;
+- ``commits_refused``: by member, [partition, offset] of each commit that was refused.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from analysis.from_trace import history_of
+from analysis.group_outcome import groups_of
 from analysis.history import History
 from analysis.logs import Logs
 from sim.protocol.error_codes import ErrorCode, java_exception, librdkafka_name
 from sim.protocol.rows import Kind
 from sim.trace import Trace
 
-__all__ = ["FIELDS", "first_difference", "outcome_of"]
+__all__ = ["FIELDS", "GROUP_FIELDS", "first_difference", "outcome_of"]
 
 FIELDS = ("log", "reports", "callbacks", "refused", "unresolved", "attempts", "polled")
+GROUP_FIELDS = ("rebalances", "processed", "committed", "commits_refused")
 MOST_SHOWN = 120  # characters of one entry in a message
 _REPORTS = (Kind.ACK, Kind.FAIL, Kind.UNKNOWN)
 # An idempotent librdkafka meets a fatal error: its poll() raises, and nothing can be observed from there on.
@@ -44,16 +53,17 @@ Form = dict[str, Any]
 def outcome_of(trace: Trace) -> Form:
     history = history_of(trace)
     reports, callbacks, refused = _reports(trace)
-    called = _called(trace)
-    return {
-        "log": _final_logs(history),
+    called, internal = _called(trace), _internal(trace)
+    found = {
+        "log": {name: log for name, log in _final_logs(history).items() if name not in internal},
         "reports": reports,
         "callbacks": callbacks,
         "refused": refused,
         "unresolved": _unresolved(called, callbacks, refused),
         "attempts": _attempts(trace, called),
-        "polled": _polled(history),
+        "polled": _polled(history, internal),
     }
+    return found | groups_of(trace) if trace.header.get("groups") else found
 
 
 def _final_logs(history: History) -> dict[str, list[Any]]:
@@ -146,8 +156,15 @@ def _unresolved(called: Mapping[str, list[str]], callbacks: Form, refused: Form)
     return found
 
 
-def _polled(history: History) -> Form:
-    found: Form = {consumer: {name: [] for name in history.partitions} for consumer in history.consumers.names}
+def _internal(trace: Trace) -> set[str]:
+    """Partitions of Kafka's own topics."""
+    topics = trace.header.get("internal", [])
+    return {f"{part['topic']}-{part['index']}" for part in trace.header["partitions"] if part["topic"] in topics}
+
+
+def _polled(history: History, internal: Collection[str]) -> Form:
+    partitions = [name for name in history.partitions if name not in internal]
+    found: Form = {consumer: {name: [] for name in partitions} for consumer in history.consumers.names}
     polls = history.polls
     columns = (polls.consumer, polls.partition, polls.offset, polls.value, polls.count)
     for consumer, partition, offset, value, count in zip(*(column.tolist() for column in columns), strict=True):
@@ -156,7 +173,7 @@ def _polled(history: History) -> Form:
     return found
 
 
-def first_difference(real: Form, simulated: Form, fields: Iterable[str] = FIELDS) -> str | None:
+def first_difference(real: Form, simulated: Form, fields: Iterable[str] = FIELDS + GROUP_FIELDS) -> str | None:
     """The first field and place where the two part, or None. Fields that *real* does not have are not compared."""
     for name in fields:
         if name in real:

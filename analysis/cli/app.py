@@ -241,13 +241,15 @@ def confirm(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep trace, real histories and comparison.")] = None,
     json: Json = False,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the brokers' files and logs, and say where.")] = False,
+    allow_difference: Annotated[bool, typer.Option(help="That the two sides end otherwise is not a failure.")] = False,
 ) -> int:
     """Run the same scenario on real Apache Kafka on this machine, and show both side by side."""
     from analysis.cli.confirm import confirm_scenario
 
     return confirm_scenario(
-        file, kafka=kafka, repeat=repeat, seed=seed, overrides=overrides or [], out=out, as_json=json, keep=keep
-    )
+        file, kafka=kafka, repeat=repeat, seed=seed, overrides=overrides or [], out=out, as_json=json, keep=keep,
+        allow_difference=allow_difference,
+    )  # fmt: skip
 
 
 @app.command()

@@ -32,8 +32,10 @@ def get_kafka(release: str) -> int:
 
 def confirm_scenario(
     file: str, *, kafka: str | None, repeat: int, seed: int | None, overrides: list[str], out: Path | None,
-    as_json: bool, keep: bool,
+    as_json: bool, keep: bool, allow_difference: bool = False,
 ) -> int:  # fmt: skip
+    """Play *file* on both sides and show them. 1 where an expectation is broken or undecided on real brokers, or,
+    unless *allow_difference*, where a real run ended otherwise than the simulated one."""
     from sim.real.jars import RELEASES, release_of
 
     release = None if kafka is None else release_of(kafka)
@@ -54,7 +56,11 @@ def confirm_scenario(
         print_json(told)
     else:
         _tell(results(), scenario.title or file, told, found, written)
-    return status_of_verdict(found.word)
+    differs = not (found.agrees or allow_difference)
+    if differs and not as_json:
+        words = "The two sides differ: exit status 1. Where that hangs on a race, --allow-difference leaves the status"
+        paragraph(results(), f"{words} to the expectations alone.", style="dim")
+    return max(status_of_verdict(found.word), int(differs))
 
 
 def _as_json(file: str, seed: int, release: str, found: Confirmed) -> dict[str, Any]:
@@ -101,6 +107,7 @@ def _tell(console: Console, title: str, told: dict[str, Any], found: Confirmed, 
     console.print()
     _tell_records(console, told)
     console.print()
+    _tell_members(console, told)
     _tell_findings(console, told)
     console.print()
     for number, run in enumerate(told["real"], start=1):
@@ -166,6 +173,31 @@ def _tell_records(console: Console, told: dict[str, Any]) -> None:
         same = "the same" if not differing else f"{differing:,} differ"
         rows.append([name, *(_fate_words(side) for side in fates), same])
     print_table(console, ("producer", "simulated", *_columns(told), "outcome by record"), rows)
+
+
+def _tell_members(console: Console, told: dict[str, Any]) -> None:
+    """What became of the members of groups, where there are any."""
+    from analysis.cli.tables import print_table
+
+    sides = [told["simulated"]["outcome"], *(run["outcome"] for run in told["real"])]
+    names = list(sides[0].get("rebalances", {}))
+    if not names:
+        return
+    rows = []
+    for name in names:
+        lives = [(side["rebalances"].get(name), side["processed"].get(name)) for side in sides]
+        same = "the same" if all(life == lives[0] for life in lives) else "differ"
+        rows.append([name, *(_member_words(side, name) for side in sides), same])
+    print_table(console, ("member", "simulated", *_columns(told), "callbacks, records"), rows)
+    console.print()
+
+
+def _member_words(side: dict[str, Any], name: str) -> str:
+    callbacks = side["rebalances"].get(name, [])
+    records = sum(last - first + 1 for parts in side["processed"].get(name, {}).values() for first, last in parts)
+    refused = len(side["commits_refused"].get(name, []))
+    told = f"{len(callbacks):,} callbacks, {records:,} records processed"
+    return told + (f", {refused:,} commits refused" if refused else "")
 
 
 def _fates(side: dict[str, Any], name: str) -> dict[str, str]:

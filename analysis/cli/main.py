@@ -1,7 +1,8 @@
 """The entry point: the one place where an outcome becomes an exit status.
 
-0 all holds; 1 an expectation is broken or undecided; 2 the input is wrong (one line on stderr, nothing written); 3
-korder itself is wrong (a law of the simulator is broken), with the command that replays it; 130 interrupted.
+0 all holds; 1 an expectation is broken or undecided, or (``confirm``) real and simulated runs part; 2 the input is
+wrong (one line on stderr, nothing written); 3 korder itself is wrong (a law of the simulator is broken), with the
+command that replays it; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ def main() -> None:
     if not sys.warnoptions:  # Python's own warnings are for those who write code; `python -W` still shows them
         warnings.simplefilter("ignore")
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(status_of(sys.argv[1:]))
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        status = status_of(sys.argv[1:])
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # all is done and said: an interrupt now needs no traceback
+    sys.exit(status)
 
 
 def status_of(arguments: list[str]) -> int:

@@ -3,8 +3,11 @@
 Words: a *peer* is a broker with its thread; a *look* is one turn of that thread's loop. ``built`` are requests that
 have not left, ``waiting`` those on the wire; both count every kind of request (producer:8.2).
 
-Rules: timers are looked at once a second, on a grid that starts with each change of the connection's state (8.6); one
-expired request takes the connection and the whole window, which comes back in order (8.2, 8.6); connections are opened
+Rules: a thread that nothing wakes passes once a second, on a grid that starts with each change of the connection's
+state (``rd_kafka_broker_serve``); messages are looked through for age at these passes (``..._producer_serve``).
+Request timers are looked at by the first pass, whatever its reason, a second or more after the last such look, which no
+change of state and no reason to wake brings forward (``rkb_timeout_scan_intvl``). One expired request takes the
+connection and the whole window, which comes back in order (8.2, 8.6); connections are opened
 when there is something to send (sparse), back-off counts from the attempt (8.1); a leader is asked for at once, then
 with the retry back-off while one is missing (``rd_kafka_metadata_fast_leader_query``), and once a second while the
 leader of waiting messages is down.
@@ -24,11 +27,11 @@ from sim.protocol.port import Connection, Port
 from sim.protocol.rows import Kind
 from sim.protocol.settings import LibrdkafkaProducerSettings
 
-__all__ = ["NOBODY", "Control", "LibrdkafkaNetwork", "Peer"]
+__all__ = ["NOBODY", "SCAN_US", "Control", "LibrdkafkaNetwork", "Peer"]
 
 NOBODY = -1  # the peer that keeps partitions without leader; it never connects
 _GRID_US = 1_000_000
-_SCAN_US = 1_000_000
+SCAN_US = 1_000_000
 
 Control = MetadataRequest | InitProducerIdRequest
 
@@ -45,6 +48,8 @@ class Peer:
     turn: int = 0  # who is served first
     look_us: int = 0  # when the thread looks next
     scan_us: int = 0  # when it looks for timeouts next
+    scanned_us: int = 0  # when it last looked at request timers
+    woken: bool = False  # by an answer, which makes its next look a pass
 
     def on_grid(self, time_us: int, now_us: int) -> int:
         """The first point of the grid at or after *time_us*, and after now."""
@@ -52,8 +57,18 @@ class Peer:
         return time_us + (self.since_us - time_us) % _GRID_US if time_us < FOREVER else FOREVER
 
     def changed(self, now_us: int) -> None:
-        """The connection changed its state: look and scan at once."""
+        """The connection changed its state, or the thread was told to begin anew: look and scan at once."""
+        self.scans_requests(now_us)
         self.since_us = self.look_us = self.scan_us = now_us
+
+    def scans_requests(self, now_us: int) -> bool:
+        """The thread passes: whether it looks at request timers (``rd_kafka_broker_ops_io_serve``)."""
+        due_us = self.scanned_us + SCAN_US
+        if now_us < due_us:
+            return False
+        idle_us = due_us + (self.since_us - due_us) % _GRID_US  # the pass that nothing else forestalled
+        self.scanned_us = now_us if now_us < idle_us else now_us - (now_us - idle_us) % _GRID_US
+        return self.scanned_us == now_us
 
 
 class LibrdkafkaNetwork:
@@ -125,13 +140,8 @@ class LibrdkafkaNetwork:
         return requests, others, row
 
     def late(self, peer: Peer, now_us: int) -> bool:
-        """Whether the connection is to be given up: a request on the wire or the set-up itself took too long."""
-        node = peer.node
-        if node.conn is None:
-            return False
-        if not node.ready:
-            return now_us >= node.setup_until_us
-        if now_us < peer.timer_us:
+        """Whether a request on the wire took too long, so that the connection is to be given up."""
+        if not peer.node.ready or now_us < peer.timer_us:
             return False
         peer.timer_us = min((timeout_us for timeout_us, _ in peer.waiting), default=FOREVER)
         return now_us >= peer.timer_us
@@ -174,7 +184,7 @@ class LibrdkafkaNetwork:
         if not stranded:
             self._scan_us = FOREVER
         elif self._scan_us == FOREVER or now_us >= self._scan_us:
-            self._scan_us = now_us - now_us % _SCAN_US + _SCAN_US
+            self._scan_us = now_us - now_us % SCAN_US + SCAN_US
 
     def serve(self, now_us: int) -> int:
         """Ask for metadata where that is due; when to look again."""

@@ -17,7 +17,7 @@ from sim.protocol.error_codes import PRODUCE_ERRORS, ErrorCode
 from sim.protocol.lanes import FOREVER, Sends, Sent
 from sim.protocol.librdkafka_idempotence import Identity, Verdict, judge_idempotent, judge_plain, succeeded
 from sim.protocol.librdkafka_intake import Intake
-from sim.protocol.librdkafka_network import NOBODY, Control, LibrdkafkaNetwork, Peer
+from sim.protocol.librdkafka_network import NOBODY, SCAN_US, Control, LibrdkafkaNetwork, Peer
 from sim.protocol.librdkafka_queue import Limits, Part, Request, Toppar
 from sim.protocol.librdkafka_reports import Reports
 from sim.protocol.librdkafka_threads import Threads
@@ -138,7 +138,9 @@ class LibrdkafkaProducer:
             case _:
                 raise TypeError(f"librdkafka asked {asked!r} and cannot use the answer {message!r}")
         self._pass_on(now_us)
-        if peer.built or peer.control or self._may_go_on(asked):
+        if now_us - peer.scanned_us >= SCAN_US:
+            peer.woken = True
+        if peer.woken or peer.built or peer.control or self._may_go_on(asked):
             peer.look_us = now_us
         self._look_by(max(now_us, min(self._threads.next_look_us(), self._network.next_query_us())))
 
@@ -152,7 +154,8 @@ class LibrdkafkaProducer:
         """Wake the threads if messages came that they could not foresee."""
         if self._intake.stirred:
             self._intake.stirred = False
-            self._everyone(now_us)
+            for peer in self._network.peers.values():
+                peer.look_us = now_us
 
     def _look_by(self, time_us: int) -> None:
         """Look no later than then."""
@@ -375,7 +378,7 @@ class LibrdkafkaProducer:
             self._look_by(now_us)
 
     def _everyone(self, now_us: int) -> None:
-        """Wake all threads. Each begins with a timeout scan (``rd_kafka_all_brokers_wakeup``; measured: messages whose
-        time is up go at a bump, not at the next second)."""
+        """Wake all threads. Each begins anew, with a look for old messages (``rd_kafka_all_brokers_wakeup``; measured:
+        messages whose time is up go at a bump, not at the next second)."""
         for peer in self._network.peers.values():
-            peer.look_us = peer.scan_us = now_us
+            peer.changed(now_us)

@@ -15,7 +15,7 @@ from typing import Protocol
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.lanes import FOREVER
 from sim.protocol.librdkafka_idempotence import DEDUPLICATED, Identity
-from sim.protocol.librdkafka_network import LibrdkafkaNetwork, Peer
+from sim.protocol.librdkafka_network import SCAN_US, LibrdkafkaNetwork, Peer
 from sim.protocol.librdkafka_queue import BATCH_OVERHEAD_BYTES, Request, Toppar
 from sim.protocol.messages import ProduceRequest, RecordBatch
 from sim.protocol.port import Port
@@ -80,24 +80,33 @@ class Threads:
     def _turns(self, peer: Peer, now_us: int) -> None:
         scan = peer.scan_us <= now_us
         peer.look_us = peer.scan_us = FOREVER
-        if scan:
-            self._scan(peer, now_us)
+        self._scan(peer, now_us, scan)
         while True:
             built = self._pass(peer, now_us)
             if not self._send_built(peer, now_us) and not built:
                 break
-        ends_us = min(peer.timer_us, self._owner.expires_at_us(peer))
+        ends_us = min(max(peer.timer_us, peer.scanned_us + SCAN_US), self._owner.expires_at_us(peer))
         if peer.node.conn is not None and not peer.node.ready:
             ends_us = min(ends_us, peer.node.setup_until_us)
         peer.scan_us = min(peer.scan_us, peer.on_grid(ends_us, now_us))
 
-    def _scan(self, peer: Peer, now_us: int) -> None:
-        """Request timers first, then messages: what a timer brings back may be too old at once (producer:8.6)."""
-        if self._network.late(peer, now_us):
-            assert peer.node.conn is not None
-            self._port.close(peer.node.conn)
+    def _scan(self, peer: Peer, now_us: int, on_grid: bool) -> None:
+        """Request timers first, then messages: what a timer brings back may be too old at once (producer:8.6). A thread
+        that has no room to build does not notice messages that come (``rd_kafka_msgq_may_wakeup``)."""
+        passes = on_grid or peer.woken or self._room(peer) > 0
+        peer.woken = False
+        node = peer.node
+        late = passes and peer.scans_requests(now_us) and self._network.late(peer, now_us)
+        if late or (on_grid and node.conn is not None and not node.ready and now_us >= node.setup_until_us):
+            assert node.conn is not None
+            self._port.close(node.conn)
             self._owner.lose(peer, ErrorCode.REQUEST_TIMED_OUT, now_us)
-        self._owner.expire(peer, now_us)
+        if on_grid:
+            self._owner.expire(peer, now_us)
+
+    def _room(self, peer: Peer) -> int:
+        """How many requests more may be built (``rd_kafka_broker_outbufs_space``)."""
+        return self._settings.backpressure_threshold - len(peer.control) - len(peer.built)
 
     # --- build -------------------------------------------------------------------------------------------------------
     def _pass(self, peer: Peer, now_us: int) -> bool:
@@ -119,7 +128,7 @@ class Threads:
     def _serve(self, peer: Peer, toppar: Toppar, now_us: int) -> bool:
         """``rd_kafka_toppar_producer_serve``. Room is looked at before the gates: a purge that makes room helps only
         the next pass."""
-        room = self._settings.backpressure_threshold - len(peer.control) - len(peer.built)
+        room = self._room(peer)
         if room > 0:
             self._await_arrival(peer, toppar, now_us)
         identity = self._identity

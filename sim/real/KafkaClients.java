@@ -46,7 +46,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  * monotonic clock, which System.nanoTime() reads here. The end of stdin ends the process.
  */
 public final class KafkaClients {
-    private static final ObjectMapper JSON = new ObjectMapper();
+    static final ObjectMapper JSON = new ObjectMapper();
     private static final PrintStream OUT = System.out;
     private static final Map<String, Client> CLIENTS = new HashMap<>();
     private static Admin admin;
@@ -73,7 +73,7 @@ public final class KafkaClients {
         Runtime.getRuntime().halt(0);
     }
 
-    private static synchronized void tell(ObjectNode event) {
+    static synchronized void tell(ObjectNode event) {
         OUT.println(event);
         OUT.flush();
     }
@@ -100,6 +100,8 @@ public final class KafkaClients {
             case "elect": return elect(command);
             case "increase": return increase(command);
             case "controller": return controller();
+            case "offsets": return offsets(command);
+            case "forget": return forget(command);
             default: throw new IllegalArgumentException(name);
         }
     }
@@ -139,6 +141,24 @@ public final class KafkaClients {
 
     private static JsonNode controller() throws Exception {
         return JSON.getNodeFactory().numberNode(admin.describeMetadataQuorum().quorumInfo().get().leaderId());
+    }
+
+    private static JsonNode offsets(JsonNode command) throws Exception {
+        ArrayNode found = JSON.createArrayNode();
+        String group = command.get("group").asText();
+        admin.listConsumerGroupOffsets(group).partitionsToOffsetAndMetadata().get().forEach((partition, offset) -> {
+            if (offset != null) {
+                found.addArray().add(partition.topic()).add(partition.partition()).add(offset.offset());
+            }
+        });
+        return found;
+    }
+
+    private static JsonNode forget(JsonNode command) throws Exception {
+        List<String> names = new ArrayList<>();
+        command.get("groups").forEach(name -> names.add(name.asText()));
+        admin.deleteConsumerGroups(names).all().get();
+        return JSON.createObjectNode();
     }
 
     private static JsonNode create(JsonNode command) throws Exception {
@@ -218,16 +238,32 @@ public final class KafkaClients {
         return found;
     }
 
+    static String text(byte[] value) {
+        int end = 0;
+        while (end < value.length && value[end] != 0) {
+            end++;
+        }
+        return new String(value, 0, end, StandardCharsets.UTF_8);
+    }
+
     private static void open(JsonNode command) {
-        Client client = command.get("kind").asText().equals("producer") ? new Sender(command) : new Reader(command);
+        Client client = clientOf(command);
         CLIENTS.put(client.name, client);
         Thread thread = new Thread(client::run, client.name);
         thread.setDaemon(true);
         thread.start();
     }
 
+    private static Client clientOf(JsonNode command) {
+        switch (command.get("kind").asText()) {
+            case "producer": return new Sender(command);
+            case "member": return new KafkaMember(command);
+            default: return new Reader(command);
+        }
+    }
+
     /** A producer or a consumer with a thread of its own: made, told to go at a time, stopped. */
-    private abstract static class Client {
+    abstract static class Client {
         final String name;
         final JsonNode command;
         final Properties options = new Properties();
@@ -272,7 +308,7 @@ public final class KafkaClients {
         abstract void work(long startNanos) throws Exception;
     }
 
-    private static void sleepUntil(long nanos) {
+    static void sleepUntil(long nanos) {
         for (long left = nanos - System.nanoTime(); left > 0; left = nanos - System.nanoTime()) {
             LockSupport.parkNanos(left);
         }
@@ -366,14 +402,6 @@ public final class KafkaClients {
                 }
             }
             consumer.close();
-        }
-
-        private static String text(byte[] value) {
-            int end = 0;
-            while (end < value.length && value[end] != 0) {
-                end++;
-            }
-            return new String(value, 0, end, StandardCharsets.UTF_8);
         }
     }
 }

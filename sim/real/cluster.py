@@ -197,6 +197,32 @@ class RealCluster:
                 await asyncio.sleep(LOOK_S)
         return await self.in_sync([str(topic["name"]) for topic in topics])
 
+    async def ensure(self, topic: Mapping[str, Any]) -> None:
+        """Make this topic if it is not there, and wait until its preferred replicas lead: a run before may have killed
+        one."""
+        name = str(topic["name"])
+        if not await self.describe([name]):
+            await self.create([topic])
+        parts = (await self.in_sync([name]))[name]["partitions"]
+        moved = [[name, index] for index, part in enumerate(parts) if part["leader"] != part["replicas"][0]]
+        if moved:
+            await self.operator.ask("elect", type="PREFERRED", partitions=moved)
+            await self.in_sync([name])
+
+    async def forget(self, groups: Sequence[str], patience_s: float = 15.0) -> bool:
+        """Delete these groups as soon as nobody is in them; False where that takes too long."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + patience_s
+        while loop.time() < deadline:
+            try:
+                await self.operator.ask("forget", groups=list(groups))
+                return True
+            except Refusal as refused:
+                if "GroupIdNotFound" in str(refused):
+                    return True
+            await asyncio.sleep(LOOK_S)
+        return False
+
     async def in_sync(self, names: Sequence[str], patience_s: float = 30.0) -> dict[str, Any]:
         """The topics, as soon as every partition is led and every replica is in sync, or when patience is over."""
         loop = asyncio.get_running_loop()

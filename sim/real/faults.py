@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sim.plan import Action, Plan, Target
 from sim.real.driver import Refusal
+from sim.real.members import members_of
 from sim.world.faults import strike_times
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ class Faults:
     async def _resolve(self, target: Target) -> list[int]:
         plan = self._plan
         clients = [one.host for one in plan.producers] + [one.host for one in plan.readers]
+        clients += [one.host for one in members_of(plan)]
         brokers = list(self._cluster.numbers)
         if target.kind in ("leader", "follower"):
             topic, index = self._play.partition_name(target.partition)
@@ -109,7 +111,9 @@ class Faults:
     async def _do_kill(self, action: Action, hosts: list[int]) -> None:
         for host in hosts:
             self._note(action, host)
-            if self._cluster.is_up(host):
+            if self._play.members.holds(host):
+                self._play.members.kill(host, action.parameters.get("restart_after_us"))
+            elif self._cluster.is_up(host):
                 self._cluster.kill(host)
                 self._play.note("crash", who=f"broker-{host}")
                 self._back_later(host, action.parameters.get("restart_after_us"))

@@ -14,6 +14,7 @@ from typing import Any
 
 from sim.plan import Plan
 from sim.protocol.error_codes import PRODUCE_ERRORS, ErrorCode
+from sim.real.members import members_of
 from sim.real.outcome import Event, Instance, Outcome
 from sim.real.record_batches import Batch
 
@@ -30,11 +31,12 @@ def lines_of(plan: Plan, outcome: Outcome, config: Mapping[str, Any] | None = No
 
 
 def header_of(plan: Plan, outcome: Outcome, config: Mapping[str, Any] | None) -> Event:
+    consumers = {one.name: one.options for one in plan.readers} | {one.name: one.options for one in members_of(plan)}
     header: Event = {
         "format": "korder-history", "version": 1, "time_unit": "us", "drain": outcome.drained, "append_times": False,
         "consumers": {
-            reader.name: {"group": None, "isolation": str(reader.options.get(ISOLATION, "read_uncommitted"))}
-            for reader in plan.readers
+            name: {"group": outcome.groups.get(name), "isolation": str(options.get(ISOLATION, "read_uncommitted"))}
+            for name, options in consumers.items()
         },
     }  # fmt: skip
     return header | ({"config": dict(config)} if config else {})
@@ -71,9 +73,25 @@ def _client_events(outcome: Outcome) -> list[Event]:
         elif kind == "poll":
             recs = [[_text((topic, index)), offset, value] for topic, index, offset, value in event["recs"]]
             found.append(at | {"e": "poll", "con": event["name"], "recs": recs})
+        elif kind in ("callback", "commit", "proc_start", "proc_end"):
+            found += [at | told for told in _member_events(event)]
         elif kind in ("fault", "crash"):
             found.append(at | {key: value for key, value in event.items() if key != "t_us"})
     return found
+
+
+def _member_events(event: Event) -> list[Event]:
+    """What a member of a group said, in the words of the format."""
+    kind, who = event["e"], {"con": event["name"]}
+    if kind == "callback" and event["what"] == "assigned":
+        return [{"e": "assign", **who, "p": [_text(name) for name in event["owned"]], "how": "rebalance"}]
+    if kind == "callback":
+        return [{"e": "revoke", **who, "p": [_text((topic, index)) for topic, index in event["partitions"]]}]
+    if kind == "commit":
+        ends = {"ok": event["error"] is None} | ({"auto": True} if event["auto"] else {})
+        return [{"e": "commit", **who, "p": _text((topic, index)), "o": offset, **ends}
+                for topic, index, offset in event["offsets"]]  # fmt: skip
+    return [{"e": kind, **who, "p": _text((event["topic"], event["index"])), "o": event["o"]}]
 
 
 def _send(instance: Instance, number: int) -> Event:

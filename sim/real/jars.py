@@ -21,7 +21,7 @@ __all__ = ["RELEASES", "Kafka", "fetch", "find", "release_of"]
 
 RELEASES = {"4.3": "4.3.0", "3.9": "3.9.1"}  # by the release of a scenario: what korder has been compared with
 MEMORY = ("-Xms96m", "-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
-SOURCE = Path(__file__).with_name("KafkaClients.java")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("KafkaClients.java", "KafkaMember.java"))
 POM = """<project>
   <modelVersion>4.0.0</modelVersion>
   <groupId>korder</groupId><artifactId>kafka</artifactId><version>1</version><packaging>pom</packaging>
@@ -106,14 +106,14 @@ def fetch(release: str) -> Path:
 
 def _classes(kafka: Kafka) -> Path:
     """The compiled driver of the clients; made once a source and a release."""
-    stamp = hashlib.sha256(SOURCE.read_bytes()).hexdigest()[:16]
+    stamp = hashlib.sha256(b"".join(source.read_bytes() for source in SOURCES)).hexdigest()[:16]
     target = cache() / "classes" / f"{kafka.release}-{stamp}"
     if target.is_dir():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".part-") as folder:
         made = Path(folder) / "classes"
-        command = [_tool("javac"), "-nowarn", "-cp", f"{kafka.jars}/*", "-d", str(made), str(SOURCE)]
+        command = [_tool("javac"), "-nowarn", "-cp", f"{kafka.jars}/*", "-d", str(made), *map(str, SOURCES)]
         ran = subprocess.run(command, capture_output=True, text=True, check=False)
         if ran.returncode:
             said = " ".join(ran.stderr.split())[:200]

@@ -53,4 +53,6 @@ class Outcome:
     settled: bool
     drained: bool
     unsettled: list[str]
-    consumers: list[str]
+    consumers: list[str]  # readers and members
+    groups: dict[str, str] = field(default_factory=dict)  # of each member
+    committed: dict[str, dict[tuple[str, int], int]] = field(default_factory=dict)  # by group, at the end

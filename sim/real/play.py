@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.errors import InputError
-from sim.plan import Plan, ProducerPlan, ReaderPlan, TopicPlan
+from sim.plan import MemberPlan, Plan, ProducerPlan, ReaderPlan, TopicPlan
 from sim.protocol.settings import JavaProducerSettings
 from sim.real import properties
 from sim.real.calls import Call, calls_of, calls_of_successor, is_timed
@@ -20,6 +20,7 @@ from sim.real.cluster import RealCluster
 from sim.real.driver import Driver
 from sim.real.faults import Faults
 from sim.real.logs import leader_epoch, read_logs
+from sim.real.members import OFFSETS_TOPIC, Members, client_ids, members_of
 from sim.real.outcome import Event, Instance, Outcome
 from sim.real.script import Script
 from sim.world.instances import WARM_UP_US
@@ -58,7 +59,10 @@ class Play:
         self._ready: dict[str, asyncio.Event] = {}
         self._polled: dict[str, dict[tuple[str, int], int]] = {reader.name: {} for reader in plan.readers}
         self._alone = _struck_clients(plan)
-        self._hosts = {name: host for name, host in _clients(plan)}
+        self._names = {host: name for name, host in _clients(plan)}
+        self._hosts = {name: host for host, name in self._names.items()}
+        self._wired = {**self._hosts, **client_ids(plan)}  # as the proxy knows them
+        self.members = Members(self)
 
     # --- the whole ----------------------------------------------------------------------------------------------------
     async def run(self) -> Outcome:
@@ -81,25 +85,35 @@ class Play:
         self.clock.start_ns = time.monotonic_ns() + int(AHEAD_S * 1e9)
         for name in self._ready:
             self._driver_of(name).say("go", name=name, at=self.clock.start_ns + 1000 * self._start_us(name))
+        self.members.begin()
         self._faults = Faults(self)
         self._faults.start()
         await self._until_reported()
         self.over = True
         await self._faults.lift_all()
+        await self.members.lift()
         described = await cluster.in_sync(names)
+        await self.members.until_rest(self._end_us)
         logs = read_logs(cluster, self.partitions)
         drained = await self._until_read(logs, described)
+        outcome = self._outcome(described, first_leaders, logs, drained)
+        outcome.committed = await self.members.committed()
         for name in self._ready:
             self._driver_of(name).say("close", name=name)
-        return self._outcome(described, first_leaders, logs, drained)
+        await self.members.finish()
+        return outcome
+
+    @property
+    def _end_us(self) -> int:
+        return self.plan.run_us + self.plan.settle_us
 
     async def _until_reported(self) -> None:
-        """Until the producers have nothing more to say and all faults have struck, or the run's time is over."""
+        """Until the producers have nothing more to say and all faults have struck, or the run's time is over. With
+        groups all of that time is played: what they do next hangs on the clock."""
         quiet_s = QUIET_S + max([fault.release_after_us for fault in self.plan.message_faults], default=0) / 1_000_000
-        end_us = self.plan.run_us + self.plan.settle_us
         since: float | None = None
         loop = asyncio.get_running_loop()
-        while self.now_us() < end_us:
+        while self.now_us() < self._end_us:
             await asyncio.sleep(LOOK_S)
             if self.cluster.proxy.failure is not None:
                 raise self.cluster.proxy.failure
@@ -107,7 +121,8 @@ class Play:
                 raise InputError("confirm", self._broken(), "see the options of that client")
             if self._late_warm_up and is_timed(self.plan):
                 raise InputError("confirm", "the warm-up took longer than 5 s", "give the machine less other work")
-            if self._faults.pending or not all(one.done(loop.time()) for one in self.instances):
+            early = self.members.names and self.now_us() < self.plan.run_us
+            if early or self._faults.pending or not all(one.done(loop.time()) for one in self.instances):
                 since = None
             elif since is None:
                 since = loop.time()
@@ -136,7 +151,7 @@ class Play:
             await asyncio.sleep(LOOK_S)
         else:
             return False
-        read = {name for reader in self.plan.readers for name in self._assigned(reader)}
+        read = {name for reader in self.plan.readers for name in self._assigned(reader)} | self.members.reads()
         return read == set(self.partitions)
 
     def _outcome(self, described: Any, first_leaders: Any, logs: Any, drained: bool) -> Outcome:
@@ -146,13 +161,14 @@ class Play:
         now = asyncio.get_running_loop().time()
         reasons = [f"producer {one.name} still has records to send or to report" for one in self.instances
                    if not one.done(now)]  # fmt: skip
+        reasons += self.members.unsettled()
         for topic, told in described.items():
             for index, part in enumerate(told["partitions"]):
                 if part["leader"] < 0 or set(part["isr"]) != set(part["replicas"]):
                     reasons.append(f"not every replica of {topic}-{index} is in sync")
         return Outcome(
             self.instances, self.events, self.cluster.proxy.sightings, logs, leaders, first_leaders, not reasons,
-            drained, reasons, [reader.name for reader in self.plan.readers],
+            drained, reasons, [reader.name for reader in self.plan.readers] + self.members.names, self.members.groups,
         )  # fmt: skip
 
     # --- topics and logs ----------------------------------------------------------------------------------------------
@@ -164,7 +180,7 @@ class Play:
         """Replicas of new partitions, placed round the brokers like the first ones; they get numbers."""
         present = sum(name == topic.name for name, _ in self.partitions)
         factor, start = len(topic.replicas[0]), topic.replicas[0][0] - 1
-        number = 1 + max(self.partitions.values())
+        number = 1 + max([*self.partitions.values(), *self._offsets_names()])
         rows = []
         for index in range(present, count):
             self.partitions[topic.name, index] = self.cluster.proxy.partitions[topic.name, index] = number
@@ -173,20 +189,28 @@ class Play:
         return rows
 
     def partition_name(self, number: int) -> tuple[str, int]:
-        return next(name for name, known in self.partitions.items() if known == number)
+        offsets = self._offsets_names()
+        return offsets[number] if number in offsets else _name_of(number, self.partitions)
+
+    def _offsets_names(self) -> dict[int, tuple[str, int]]:
+        groups = self.plan.groups
+        if groups is None:
+            return {}
+        return {n: (OFFSETS_TOPIC, index) for n, index in zip(groups.topic.partitions, groups.indexes, strict=True)}
 
     # --- clients ------------------------------------------------------------------------------------------------------
     async def _open_clients(self) -> None:
         for producer in self.plan.producers:
             calls = calls_of(producer, self.plan, self.seed)
             java = isinstance(producer.settings, JavaProducerSettings)
-            await self._open_producer(Instance(producer, producer.name, calls, await self._driver(producer, java)))
+            await self._open_producer(Instance(producer, producer.name, calls, await self.driver(producer, java)))
         for reader in self.plan.readers:
             await self._open_reader(reader)
         for name, ready in self._ready.items():
-            await self._wait(name, ready)
+            await self.wait(name, ready)
+        await self.members.open()
 
-    async def _wait(self, name: str, ready: asyncio.Event) -> None:
+    async def wait(self, name: str, ready: asyncio.Event) -> None:
         while not ready.is_set():
             if self._broken():
                 raise InputError("confirm", self._broken(), "see the options of that client")
@@ -199,16 +223,17 @@ class Play:
         self.instances.append(instance)
         self._ready[instance.name] = asyncio.Event()
         instance.driver.say(
-            "open", kind="producer", name=instance.name, config=self._config(instance.plan.options, instance.name),
+            "open", kind="producer", name=instance.name,
+            config=self.client_config(instance.plan.options, instance.name),
             sends=[call.row() for call in instance.calls], warm=instance.plan.warm_up and instance.incarnation == 1,
         )  # fmt: skip
 
     async def _open_reader(self, reader: ReaderPlan) -> None:
         self._ready[reader.name] = asyncio.Event()
-        driver = await self._driver(reader, reader.settings.flavour == "java")
+        driver = await self.driver(reader, reader.settings.flavour == "java")
         self._drivers.setdefault(reader.host, driver)
         driver.say(
-            "open", kind="consumer", name=reader.name, config=self._config(reader.options, reader.name),
+            "open", kind="consumer", name=reader.name, config=self.client_config(reader.options, reader.name),
             partitions=[list(name) for name in self._assigned(reader)],
         )  # fmt: skip
 
@@ -218,10 +243,10 @@ class Play:
             numbers = tuple(n for topic in self.plan.topics if topic.number in reader.topics for n in topic.partitions)
         return [self.partition_name(number) for number in numbers]
 
-    def _config(self, options: Mapping[str, str], name: str) -> dict[str, str]:
+    def client_config(self, options: Mapping[str, str], name: str) -> dict[str, str]:
         return properties.client(options, name, [ports.proxy for ports in self.cluster.ports.values()])
 
-    async def _driver(self, client: ProducerPlan | ReaderPlan, java: bool) -> Driver:
+    async def driver(self, client: ProducerPlan | ReaderPlan | MemberPlan, java: bool) -> Driver:
         """The process for a client: shared, unless a fault is going to strike the client."""
         alone = client.host in self._alone
         if java and not alone:
@@ -251,6 +276,11 @@ class Play:
         if "t" in event:
             event["t_us"] = self.clock.us_of(event.pop("t"))
         kind, name = event.get("e"), event.get("name", "")
+        if kind is not None and self.members.knows(name):
+            if kind == "broken":
+                self.events.append(event)
+            self.members.says(event)
+            return
         if kind is None or name not in self._ready:
             return  # of an earlier run's client, or an answer that nobody waits for
         self.events.append(event)
@@ -316,25 +346,24 @@ class Play:
         number = before.incarnation + 1
         name = f"{before.plan.name}#{number}"
         calls = calls_of_successor(name, again, before.calls[before.called :], self.now_us())
-        driver = await self._driver(before.plan, isinstance(before.plan.settings, JavaProducerSettings))
+        driver = await self.driver(before.plan, isinstance(before.plan.settings, JavaProducerSettings))
         await self._open_producer(Instance(before.plan, name, calls, driver, number))
-        await self._wait(name, self._ready[name])
+        await self.wait(name, self._ready[name])
         driver.say("go", name=name, at=self.clock.start_ns)
 
     # --- links --------------------------------------------------------------------------------------------------------
     def host_of(self, client: str) -> int:
-        return self._hosts.get(client.split("#")[0], -1)
+        return self._wired.get(client.split("#")[0], -1)
 
     def link(self, source: int, target: int) -> Link:
         if (source, target) not in self._links:
-            names = {host: name for name, host in self._hosts.items()}
-            names |= {number: f"broker-{number}" for number in self.cluster.numbers}
+            names = self._names | {number: f"broker-{number}" for number in self.cluster.numbers}
             plan = self.plan.links["client-broker"]
             self._links[source, target] = Link(self.seed, f"{names[source]}>{names[target]}", plan)
         return self._links[source, target]
 
     def _links_of(self, client: str, broker: int) -> tuple[Link | None, Link | None]:
-        host = self._hosts.get(client)
+        host = self._wired.get(client)
         return (None, None) if host is None else (self.link(host, broker), self.link(broker, host))
 
     def _script(self, producer: ProducerPlan) -> Script | None:
@@ -343,7 +372,12 @@ class Play:
 
 
 def _clients(plan: Plan) -> list[tuple[str, int]]:
-    return [(one.name, one.host) for one in plan.producers] + [(one.name, one.host) for one in plan.readers]
+    found = [(one.name, one.host) for one in plan.producers] + [(one.name, one.host) for one in plan.readers]
+    return found + [(one.name, one.host) for one in members_of(plan)]
+
+
+def _name_of(number: int, partitions: Mapping[tuple[str, int], int]) -> tuple[str, int]:
+    return next(name for name, known in partitions.items() if known == number)
 
 
 def _struck_clients(plan: Plan) -> set[int]:
@@ -351,7 +385,7 @@ def _struck_clients(plan: Plan) -> set[int]:
     clients = [host for _, host in _clients(plan)]
     found: set[int] = set()
     for action in plan.actions:
-        if action.do in ("pause", "restart_producer"):
+        if action.do in ("kill", "pause", "restart_producer"):
             found |= {action.target.number} if action.target.kind == "host" else set()
             found |= set(clients) if action.target.kind in ("clients", "everybody") else set()
     return found & set(clients)

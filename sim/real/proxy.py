@@ -124,15 +124,16 @@ class Proxy:
                     epoch=batch.producer_epoch, seq=batch.base_sequence,
                 )  # fmt: skip
 
-    def answered(self, wire: Wire, request: ProduceFrame | None, data: bytes) -> None:
-        """A broker has answered; whatever happens to the answer, this is when its append was known."""
-        self._tell("answered", wire, request, data)
+    def answered(self, wire: Wire, request: ProduceFrame | None, data: bytes, took_us: int) -> None:
+        """A broker has answered, *took_us* after it could begin with the request; whatever happens to the answer, this
+        is when its append was known."""
+        self._tell("answered", wire, request, data, took_us=took_us)
 
     def responded(self, wire: Wire, request: ProduceFrame | None, data: bytes) -> None:
         """An answer is handed to the client."""
         self._tell("response", wire, request, data)
 
-    def _tell(self, kind: str, wire: Wire, request: ProduceFrame | None, data: bytes) -> None:
+    def _tell(self, kind: str, wire: Wire, request: ProduceFrame | None, data: bytes, **more: int) -> None:
         if request is None:
             return
         told: dict[tuple[str, int], Answer] = {
@@ -144,7 +145,7 @@ class Proxy:
             if answer is not None:
                 self._see(
                     kind, wire, topic=part.topic, index=part.index, error=answer.error, offset=answer.base_offset,
-                    values=tuple(value for batch in part.batches for value in batch.values),
+                    values=tuple(value for batch in part.batches for value in batch.values), **more,
                 )  # fmt: skip
 
     def struck(self, fault: MessageFault, wire: Wire) -> None:

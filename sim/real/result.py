@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from sim.real.history import instance_reports, instance_values
 from sim.real.outcome import Outcome
 
-__all__ = ["result_of"]
+__all__ = ["result_of", "stretches"]
 
 Form = dict[str, Any]
 
@@ -20,7 +21,7 @@ def result_of(outcome: Outcome) -> Form:
     for name, values in called.items():
         known = {*callbacks[name], *(value for value, _ in refused[name])}
         unresolved[name] = [value for value in values if value not in known]
-    return {
+    found = {
         "log": _logs(outcome),
         "reports": reports,
         "callbacks": callbacks,
@@ -29,6 +30,7 @@ def result_of(outcome: Outcome) -> Form:
         "attempts": _attempts(outcome, called),
         "polled": _polled(outcome),
     }
+    return found | _groups(outcome) if outcome.groups else found
 
 
 def _logs(outcome: Outcome) -> Form:
@@ -60,4 +62,41 @@ def _polled(outcome: Outcome) -> Form:
         if event["e"] == "poll":
             for topic, index, offset, value in event["recs"]:
                 found[event["name"]][f"{topic}-{index}"].append([offset, value])
+    return found
+
+
+def _groups(outcome: Outcome) -> Form:
+    callbacks: Form = {name: [] for name in outcome.groups}
+    processed: Form = {name: {} for name in outcome.groups}
+    refused: Form = {name: [] for name in outcome.groups}
+    for event in outcome.events:
+        kind, name = event["e"], str(event.get("name"))
+        if kind == "callback" and event["partitions"]:
+            callbacks[name].append([event["what"], sorted(f"{topic}-{index}" for topic, index in event["partitions"])])
+        elif kind == "proc_end":
+            processed[name].setdefault(f"{event['topic']}-{event['index']}", set()).add(event["o"])
+        elif kind == "commit" and event["error"] is not None:
+            refused[name] += [[f"{topic}-{index}", offset] for topic, index, offset in sorted(event["offsets"])]
+    return {
+        "rebalances": callbacks,
+        "processed": {
+            name: {partition: stretches(offsets) for partition, offsets in sorted(parts.items())}
+            for name, parts in processed.items()
+        },
+        "committed": {
+            group: {f"{topic}-{index}": offset for (topic, index), offset in offsets.items()}
+            for group, offsets in outcome.committed.items()
+        },
+        "commits_refused": refused,
+    }
+
+
+def stretches(offsets: Iterable[int]) -> list[list[int]]:
+    """[first, last] of each run of neighbours."""
+    found: list[list[int]] = []
+    for offset in sorted(offsets):
+        if found and found[-1][1] + 1 == offset:
+            found[-1][1] = offset
+        else:
+            found.append([offset, offset])
     return found

@@ -14,6 +14,7 @@ from sim.real.cluster import RealCluster
 from sim.real.faults import lacking
 from sim.real.household import Household
 from sim.real.jars import Kafka, find, release_of
+from sim.real.members import lacking_in, offsets_topic
 from sim.real.outcome import Outcome
 from sim.real.play import Play
 from sim.real.record_batches import READABLE_CODECS
@@ -23,12 +24,14 @@ __all__ = ["Stage", "interruptible", "must_be_possible", "play_real", "played_ot
 
 T = TypeVar("T")
 Say = Callable[[str], None]
+FACTOR, PARTITIONS = "offsets.topic.replication.factor", "offsets.topic.num.partitions"
+GROUP_DEFAULTS = {PARTITIONS: "50", "group.initial.rebalance.delay.ms": "3000"}  # Kafka's, in place of quiet ones
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def must_be_possible(scenario: Scenario, plan: Plan) -> None:
     """Name all that a real run cannot give, in one message."""
-    found = lacking(plan)
+    found = lacking(plan) + lacking_in(plan)
     for name, producer in scenario.producers.items():
         codec = producer.config.get("compression.type", producer.config.get("compression.codec", "none"))
         if codec not in READABLE_CODECS:
@@ -49,6 +52,10 @@ def played_otherwise(scenario: Scenario) -> list[str]:
     return found
 
 
+def _offsets_partitions(scenario: Scenario) -> int:
+    return int(scenario.brokers.config.get(PARTITIONS, GROUP_DEFAULTS[PARTITIONS]))
+
+
 @dataclass
 class Stage:
     """A cluster that several runs share, as long as they want the same one; an asynchronous context manager."""
@@ -67,16 +74,22 @@ class Stage:
         cluster = await self._cluster_for(scenario, plan, kafka)
         if self._topics:
             await cluster.delete(self._topics)
+        if plan.groups is not None:
+            await cluster.ensure(offsets_topic(plan, _offsets_partitions(scenario)))
         self._topics = [topic.name for topic in plan.topics]
         self.say(f"playing seed {seed}")
         options = {name: dict(topic.config) for name, topic in scenario.topics.items()}
         outcome = await Play(cluster, plan, seed, options).run()
         if plan.actions and not outcome.settled:
             self._wanted = None  # what a fault left behind must not reach the next run
+        if plan.groups is not None and not await cluster.forget(plan.groups.names):
+            self._wanted = None
         return outcome
 
     async def _cluster_for(self, scenario: Scenario, plan: Plan, kafka: Kafka) -> RealCluster:
         brokers, controller = dict(scenario.brokers.config), dict(scenario.controller.config)
+        if plan.groups is not None:
+            brokers = GROUP_DEFAULTS | {FACTOR: str(len(plan.groups.topic.replicas[0]))} | brokers
         controllers = 3 if any(action.do == "move_controller" for action in plan.actions) else 1
         wanted = (kafka, plan.brokers, controllers, sorted(brokers.items()), sorted(controller.items()))
         if self._cluster is not None and wanted == self._wanted:

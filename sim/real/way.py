@@ -13,7 +13,7 @@ from typing import Any
 
 from sim.world.links import Link
 
-__all__ = ["Clock", "Way"]
+__all__ = ["Clock", "Way", "machine_us"]
 
 
 class Clock:
@@ -29,7 +29,7 @@ class Clock:
         return (nanos - self.start_ns) // 1000
 
 
-def _now_us() -> int:
+def machine_us() -> int:
     """Of no run: a run's clock is set when it begins, and connections are older than that."""
     return time.monotonic_ns() // 1000
 
@@ -46,7 +46,7 @@ class Way:
         self._closed = False
 
     def send(self, item: Any) -> None:
-        now = _now_us()
+        now = machine_us()
         due = now if self.link is None else now + self.link.latency_us(self._clock.now_us())
         if self._items:
             due = max(due, self._last_us)
@@ -56,7 +56,7 @@ class Way:
 
     def pump(self) -> None:
         """Deliver what is due; called again when a cut is mended."""
-        now = _now_us()
+        now = machine_us()
         while self._items and self._items[0][0] <= now and not self._stalled() and not self._closed:
             self._deliver(self._items.popleft()[1])
         if self._items and self._timer is None and not self._stalled() and not self._closed:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from sim.plan import MessageFault
 from sim.real.produce import PRODUCE, Header, ProduceFrame, answers_in, forged, header_of, read, with_error
-from sim.real.way import Way
+from sim.real.way import Way, machine_us
 
 if TYPE_CHECKING:
     from sim.real.proxy import Proxy
@@ -48,6 +48,7 @@ class Slot:
     answer: bytes | None = None
     due_us: int = -(1 << 62)  # not before; clients speak before the run begins
     withheld: bool = False  # never
+    handed_us: int = 0  # when the broker got the request, by the machine's clock
 
 
 class Wire:
@@ -62,6 +63,7 @@ class Wire:
         self.up, self.down = Way(proxy.clock, self._arrived), Way(proxy.clock, self._reaches_client)
         self._slots: deque[Slot] = deque()  # answers not yet sent to the client, in order
         self._handed: deque[Slot] = deque()  # requests that the broker has not answered
+        self._answered_us = 0  # when the broker last answered: it takes one request after another
         self._held: deque[Frame | None] | None = None  # what waits in front of the broker
         self._dropping: MessageFault | None = None  # of a dropped request: nothing behind it goes on
         self._broken = False  # reset by the script, or ended by the broker
@@ -141,7 +143,7 @@ class Wire:
             self._script.hold(self, fault)
 
     def _hand_on(self, frame: Frame) -> Slot:
-        slot = Slot(frame)
+        slot = Slot(frame, handed_us=machine_us())
         if frame.wants_answer():
             self._slots.append(slot)
             self._handed.append(slot)
@@ -169,7 +171,8 @@ class Wire:
         if not self._handed:
             return
         slot = self._handed.popleft()
-        self._proxy.answered(self, slot.frame.produce, data)
+        begun_us, self._answered_us = max(slot.handed_us, self._answered_us), machine_us()
+        self._proxy.answered(self, slot.frame.produce, data, self._answered_us - begun_us)
         if not self._broken:
             slot.answer = data
             self._alter(slot)

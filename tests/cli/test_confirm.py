@@ -86,6 +86,19 @@ def test_a_run_that_ends_the_same_is_said_to(korder: Korder, three: Path, monkey
     assert "findings: none on either side" in said.out
 
 
+def test_a_difference_is_a_status_of_its_own_unless_it_is_allowed(
+    korder: Korder, three: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swapped = as_simulated()
+    log = [batch(0, "b"), batch(1, "a"), batch(2, "c")]
+    swapped.logs = {("t", 0): {1: log, 2: log, 3: log}}
+    played(monkeypatch, swapped)
+    said = korder("confirm", three)
+    assert said.status == 1 and "The two sides differ: exit status 1" in said.out
+    assert korder("confirm", three, "--allow-difference").status == 0
+    assert korder("confirm", three, "--json").status == 1
+
+
 def test_a_run_that_doubles_a_record_is_told_with_the_place_and_judged(
     korder: Korder, three: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from analysis.outcome import FIELDS, first_difference  # noqa: E402
+from analysis.outcome import FIELDS, GROUP_FIELDS, first_difference  # noqa: E402
 from sim.errors import InputError  # noqa: E402
 from sim.real.jars import RELEASES, find  # noqa: E402
 from sim.real.result import result_of  # noqa: E402
@@ -116,8 +116,9 @@ async def _record(stage: Stage, name: str, kafka: str, repeat: int) -> tuple[Rec
         return None, str(error)
     racy = ["callbacks"] if _several_leaders(scenario) else []  # whose answers come first is nobody's rule
     racy += ["attempts"] if name.startswith(LONG_RETRIES) else []
-    unequal = [field for field in FIELDS if any(one[field] != outcomes[0][field] for one in outcomes)]
-    differing = [field for field in FIELDS if field in (*racy, *unequal)]
+    fields = [field for field in (*FIELDS, *GROUP_FIELDS) if field in outcomes[0]]
+    unequal = [field for field in fields if any(one[field] != outcomes[0][field] for one in outcomes)]
+    differing = [field for field in fields if field in (*racy, *unequal)]
     first = next((first_difference(outcomes[0], one) for one in outcomes if one != outcomes[0]), None)
     recording = {
         "script": name,
@@ -127,7 +128,7 @@ async def _record(stage: Stage, name: str, kafka: str, repeat: int) -> tuple[Rec
         "date": datetime.date.today().isoformat(),
         "repeats": repeat,
         "differing": differing,
-        "outcome": {field: outcomes[0][field] for field in FIELDS if field not in differing},
+        "outcome": {field: outcomes[0][field] for field in fields if field not in differing},
     }
     return recording, f"repeats differ: {first}" if set(differing) - set(MAY_DIFFER) else None
 

@@ -70,7 +70,7 @@ def test_a_command_line_has_the_jars_behind_the_driver(tools: Path) -> None:
     kafka = jars.Kafka("4.3.0", tools / "jars", "java")
     stamped = tools / "cache" / "classes"
 
-    stamp = jars.hashlib.sha256(jars.SOURCE.read_bytes()).hexdigest()[:16]
+    stamp = jars.hashlib.sha256(b"".join(source.read_bytes() for source in jars.SOURCES)).hexdigest()[:16]
     (stamped / f"4.3.0-{stamp}").mkdir(parents=True)
     command = kafka.command("kafka.Kafka", "node-1.properties")
     assert command[0] == "java"
