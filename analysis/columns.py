@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from analysis.history import Column
 
 __all__ = [
-    "OFFSET_BITS", "by_group", "combine", "coverage", "expand", "first_of_each", "lowest_in", "mask_of", "offset_key",
-    "running_max", "starts_of",
+    "OFFSET_BITS", "by_group", "combine", "coverage", "expand", "first_of_each", "lifted_by", "lowest_in", "mask_of",
+    "offset_key", "pieces", "running_max", "starts_of",
 ]  # fmt: skip
 
 OFFSET_BITS = 40  # offsets and rows are below 2**40, places (partitions, lanes) below 2**23: see Evidence
+PIECE = 1 << 17  # rows: a dozen columns of eight bytes fit a cache of 16 MiB
 
 
 def expand(count: Column, *firsts: Column) -> tuple[Column, ...]:
@@ -30,7 +33,7 @@ def by_group(groups: Column) -> Column:
     """A stable order that brings equal groups together, ascending."""
     if len(groups) == 0 or groups.min() < 0 or groups.max() >= 1 << 32:
         return np.argsort(groups, kind="stable")
-    order = np.argsort((groups & 0xFFFF).astype(np.uint16), kind="stable")  # a radix sort: numpy has it for 16 bits
+    order = np.argsort(groups.astype(np.uint16), kind="stable")  # the low half: a radix sort, for 16 bits
     if groups.max() >= 1 << 16:
         order = order[np.argsort((groups[order] >> 16).astype(np.uint16), kind="stable")]
     return order
@@ -82,24 +85,45 @@ def mask_of(codes: Column, size: int) -> Column:
     return mask
 
 
+def lifted_by(group: Column, *columns: Column) -> list[Column]:
+    """Copies of the columns as 64-bit integers, raised so that all of a later group lie above all of an earlier one.
+
+    *group*: ascending. One group sees no other then in a running maximum or minimum.
+    """
+    if not len(group):
+        return [column.astype(np.int64) for column in columns]
+    low = min(int(column.min()) for column in columns)
+    width = max(int(column.max()) for column in columns) - low + 1
+    if width >= (1 << 62) // (int(group[-1]) + 1):
+        ranks = np.unique(np.concatenate(columns), return_inverse=True)[1]
+        return lifted_by(group, *np.split(ranks, len(columns)))
+    if group[0] == group[-1]:
+        return [column.astype(np.int64) - low for column in columns]
+    base = group.astype(np.int64) * width - low
+    return [column + base for column in columns]
+
+
 def running_max(numbers: Column, groups: Column) -> tuple[Column, Column]:
     """Segmented running maximum, each position included. Equal groups stand together, ascending.
 
-    The result is not lower than any maximum of an earlier group: it is lifted by a base per group, so that
-    ``numbers + base`` and the result can be searched as one ascending column. Returns the two.
+    The result is not lower than any maximum of an earlier group: both are lifted by a base per group, so that they can
+    be searched as one ascending column. Returns the numbers, lifted, and their running maximum.
     """
-    if len(numbers) == 0:
-        return numbers.astype(np.int64), numbers.astype(np.int64)
-    low = int(numbers.min())
-    width = int(numbers.max()) - low + 1
-    lifted = numbers.astype(np.int64) - low
-    if groups[0] != groups[-1]:
-        rank = np.cumsum(np.concatenate(([0], groups[1:] != groups[:-1])))
-        if width >= (1 << 62) // (int(rank[-1]) + 1):
-            numbers = np.unique(numbers, return_inverse=True)[1]
-            return running_max(numbers, groups)
-        lifted += rank * width
+    group = np.zeros(len(groups), np.int64)
+    np.cumsum(groups[1:] != groups[:-1], out=group[1:])
+    (lifted,) = lifted_by(group, numbers)
     return lifted, np.maximum.accumulate(lifted)
+
+
+def pieces(groups: Column, about: int = PIECE) -> Iterator[slice]:
+    """Slices of an ascending column, each with whole groups and about as long as said: what stays in the caches."""
+    first = 0
+    while first < len(groups):
+        end = first + about
+        if end < len(groups):
+            end = int(np.searchsorted(groups, groups[end - 1], side="right"))
+        yield slice(first, min(end, len(groups)))
+        first = end
 
 
 def lowest_in(numbers: Column, first: Column, end: Column) -> Column:

@@ -24,10 +24,12 @@ __all__ = ["Deliveries", "Leaps", "Singles", "Steps"]
 
 @dataclass(slots=True)
 class Steps:
-    """From the last record of run *before* to the first of run *after* (rows of the polls table)."""
+    """From the last record of run *before* to the first of run *after* (rows of the polls table), and their offsets."""
 
     before: Column
     after: Column
+    low: Column
+    high: Column
     internal: Column
     forgotten: Column
 
@@ -102,48 +104,42 @@ class Deliveries:
         return found
 
     @cached_property
-    def each_once(self) -> bool:
-        """No group got a value twice."""
+    def repeated(self) -> Column | None:
+        """By value: some group got it more than once; None: no group got any twice."""
         order = by_group(self.scope)
         starts = np.append(starts_of(self.scope[order]), len(order))
+        again, size = None, len(self.history.values)
         for first, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
             mine = self.polls if len(starts) == 2 else self.polls.take(order[first:end])
-            if not self._distinct(mine):
-                return False
-        return True
-
-    def _distinct(self, polls: Polls) -> bool:
-        """No value is in two of these runs."""
-        size = len(self.history.values)
-        if len(polls) > size >> 4:
-            return bool(coverage(polls.value, polls.count, size).max(initial=0) < 2)
-        order = np.argsort(polls.value, kind="stable")
-        return bool((polls.value[order][1:] >= (polls.value + polls.count)[order][:-1]).all())
+            if not _distinct(mine, size):
+                twice = coverage(mine.value, mine.count, size) > 1
+                again = twice if again is None else again | twice
+        return again if again is not None and again.any() else None
 
     # --- steps --------------------------------------------------------------------------------------------------------
     @cached_property
     def steps(self) -> Steps:
+        """All but those to the very next offset, which are most of them."""
         order = by_group(self.lane)
-        lane, polls = self.lane[order], self.polls
+        lane = self.lane[order]
         if len(order) < 2:
-            return Steps(order[:0], order[:0], np.zeros(0, bool), np.zeros(0, bool))
-        before, after = self._previous(order), order[1:]
-        same = lane[1:] == lane[:-1]
-        same &= before >= 0
-        same[same] &= self.lane[before[same]] == lane[1:][same]
-        before, after = before[same], after[same]
-        internal = polls.group[before] == polls.group[after]
-        return Steps(before, after, internal, ~internal & self._forgot(before, after))
+            return Steps(order[:0], order[:0], order[:0], order[:0], np.zeros(0, bool), np.zeros(0, bool))
+        before, after = (order[:-1], order[1:]) if self.counts_as_progress.all() else self._judged(order)
+        low, high = self.last_position[before], self.first_position[after]
+        same = lane[1:] == lane[:-1] if len(after) == len(order) - 1 else self.lane[before] == self.lane[after]
+        odd = np.flatnonzero(same & (high - low != 1))
+        before, after = before[odd], after[odd]
+        internal = self.polls.group[before] == self.polls.group[after]
+        return Steps(before, after, low[odd], high[odd], internal, ~internal & self._forgot(before, after))
 
-    def _previous(self, order: Column) -> Column:
-        """By position from 1: the run before it in its lane from which a consumer goes on, or that is of its group."""
-        if self.counts_as_progress.all():
-            return order[:-1]
+    def _judged(self, order: Column) -> tuple[Column, Column]:
+        """Runs that have one before them from which a consumer goes on, or that is of their group; those before."""
         group, progress = self.polls.group[order], self.counts_as_progress[order]
         position = np.arange(len(order))
         last = np.maximum.accumulate(np.where(progress, position, -1))[:-1]
         last = np.where(group[1:] == group[:-1], position[:-1], last)
-        return np.where(last >= 0, order[np.maximum(last, 0)], -1)
+        there = np.flatnonzero(last >= 0)
+        return order[last[there]], order[there + 1]
 
     @cached_property
     def _forgettings(self) -> tuple[Column, Column]:
@@ -162,6 +158,8 @@ class Deliveries:
     def _forgot(self, before: Column, after: Column) -> Column:
         row, forgot = self.polls.row, np.zeros(len(after), bool)
         for keys, owner in zip(self._forgettings, (self.lane, self.polls.consumer), strict=True):
+            if not len(keys):
+                continue
             first = np.searchsorted(keys, offset_key(owner[after], row[before]), side="right")
             forgot |= np.searchsorted(keys, offset_key(owner[after], row[after]), side="right") > first
         return forgot
@@ -183,14 +181,14 @@ class Deliveries:
     @cached_property
     def first_position(self) -> Column:
         """By run: where its first record stands."""
-        return self._position(np.zeros(len(self.polls), np.int64))
+        return self.polls.offset if self.held.all() else self._position(np.zeros(len(self.polls), np.int64))
 
     @cached_property
     def last_position(self) -> Column:
         """By run: where its last record stands."""
         if (self.polls.count == 1).all():
             return self.first_position
-        return self._position(self.polls.count - 1)
+        return self.polls.offset + (self.polls.count - 1) if self.held.all() else self._position(self.polls.count - 1)
 
     def _position(self, inside: Column) -> Column:
         """Where a delivered record stands: its offset, unless its value now stands at another one of that partition."""
@@ -207,3 +205,11 @@ class Deliveries:
         known = places[at] == wanted if len(places) else np.zeros(len(wanted), bool)
         offset[moved[known]] = seen.offset[there[first[at[known]]]]
         return offset
+
+
+def _distinct(polls: Polls, size: int) -> bool:
+    """No value is in two of these runs; False also where only counting can tell."""
+    if len(polls) > size >> 4:
+        return False
+    order = np.argsort(polls.value, kind="stable")
+    return bool((polls.value[order][1:] >= (polls.value + polls.count)[order][:-1]).all())

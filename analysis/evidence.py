@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import OFFSET_BITS, combine, coverage, expand
+from analysis.columns import OFFSET_BITS, combine, coverage, expand, pieces
 from analysis.deliveries import Deliveries
-from analysis.disorder import disordered_runs
+from analysis.disorder import disordered_runs, holding
 from analysis.history import ACK, FAIL, Column, History
 from analysis.logs import Logs
 from analysis.marks import Committed
+from analysis.neighbours import odd_sequences
 from analysis.progress import Progress
 from analysis.transactions import TOLD_ABORT, TOLD_COMMIT, Transactions
 from sim.errors import InputError
@@ -117,13 +118,42 @@ class Evidence:
 
     @cached_property
     def disordered(self) -> Column | None:
-        """Runs of the final log of each producer and partition that may have a late record; None: runs cannot tell."""
-        log, sends, copies = self.logs.final, self.history.records, self.logs.copies
+        """Runs of the final log that may hold a late record, or one that overtook it; None: runs cannot tell."""
+        log, sends, visible = self.logs.final, self.history.records, self.logs.visible
         if not self.unique_uids or not self.orderly(log):
             return None
-        prod = np.where(log.value < 0, -1, sends.prod[log.value])
-        doubled = None if copies.max(initial=0) < 2 else copies > 1
-        return disordered_runs(sends.i, log, self.logs.visible, combine(log.partition, prod), doubled)
+        found, doubled, all_visible = [np.zeros(0, np.int64)], self.doubled_runs, visible.all()
+        for piece in pieces(log.partition):  # no group crosses partitions
+            value = log.value[piece] if all_visible else np.where(visible[piece], log.value[piece], -1)
+            groups = combine(log.partition[piece], np.where(value < 0, -1, sends.prod[value]))
+            again = None if doubled is None else doubled[piece]
+            found.append(piece.start + disordered_runs(sends.i, value, log.count[piece], groups, again))
+        return np.concatenate(found)
+
+    @cached_property
+    def doubled_runs(self) -> Column | None:
+        """By run of the final log: it holds a value that is stored twice; None: none is."""
+        log = self.logs.final
+        if int(self.logs.copies.max(initial=0)) < 2:
+            return None
+        return holding(self.logs.copies > 1, np.maximum(log.value, 0), log.count) & self.logs.visible
+
+    @cached_property
+    def doubled_places(self) -> Column:
+        """Positions in ``logs.records`` of all whose identity is stored more than once, ascending."""
+        seen = self.logs.records
+        if self.unique_uids:
+            if self.doubled_runs is None:
+                return np.zeros(0, np.int64)
+            places = self.logs.places_of_runs(np.flatnonzero(self.doubled_runs))
+            return places[self.logs.copies[seen.value[places]] > 1]
+        uid = self.history.records.uid[seen.value]
+        return np.flatnonzero(np.bincount(uid, minlength=1)[uid] > 1)
+
+    @cached_property
+    def odd_sequences(self) -> tuple[Column, Column, Column]:
+        """Runs of the final log, the next of their producer id and epoch, and the step where it is not 1."""
+        return odd_sequences(self.logs.final)
 
     @cached_property
     def keys_move(self) -> bool:

@@ -272,6 +272,13 @@ class Logs:
         partition = log.partition if len(run) == len(log) else log.partition[run]
         return RecordView(run if runs is None else runs[run], partition, offset, value)
 
+    def places_of_runs(self, runs: Column) -> Column:
+        """Positions in ``records`` of all records of these visible runs of the final log (ascending)."""
+        if not len(runs):
+            return runs
+        first = np.searchsorted(self.records.run, runs)
+        return expand(self.final.count[runs], first)[1]
+
     @cached_property
     def place_of(self) -> Column:
         """By value: its first position in ``records``, -1 where it is not visible."""

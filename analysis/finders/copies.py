@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import expand, offset_key
+from analysis.columns import expand, offset_key, starts_of
 from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import ACK, Column
@@ -17,22 +17,21 @@ __all__ = ["duplicate_append", "known_gone", "lost_acked", "where_acked"]
 def duplicate_append(evidence: Evidence) -> Found:
     if evidence.single_copies:
         return Found(extra={"extra": 0})
-    seen, history, sends = evidence.logs.records, evidence.history, evidence.history.records
-    uid = seen.value if evidence.unique_uids else sends.uid[seen.value]
-    copies = np.bincount(uid, minlength=1)
-    if copies.max() < 2:
+    seen, sends, places = evidence.logs.records, evidence.history.records, evidence.doubled_places
+    if not len(places):
         return Found(extra={"extra": 0})
-    places = np.flatnonzero(copies[uid] > 1)
-    places = places[np.argsort(uid[places], kind="stable")]
-    starts = np.flatnonzero(np.diff(uid[places], prepend=-1))
-    groups = np.split(places, starts[1:])
-    witnesses = [_copies(evidence, group) for group in groups[:WITNESSES]]
+    uid = sends.uid[seen.value[places]]
+    order = np.argsort(uid, kind="stable")
+    places, uid = places[order], uid[order]
+    starts = starts_of(uid)
+    groups = np.split(places[: np.append(starts, len(places))[:WITNESSES + 1][-1]], starts[1:WITNESSES])
+    witnesses = [_copies(evidence, group) for group in groups]
     value = seen.value[places]
-    again = np.bincount(value, minlength=len(history.values))[value] > 1  # the client sent it again
+    again = evidence.logs.copies[value] > 1  # the client sent it again
     by_client = np.logical_or.reduceat(again, starts)
-    pairs = pairs_of(sends.prod[value[again]].tolist(), seen.partition[places[again]].tolist())
-    extra = {"extra": len(places) - len(groups)}
-    return Found(len(groups), witnesses, len(groups), pairs, int((~by_client).sum()), extra=extra)
+    pairs = pairs_of(sends.prod[value[again]], seen.partition[places[again]])
+    extra = {"extra": len(places) - len(starts)}
+    return Found(len(starts), witnesses, len(starts), pairs, int((~by_client).sum()), extra=extra)
 
 
 def _copies(evidence: Evidence, places: Column) -> dict[str, Any]:

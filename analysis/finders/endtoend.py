@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import by_group, combine
-from analysis.disorder import disordered_runs
+from analysis.columns import by_group, combine, expand
+from analysis.disorder import disordered_runs, holding
 from analysis.evidence import Evidence
 from analysis.finders.order import first_copies, late_in
 from analysis.finding import WITNESSES, Found, pairs_of
@@ -35,9 +35,10 @@ class Met:
 def e2e_key_reorder(evidence: Evidence) -> Found:
     """Per (group, producer instance, key), by first delivery (by processing start where the group tells those)."""
     started = bool((evidence.history.processing.end == 0).any())
-    if not evidence.keys_move and not started and _in_order(evidence):
+    runs = None if evidence.keys_move or started else _disordered(evidence)
+    if runs is not None and not len(runs):
         return Found()
-    met = _handed_over(evidence)
+    met = _handed_over(evidence, runs)
     if started:
         met = _with_starts(evidence, met)
     sends = evidence.history.records
@@ -48,33 +49,38 @@ def e2e_key_reorder(evidence: Evidence) -> Found:
 
 def cross_partition_inversion(evidence: Evidence) -> Found:
     """Per (group, producer instance), deliveries over all partitions: nothing that Kafka promises."""
-    met = _handed_over(evidence)
+    met = _handed_over(evidence, None)
     prod = evidence.history.records.prod
     keep = prod[met.value] >= 0
     met = met if keep.all() else met.take(keep)
     return _late(evidence, combine(met.scope, prod[met.value]), met, blame=False)
 
 
-def _in_order(evidence: Evidence) -> bool:
-    """Every group got each partition's records, producer by producer, in the order in which they were sent."""
+def _disordered(evidence: Evidence) -> Column | None:
+    """Rows of the polls table among which some group may have got a producer's records of a partition out of order.
+
+    None: runs cannot tell.
+    """
     deliveries, polls = evidence.deliveries, evidence.history.polls
-    if not deliveries.each_once or not deliveries.counted.all():
-        return False
-    if not evidence.unique_uids or not evidence.orderly(polls):
-        return False
-    sends = evidence.history.records
+    if not evidence.unique_uids or not evidence.orderly(polls) or not deliveries.counted.all():
+        return None
+    sends, again = evidence.history.records, deliveries.repeated
     groups = combine(deliveries.scope, polls.partition, sends.prod[polls.value])
-    return not len(disordered_runs(sends.i, polls, np.ones(len(polls), bool), groups, None))
+    doubled = None if again is None else holding(again, polls.value, polls.count)
+    return disordered_runs(sends.i, polls.value, polls.count, groups, doubled)
 
 
-def _handed_over(evidence: Evidence) -> Met:
-    """Deliveries, without those in transactions that did not commit."""
+def _handed_over(evidence: Evidence, runs: Column | None) -> Met:
+    """Deliveries (of these rows of the polls table), without those in transactions that did not commit."""
     deliveries, polls = evidence.deliveries, evidence.history.polls
-    singles = deliveries.singles
-    keep = deliveries.counted[singles.run]
-    run, offset, value = singles.run, singles.offset, singles.value
-    if not keep.all():
-        run, offset, value = run[keep], offset[keep], value[keep]
+    if runs is None and not deliveries.counted.all():
+        runs = np.flatnonzero(deliveries.counted)
+    if runs is None:
+        singles = deliveries.singles
+        run, offset, value = singles.run, singles.offset, singles.value
+    else:
+        run, offset, value = expand(polls.count[runs], polls.offset[runs], polls.value[runs])
+        run = runs[run]
     return Met(deliveries.scope[run], value, polls.consumer[run], polls.partition[run], offset, polls.row[run])
 
 

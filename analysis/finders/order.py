@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import by_group, combine, mask_of, running_max
+from analysis.columns import by_group, combine, running_max
 from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import Column
@@ -42,10 +42,10 @@ def first_copies(uid: Column, groups: Column) -> Column:
 
 def append_reorder(evidence: Evidence) -> Found:
     late, overtaker, extent = late_places(evidence)
-    view = evidence.logs.records if len(late) else None
-    if view is None:
+    if not len(late):
         return Found()
-    return _told(evidence, late, overtaker, extent, evidence.history.records.prod[view.value[late]])
+    prod = evidence.history.records.prod[evidence.logs.records.value[late]]
+    return _told(evidence, late, overtaker, extent, prod)
 
 
 def late_places(evidence: Evidence) -> tuple[Column, Column, Column]:
@@ -65,13 +65,11 @@ def late_places(evidence: Evidence) -> tuple[Column, Column, Column]:
 
 
 def suspects(evidence: Evidence) -> Column:
-    """Places in ``logs.records`` of every producer on a partition that may have a late record there."""
+    """Places in ``logs.records`` of all that may be late there, or have overtaken such a record."""
     runs = evidence.disordered
     if runs is None:
         return np.arange(len(evidence.logs.records.run))
-    if not len(runs):
-        return runs
-    return np.flatnonzero(mask_of(runs, len(evidence.logs.final))[evidence.logs.records.run])
+    return evidence.logs.places_of_runs(runs)
 
 
 def key_reorder(evidence: Evidence) -> Found:

@@ -35,12 +35,10 @@ def int_poll_skip(evidence: Evidence) -> Found:
 
 
 def _judged(evidence: Evidence, internal: bool) -> tuple[Column, Column, Column, Column]:
-    """Runs before and after each step of this kind, and the offsets it goes from and to."""
+    """Runs before and after each step of this kind, and the offsets it goes from and to; none to the next offset."""
     steps = evidence.deliveries.steps
     chosen = steps.internal if internal else ~steps.internal & ~steps.forgotten
-    before, after = steps.before[chosen], steps.after[chosen]
-    deliveries = evidence.deliveries
-    return before, after, deliveries.last_position[before], deliveries.first_position[after]
+    return steps.before[chosen], steps.after[chosen], steps.low[chosen], steps.high[chosen]
 
 
 def _backward(evidence: Evidence, internal: bool) -> Found:

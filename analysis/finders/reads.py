@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import OFFSET_BITS, by_group, combine, lowest_in, mask_of, offset_key, running_max
+from analysis.columns import OFFSET_BITS, by_group, combine, lowest_in, mask_of, offset_key, pieces, running_max
 from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import ABORT, DATA, FORGET_ASSIGN, FORGET_RESET, FORGET_REVOKE, FORGET_SEEK, Column
@@ -49,9 +49,10 @@ def _repeats(evidence: Evidence) -> tuple[Column, Column]:
     """Positions in ``singles`` of each repeat, in order, and of the delivery it repeats (the one before)."""
     deliveries = evidence.deliveries
     singles, polls = deliveries.singles, evidence.history.polls
-    if deliveries.each_once:
+    if deliveries.repeated is None:
         return singles.run[:0], singles.run[:0]
-    counted = np.flatnonzero(deliveries.counted[singles.run])
+    counted = np.flatnonzero(deliveries.repeated[singles.value])
+    counted = counted[deliveries.counted[singles.run[counted]]]
     run, offset, value = singles.run[counted], singles.offset[counted], singles.value[counted]
     scope = deliveries.scope[run]
     lane = combine(scope, polls.partition[run])
@@ -205,12 +206,16 @@ def _announced(evidence: Evidence) -> Column:
     """By run of the polls table: the highest mark that a leader of its partition had announced before."""
     polls, marks = evidence.history.polls, evidence.marks.leader_marks
     order, asked = by_group(marks.partition), by_group(polls.partition)
-    partition = marks.partition[order]
-    lifted, highest = running_max(marks.offset[order], partition)
-    announced = marks.offset[order] + (highest - lifted)
-    keys = offset_key(partition, marks.row[order])
-    at = np.searchsorted(keys, offset_key(polls.partition[asked], polls.row[asked])) - 1
-    there = (at >= 0) & (partition[np.maximum(at, 0)] == polls.partition[asked]) if len(keys) else at >= 0
-    found = np.zeros(len(polls), np.int64)
-    found[asked[there]] = announced[at[there]]
+    mark, row, theirs = marks.offset[order], marks.row[order], marks.partition[order]
+    partition, found = polls.partition[asked], np.zeros(len(polls), np.int64)
+    for piece in pieces(partition):
+        span = slice(*np.searchsorted(theirs, [partition[piece.start], partition[piece.stop - 1] + 1]).tolist())
+        if span.start == span.stop:
+            continue
+        lifted, highest = running_max(mark[span], theirs[span])
+        announced = mark[span] + (highest - lifted)
+        keys = offset_key(theirs[span], row[span])
+        at = np.searchsorted(keys, offset_key(partition[piece], polls.row[asked[piece]])) - 1
+        there = (at >= 0) & (theirs[span][np.maximum(at, 0)] == partition[piece])
+        found[asked[piece][there]] = announced[at[there]]
     return found

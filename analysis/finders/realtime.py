@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from analysis.columns import by_group
+from analysis.columns import by_group, combine, pieces
 from analysis.evidence import Evidence
-from analysis.finders.order import first_copies
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import ACK, Column
 
@@ -22,17 +21,31 @@ def realtime_inversion(evidence: Evidence) -> Found:
     if _acked_in_order(evidence):
         return Found()
     seen, sends = evidence.logs.records, evidence.history.records
-    acked = evidence.ack_row[seen.value]
-    keep = (acked != NEVER) & first_copies(sends.uid[seen.value], seen.partition)
-    places = np.flatnonzero(keep) if not keep.all() else np.arange(len(keep))
-    value, partition, acked = seen.value[places], seen.partition[places], acked[places]
-    sent = np.where(sends.prod[value] >= 0, sends.row[value], -1)
-    if not len(places) or (acked >= sent).all() and _rises(acked, partition):
-        return Found()
-    earliest = _earliest_behind(acked, partition)
-    late = np.flatnonzero(earliest < sent)
-    witnesses = [_witness(evidence, places, acked, partition, int(k), int(sent[k])) for k in late[:WITNESSES]]
-    return Found(len(late), witnesses, len(late), pairs_of(sends.prod[value[late]], partition[late]))
+    count, witnesses, pairs, again = 0, list[dict[str, object]](), set[tuple[int, int]](), _later_copies(evidence)
+    for piece in pieces(seen.partition):
+        acked = evidence.ack_row[seen.value[piece]]
+        keep = acked != NEVER
+        keep[again[slice(*np.searchsorted(again, [piece.start, piece.stop]))] - piece.start] = False
+        places = piece.start + np.flatnonzero(keep)
+        value, partition, acked = seen.value[places], seen.partition[places], acked[keep]
+        sent = np.where(sends.prod[value] >= 0, sends.row[value], -1)
+        if not len(places) or (acked >= sent).all() and _rises(acked, partition):
+            continue
+        late = np.flatnonzero(_earliest_behind(acked, partition) < sent)
+        for k in late[: WITNESSES - len(witnesses)].tolist():
+            witnesses.append(_witness(evidence, places, acked, partition, k, int(sent[k])))
+        count += len(late)
+        pairs |= pairs_of(sends.prod[value[late]], partition[late])
+    return Found(count, witnesses, count, pairs)
+
+
+def _later_copies(evidence: Evidence) -> Column:
+    """Positions in ``logs.records`` of all copies but the first of an identity in a partition, ascending."""
+    seen, places = evidence.logs.records, evidence.doubled_places
+    if not len(places):
+        return places
+    lane = combine(seen.partition[places], evidence.history.records.uid[seen.value[places]])
+    return np.delete(places, np.unique(lane, return_index=True)[1])
 
 
 def _acked_in_order(evidence: Evidence) -> bool:

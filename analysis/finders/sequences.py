@@ -9,42 +9,38 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import by_group, combine, offset_key, running_max
+from analysis.columns import by_group, combine, offset_key, pieces, running_max
 from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import DATA, Column
 from analysis.logs import Log
+from analysis.neighbours import SEQUENCES
 
 __all__ = ["fenced_append", "leader_epoch_regression", "sequence_gap", "sequence_regression"]
 
-SEQUENCES = 1 << 31  # sequences are modulo this
 FORGOTTEN_S = 86_400  # producer.id.expiration.ms: after so long a broker takes any sequence
 _PER_SECOND = {"ns": 10**9, "us": 10**6, "ms": 10**3}
 
 
 def sequence_gap(evidence: Evidence) -> Found:
-    return _steps(evidence, lambda step: (step > 1) & (step <= 1 << 30))
+    left, right, step = evidence.odd_sequences
+    wrong = (step > 1) & (step <= 1 << 30)
+    return _steps(evidence, left[wrong], right[wrong], step[wrong])
 
 
 def sequence_regression(evidence: Evidence) -> Found:
-    return _steps(evidence, lambda step: (step == 0) | (step > 1 << 30))
+    left, right, step = evidence.odd_sequences
+    wrong = (step == 0) | (step > 1 << 30)
+    return _steps(evidence, left[wrong], right[wrong], step[wrong])
 
 
-def _steps(evidence: Evidence, wrong: Any) -> Found:
-    """Neighbours of one (producer id, epoch, partition); inside a run sequences are consecutive."""
+def _steps(evidence: Evidence, left: Column, right: Column, step: Column) -> Found:
     log = evidence.logs.final
-    rows = np.flatnonzero((log.kind == DATA) & (log.pid >= 0) & (log.seq >= 0))
-    lane = combine(log.partition[rows], log.pid[rows], log.epoch[rows])
-    if (lane[1:] < lane[:-1]).any():
-        order = by_group(lane)
-        rows, lane = rows[order], lane[order]
-    left, right = rows[:-1], rows[1:]
-    seq = log.seq[rows].astype(np.int64)
-    step = (seq[1:] - seq[:-1] - log.count[left] + 1) % SEQUENCES
-    bad = np.flatnonzero((lane[1:] == lane[:-1]) & wrong(step))
-    bad = bad[~_explained(evidence, log, left[bad], right[bad])]
-    witnesses = [_pair(evidence, log, int(left[k]), int(right[k]), step=int(step[k])) for k in bad[:WITNESSES]]
-    return Found(len(bad), witnesses, len(bad), _pairs(evidence, log, right[bad]))
+    bad = ~_explained(evidence, log, left, right)
+    left, right, step = left[bad], right[bad], step[bad]
+    told = zip(left[:WITNESSES].tolist(), right[:WITNESSES].tolist(), step[:WITNESSES].tolist(), strict=True)
+    witnesses = [_pair(evidence, log, a, b, step=by) for a, b, by in told]
+    return Found(len(step), witnesses, len(step), _pairs(evidence, log, right))
 
 
 def _explained(evidence: Evidence, log: Log, left: Column, right: Column) -> Column:
@@ -62,29 +58,44 @@ def _explained(evidence: Evidence, log: Log, left: Column, right: Column) -> Col
 def fenced_append(evidence: Evidence) -> Found:
     """Data records behind a record, or a marker (that of the coordinator that fenced them), of a higher epoch."""
     log = evidence.logs.final
-    rows = np.flatnonzero((log.pid >= 0) & (log.epoch >= 0))
-    lane = combine(log.partition[rows], log.pid[rows])
-    order = by_group(lane)
-    rows, lane = rows[order], lane[order]
-    lifted, highest = running_max(log.epoch[rows], lane)
-    low = np.flatnonzero((lifted < highest) & (log.kind[rows] == DATA))
-    fence = np.searchsorted(highest, lifted[low], side="right")  # the first of a higher epoch
-    count, witnesses = int(log.count[rows[low]].sum()), list[dict[str, Any]]()
-    for k, other in zip(low.tolist(), fence.tolist(), strict=True):
-        for inside in range(int(log.count[rows[k]])):
+    fence, late = _fenced(log)
+    count, witnesses = int(log.count[late].sum()), list[dict[str, Any]]()
+    for other, k in zip(fence.tolist(), late.tolist(), strict=True):
+        for inside in range(int(log.count[k])):
             if len(witnesses) < WITNESSES:
-                witnesses.append(_pair(evidence, log, int(rows[other]), int(rows[k]), inside=inside))
+                witnesses.append(_pair(evidence, log, other, k, inside=inside))
         if len(witnesses) == WITNESSES:
             break
-    return Found(count, witnesses, count, _pairs(evidence, log, rows[low]))
+    return Found(count, witnesses, count, _pairs(evidence, log, late))
+
+
+def _fenced(log: Log) -> tuple[Column, Column]:
+    """The first run of a higher epoch, and the run of data behind it, producer id by producer id."""
+    fences, late = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for piece in pieces(log.partition):
+        epoch = log.epoch[piece]
+        if epoch.min() == epoch.max():
+            continue
+        rows = piece.start + np.flatnonzero((log.pid[piece] >= 0) & (epoch >= 0))
+        lane = combine(log.partition[rows], log.pid[rows])
+        order = by_group(lane)
+        rows, lane = rows[order], lane[order]
+        lifted, highest = running_max(log.epoch[rows], lane)
+        low = np.flatnonzero((lifted < highest) & (log.kind[rows] == DATA))
+        fences.append(rows[np.searchsorted(highest, lifted[low], side="right")])
+        late.append(rows[low])
+    return np.concatenate(fences), np.concatenate(late)
 
 
 def leader_epoch_regression(evidence: Evidence) -> Found:
     log = evidence.logs.final
-    rows = np.flatnonzero(log.lep >= 0)
-    partition, lep = log.partition[rows], log.lep[rows]
+    known = log.lep >= 0
+    rows = None if known.all() else np.flatnonzero(known)
+    partition, lep = (log.partition, log.lep) if rows is None else (log.partition[rows], log.lep[rows])
     bad = np.flatnonzero((partition[1:] == partition[:-1]) & (lep[1:] < lep[:-1]))
-    witnesses = [_pair(evidence, log, int(rows[k]), int(rows[k + 1])) for k in bad[:WITNESSES]]
+    told = bad[:WITNESSES] if rows is None else rows[bad[:WITNESSES]]
+    after = bad[:WITNESSES] + 1 if rows is None else rows[bad[:WITNESSES] + 1]
+    witnesses = [_pair(evidence, log, a, b) for a, b in zip(told.tolist(), after.tolist(), strict=True)]
     return Found(len(bad), witnesses, len(bad), {(-1, p) for p in np.unique(partition[bad]).tolist()})
 
 
