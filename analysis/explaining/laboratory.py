@@ -38,27 +38,43 @@ def lane_of(witness: Mapping[str, Any]) -> Lane:
 
 
 class Laboratory:
-    """*names*: of the findings that are looked for in every run."""
+    """*names*: of the findings that are looked for in every run.
+
+    *accepted*: the pinned scenarios that showed a finding under every latency they were probed with, in the order found;
+    another finding of the same run may show there too.
+    """
 
     def __init__(self, names: Collection[str]) -> None:
         self.names = frozenset(names)
         self.runs = 0
+        self.accepted: list[Any] = []
+        self._scenarios: dict[str, Scenario | None] = {}
         self._kept: dict[str, dict[str, Finding] | None] = {}
+        self._last: tuple[str, Verdict | None] | None = None
         self._shown: dict[str, bool] = {}
 
     def findings(self, source: Source, seed: int, latency_seed: int | None) -> dict[str, Finding] | None:
         """By name; None where the scenario is refused."""
-        key = canonical([source, seed, latency_seed])
+        key = _key(source, seed, latency_seed)
         if key not in self._kept:
-            self._kept[key] = self._run(source, seed, latency_seed)
+            self.verdict(source, seed, latency_seed)
         return self._kept[key]
 
-    def _run(self, source: Source, seed: int, latency_seed: int | None) -> dict[str, Finding] | None:
-        verdict = self.verdict(source, seed, latency_seed)
-        return None if verdict is None else {name: verdict.findings[name] for name in sorted(self.names)}
-
     def verdict(self, source: Source, seed: int, latency_seed: int | None) -> Verdict | None:
-        scenario = made(source)
+        """Of one run; the last one is kept, of earlier ones the findings alone."""
+        key = _key(source, seed, latency_seed)
+        if self._last is None or self._last[0] != key:
+            self._last = key, self._run(source, seed, latency_seed)
+            verdict = self._last[1]
+            found = None if verdict is None else {name: verdict.findings[name] for name in sorted(self.names)}
+            self._kept[key] = found
+        return self._last[1]
+
+    def _run(self, source: Source, seed: int, latency_seed: int | None) -> Verdict | None:
+        text = canonical(source)
+        if text not in self._scenarios:
+            self._scenarios[text] = made(source)
+        scenario = self._scenarios[text]
         if scenario is None:
             return None
         self.runs += 1
@@ -78,11 +94,17 @@ class Laboratory:
         self, name: str, lane: Lane, mechanism: str, source: Source, seed: int, latency_seed: int | None
     ) -> bool:
         """Is it there, and by the same mechanism?"""
-        key = canonical([name, lane, mechanism, source, seed, latency_seed])
+        key = canonical([name, lane, mechanism, _key(source, seed, latency_seed)])
         if key not in self._shown:
-            verdict = self.verdict(source, seed, latency_seed)
+            there = self.shows(name, lane, source, seed, latency_seed)
+            verdict = self.verdict(source, seed, latency_seed) if there else None
             self._shown[key] = verdict is not None and _by(name, lane, mechanism, verdict)
         return self._shown[key]
+
+
+def _key(source: Source, seed: int, latency_seed: int | None) -> str:
+    """A run without a latency seed draws from its own."""
+    return canonical([source, seed, seed if latency_seed is None else latency_seed])
 
 
 def _by(name: str, lane: Lane, mechanism: str, verdict: Verdict) -> bool:

@@ -22,6 +22,7 @@ from analysis.explaining.facts import Facts
 from analysis.explaining.laboratory import Laboratory, Lane, made
 from analysis.explaining.pins import Source, by_message, by_time, held_back, latest_us
 from analysis.explaining.reduce import fewer_faults, shortened, with_faults
+from analysis.explaining.window import WIDTHS_US, Window, window_of
 from sim.units import duration_text
 
 __all__ = ["LATENCY_SEEDS", "Proof", "bare", "prove"]
@@ -45,6 +46,7 @@ class Proof:
     there: int = 0  # with the placebo
     tried: list[tuple[str, int, int]] = field(default_factory=list)  # change, gone, of how many
     why: str = ""  # why nothing is proved
+    at_least: bool = False  # the placebo's runs ended where it was decided
 
     placebo: str = f"every message between clients and brokers {PLACEBO_US // 1000} ms later"
 
@@ -56,7 +58,8 @@ class Proof:
         if self.change is None:
             return self.why
         words = f"gone in {self.gone} of {self.seeds} with {self.change}; "
-        words += f"there in {self.there} of {self.seeds} with the placebo ({self.placebo})"
+        least = "at least " if self.at_least else ""
+        words += f"there in {least}{self.there} of {self.seeds} with the placebo ({self.placebo})"
         return words if self.holds else f"{words}: not confirmed"
 
     def to_json(self) -> dict[str, Any]:
@@ -74,23 +77,27 @@ def _json(edit: Any) -> dict[str, Any]:
 
 def prove(
     facts: Facts, name: str, diagnosis: Diagnosis, lane: Lane, topic: str, *, seeds: int = LATENCY_SEEDS,
-    laboratory: Laboratory | None = None, step: Callable[[str], object] = lambda what: None,
+    laboratory: Laboratory | None = None, step: Callable[[str], object] = lambda what: None, decided: bool = False,
 ) -> Proof:  # fmt: skip
-    """Pin, reduce, and try the changes; *step* is told what is being done."""
+    """Pin, reduce, and try the changes; *step* is told what is being done.
+
+    *laboratory*: share it among the findings of one run, which are looked for in the same pinned scenarios then.
+    *decided*: stop the placebo's runs where it is decided whether most of them show it.
+    """
     header = facts.history.header
     source, seed = header["scenario"]["source"], int(header["seed"])
     own = header.get("latency_seed")
     bench = _Bench(laboratory or Laboratory([name]), name, lane, diagnosis.mechanism, seed, own)
     step("pinning the faults")
-    found = _pinned(facts, diagnosis, bench, source)
-    if found is None:
+    pinned = _pinned(facts, diagnosis, bench, source)
+    if pinned is None:
         return Proof("", None, seed, why="not proved: the case does not come about again when its faults are pinned")
-    how, scenario = found
+    bench.window = pinned.window
     step("leaving out what does not matter")
-    scenario = fewer_faults(scenario, bench.as_robust)
-    proof = Proof(how, scenario, seed, seeds=seeds)
+    scenario = fewer_faults(pinned.scenario, bench.as_robust)
+    proof = Proof(pinned.how, scenario, seed, seeds=seeds)
     step(f"placebo, {seeds} runs")
-    proof.there = sum(bench.there(_placebo(scenario), k) for k in range(seeds))
+    proof.there, proof.at_least = _with_placebo(bench, _placebo(scenario), seeds, decided)
     case = Case(scenario, lane, topic, diagnosis.mechanism)
     _try_changes(bench, proof, case, seeds, step)
     return proof
@@ -104,38 +111,81 @@ class _Bench:
     mechanism: str
     seed: int
     own: int | None  # the run's own latency seed, where that is not its seed
+    window: Window | None = None  # every scenario is run with its sends alone
 
     def there(self, source: Source, latency_seed: int | None) -> bool:
-        return bool(self.laboratory.shows(self.name, self.lane, source, self.seed, latency_seed))
+        return bool(self.laboratory.shows(self.name, self.lane, self._cut(source), self.seed, latency_seed))
 
     def there_so(self, source: Source) -> bool:
         """By the same mechanism, under the run's own latency or, as pins move times a little, under another."""
         return any(
-            self.laboratory.shows_so(self.name, self.lane, self.mechanism, source, self.seed, latency_seed)
+            self.laboratory.shows_so(self.name, self.lane, self.mechanism, self._cut(source), self.seed, latency_seed)
             for latency_seed in (self.own, PROBES[0])
         )
-
 
     def as_robust(self, source: Source) -> bool:
         """Under some latencies at once: what makes the case sturdy is not to be taken away."""
         return self.there_so(source) and all(self.there(source, k) for k in PROBES)
 
+    def shown(self, source: Source) -> int:
+        """In so many of the probes, with and without the placebo."""
+        return sum(self.there(one, k) for one in (source, _placebo(source)) for k in PROBES)
+
+    def _cut(self, source: Source) -> Source:
+        return source if self.window is None else self.window(source)
+
+
+def _with_placebo(bench: _Bench, scenario: Source, seeds: int, decided: bool) -> tuple[int, bool]:
+    """(runs that show it, whether there may be more)."""
+    there = 0
+    for k in range(seeds):
+        there += bench.there(scenario, k)
+        if decided and (2 * there > seeds or 2 * (there + seeds - k - 1) <= seeds):
+            return there, k + 1 < seeds
+    return there, False
+
 
 # --- pinning ----------------------------------------------------------------------------------------------------------
-def _pinned(facts: Facts, diagnosis: Diagnosis, bench: _Bench, source: Source) -> tuple[str, Source] | None:
+@dataclass(frozen=True, slots=True)
+class _Pinned:
+    how: str
+    scenario: Source
+    window: Window | None
+
+
+def _pinned(facts: Facts, diagnosis: Diagnosis, bench: _Bench, source: Source) -> _Pinned | None:
     """The way of pinning that shows the case, with and without the placebo, under most latencies: one that timing alone
     undoes says nothing about a change."""
-    best: tuple[int, str, Source] | None = None
-    for how, scenario in _ways(facts, diagnosis, source):
-        if made(scenario) is None or not bench.there_so(scenario):
+    best: tuple[int, _Pinned] | None = None
+    for known, one in _candidates(facts, diagnosis, bench, source):
+        bench.window = one.window
+        if made(one.scenario) is None or not bench.there_so(one.scenario):
             continue
-        scenario = shortened(scenario, latest_us(facts, diagnosis), bench.there_so)
-        shown = sum(bench.there(one, k) for one in (scenario, _placebo(scenario)) for k in PROBES)
+        shown = bench.shown(one.scenario)
         if shown == 2 * len(PROBES):
-            return how, scenario
+            if not known:
+                bench.laboratory.accepted.append(one)
+            return one
         if best is None or shown > best[0]:
-            best = shown, how, scenario
-    return None if best is None else best[1:]
+            best = shown, one
+    return None if best is None else best[1]
+
+
+def _candidates(
+    facts: Facts, diagnosis: Diagnosis, bench: _Bench, source: Source
+) -> Iterator[tuple[bool, _Pinned]]:
+    """Those accepted for other findings of this run, then every way of pinning this case: cheap ones first."""
+    for one in list(bench.laboratory.accepted):
+        yield True, one
+    windows = [window_of(facts, diagnosis, source, width) for width in WIDTHS_US]
+    for how, scenario in _ways(facts, diagnosis, source):
+        short = shortened(scenario, latest_us(facts, diagnosis))
+        for window in windows:
+            if window is not None:
+                yield False, _Pinned(how, short, window)
+        yield False, _Pinned(how, short, None)
+        if short is not scenario:
+            yield False, _Pinned(how, scenario, None)
 
 
 def _ways(facts: Facts, diagnosis: Diagnosis, source: Source) -> Iterator[tuple[str, Source]]:

@@ -15,19 +15,24 @@ STEP_US = 100_000
 Shows = Callable[[Source], bool]
 
 
-def shortened(scenario: Source, last_us: int, shows: Shows) -> Source:
-    """*scenario* with a run that ends soon after the case, which was over at *last_us*, where it still shows it."""
+def shortened(scenario: Source, last_us: int) -> Source:
+    """*scenario* with a run that ends soon after the case, which was over at *last_us*, and no fault later than that."""
     wanted = -(-(last_us + AFTER_US) // STEP_US) * STEP_US
-    if wanted < duration_us(scenario.get("run", "30s")):
-        shorter = {**scenario, "run": duration_text(wanted)}
-        if shows(shorter):
-            return shorter
-    return scenario
+    if wanted >= duration_us(scenario.get("run", "30s")):
+        return scenario
+    faults = [fault for fault in scenario.get("faults", ()) if not _strikes_after(fault, wanted)]
+    return {**with_faults(scenario, faults), "run": duration_text(wanted)}
+
+
+def _strikes_after(fault: Any, end_us: int) -> bool:
+    return isinstance(fault, dict) and "at" in fault and duration_us(fault["at"]) >= end_us
 
 
 def reduced(scenario: Source, last_us: int, shows: Shows) -> Source:
     """Both. *shows*: is the case still there?"""
-    return shortened(fewer_faults(scenario, shows), last_us, shows)
+    fewer = fewer_faults(scenario, shows)
+    shorter = shortened(fewer, last_us)
+    return shorter if shorter is not fewer and shows(shorter) else fewer
 
 
 def fewer_faults(scenario: Source, shows: Shows) -> Source:
@@ -35,6 +40,8 @@ def fewer_faults(scenario: Source, shows: Shows) -> Source:
     faults = list(scenario.get("faults", ()))
     if not faults or not shows(scenario):
         return scenario
+    if shows(with_faults(scenario, [])):
+        return with_faults(scenario, [])
     parts = 2
     while faults:
         size = -(-len(faults) // parts)
