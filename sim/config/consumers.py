@@ -129,8 +129,8 @@ def java_fetching(values: Values) -> ReaderSettings:
 def librdkafka_reader(
     values: Values, fields: dict[str, Value] | None = None, most_queued_bytes: int = 65536 * 1024
 ) -> ReaderSettings:
-    """A librdkafka consumer that was given its partitions with ``rd_kafka_assign()``, or (then *fields* are given) how a
-    member of a group fetches, with a queue of *most_queued_bytes*."""
+    """A librdkafka consumer that was given its partitions with ``rd_kafka_assign()``; with *fields*, how a member of a
+    group fetches whose queue holds *most_queued_bytes*."""
     fields = values.settings() if fields is None else fields
     connection = connection_fields(values)
     fields["flavour"] = "librdkafka"
@@ -155,7 +155,7 @@ def _java_reset(values: Values) -> str:
 
 
 def _fetch_max_bytes(values: Values, most_queued_bytes: int) -> Value:
-    """At least ``message.max.bytes``, and what is not given at most what the queue holds (``rd_kafka_conf_finalize``)."""
+    """At least ``message.max.bytes``; by default at most what the queue holds (``rd_kafka_conf_finalize``)."""
     most, message = values.number("fetch.max.bytes"), values.number("message.max.bytes")
     if not values.explicit("fetch.max.bytes"):
         return max(min(most, most_queued_bytes), message)

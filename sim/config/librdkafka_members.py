@@ -56,7 +56,7 @@ def librdkafka_member(values: Values, messages: int, timeout_us: int) -> MemberC
     interval, session = values.number("max.poll.interval.ms"), values.number("session.timeout.ms")
     if interval < session:
         named = "max.poll.interval.ms" if values.explicit("max.poll.interval.ms") else "session.timeout.ms"
-        rule = f"max.poll.interval.ms={interval} is below session.timeout.ms={session}: creation fails with _INVALID_ARG"
+        rule = f"max.poll.interval.ms={interval} is below session.timeout.ms={session}: creation fails"
         raise values.refuse(named, rule, "raise max.poll.interval.ms, or lower session.timeout.ms")
     assignors = _assignors(values)
     fields = values.settings()
@@ -67,8 +67,7 @@ def librdkafka_member(values: Values, messages: int, timeout_us: int) -> MemberC
         cooperative=assignors == (COOPERATIVE,), consume_messages=messages, consume_timeout_us=timeout_us,
         **member,  # type: ignore[arg-type]
     )  # fmt: skip
-    most_bytes = settings.queued_max_bytes
-    return MemberConfig(settings, librdkafka_reader(values, reader, most_bytes))
+    return MemberConfig(settings, librdkafka_reader(values, reader, settings.queued_max_bytes))
 
 
 def _assignors(values: Values) -> tuple[str, ...]:

@@ -1,9 +1,9 @@
 """What the application has assigned to a librdkafka consumer, and how far each partition is (``rd_kafka_assignment``).
 
 A partition is *pending* until its committed offset is known and it is *started*; *queried* while it is being asked for;
-*removed* until what is stored of it has been committed. The *stored* offset of a partition is behind the last record that
-was handed over; timer and unassignment commit stored offsets and nothing else, so a partition from which nothing was
-handed over is never committed (consumer:F4.12, F2.23).
+*removed* until what is stored of it has been committed. The *stored* offset of a partition is behind the last record
+that was handed over; timer and unassignment commit stored offsets and nothing else, so a partition from which nothing
+was handed over is never committed (consumer:F4.12, F2.23).
 
 Laws: a stored offset is forgotten with its assignment; nothing is begun while a commit is outstanding.
 
@@ -27,8 +27,8 @@ _RETRY_US = 500_000
 
 
 class PartitionAssignment:
-    """``all``: what is assigned, by topic and index. *outstanding*: commits that have not ended; *removed*: commits what
-    is stored of removed partitions; *done*: nothing is under way any more."""
+    """``all``: what is assigned, by topic and index. *outstanding*: commits that have not ended; *unassigned*: commits
+    what is stored of removed partitions; *done*: nothing is under way any more."""
 
     __slots__ = (
         "_coordinator", "_done", "_fetches", "_group", "_names", "_not_before_us", "_outstanding", "_pending",

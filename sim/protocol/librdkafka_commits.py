@@ -1,14 +1,14 @@
 """librdkafka's offset commits: of the application, of the timer, and of what is unassigned (``rd_kafka_commit``).
 
 A commit is sent at once if the coordinator is there. Errors that may pass are tried twice more; a commit without a
-coordinator waits for one, ``session.timeout.ms`` at most. All else ends it, with the coordinator's error (consumer:F3.38):
-nothing is checked here, so a member that was put out learns it from the answer.
+coordinator waits for one, ``session.timeout.ms`` at most. All else ends it, with the coordinator's error: nothing is
+checked here, so a member that was put out learns it from the answer (consumer:F3.38).
 
 Law: every commit ends once. New partitions are not begun while a commit is outstanding (``wait_commit_cnt``): what they
 begin at may be what it stores.
 
-Sources: ``rd_kafka_cgrp_offsets_commit``, ``rd_kafka_cgrp_op_handle_OffsetCommit``, ``rd_kafka_handle_OffsetCommit_error``,
-``rd_kafka_cgrp_defer_offset_commit``.
+Sources: ``rd_kafka_cgrp_offsets_commit``, ``rd_kafka_cgrp_op_handle_OffsetCommit``,
+``rd_kafka_handle_OffsetCommit_error``, ``rd_kafka_cgrp_defer_offset_commit``.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class _Commit:
 class Commits:
     """``outstanding``: commits that have not ended. *who*: generation and member id; *ended*: what every end does."""
 
-    __slots__ = ("_backoff", "_coordinator", "_ended", "_group", "_port", "_settings", "_waiting", "_who", "outstanding")
+    __slots__ = (
+        "_backoff", "_coordinator", "_ended", "_group", "_port", "_settings", "_waiting", "_who", "outstanding",
+    )  # fmt: skip
 
     def __init__(
         self, port: Port, group: int, settings: LibrdkafkaMemberSettings, coordinator: CoordinatorClient,

@@ -22,7 +22,8 @@ from sim.protocol.application import Application
 from sim.protocol.coordinator_client import Asked, CoordinatorClient
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.fetch_client import FetchClient
-from sim.protocol.librdkafka_cgrp import Cgrp, JoinState, RebalanceOp
+from sim.protocol.librdkafka_cgrp import Cgrp
+from sim.protocol.librdkafka_join import JoinState, RebalanceOp
 from sim.protocol.librdkafka_messages import MessageQueue
 from sim.protocol.messages import FetchRequest, MetadataRequest
 from sim.protocol.offset_client import Offsets
@@ -77,7 +78,7 @@ class LibrdkafkaConsumer:
         if self.ended:
             return True
         cgrp = self.cgrp
-        rests = cgrp.state is JoinState.STEADY and not cgrp.assignment.in_progress() and not cgrp.ops
+        rests = cgrp.who.state is JoinState.STEADY and not cgrp.assignment.in_progress() and not cgrp.who.ops
         return self._thread is Thread.POLLING and rests and not self._queue.count and self._fetches.caught_up()
 
     @property
@@ -181,7 +182,7 @@ class LibrdkafkaConsumer:
             self._thread, self._woken = Thread.CLOSING, True
             cgrp.terminate(now_us)
             return True
-        if cgrp.ops:
+        if cgrp.who.ops:
             return self._serve_call(now_us)
         count = self._queue.count
         if not count:
@@ -258,7 +259,7 @@ class LibrdkafkaConsumer:
     # --- rebalance callbacks ------------------------------------------------------------------------------------------
     def _serve_call(self, now_us: int) -> bool:
         """``rebalance_cb``, in the application's thread; or the end that a fatal error is."""
-        op = self.cgrp.ops.popleft()
+        op = self.cgrp.who.ops.popleft()
         if op is None:
             self._end(FENCED)
             return False
@@ -267,7 +268,7 @@ class LibrdkafkaConsumer:
             return True
         mine = self._application.processed
         done = {partition: mine[partition] for partition in op.partitions if partition in mine}
-        if self._processing.commit_in_revoke and done and not self.cgrp.lost:
+        if self._processing.commit_in_revoke and done and not self.cgrp.who.lost:
             back_to, self._thread = self._thread, Thread.BLOCKED
 
             def ended(error: int, then_us: int) -> None:
@@ -288,8 +289,8 @@ class LibrdkafkaConsumer:
         self.cgrp.assign_called(op, now_us)
 
     def _revoked(self, op: RebalanceOp, now_us: int) -> None:
-        """What the callback says is as of now: a loss that came while it waited counts (``rd_kafka_assignment_lost``)."""
-        mine, lost = self.cgrp.assignment.all, int(self.cgrp.lost)
+        """Whether it is lost is asked in the callback (``rd_kafka_assignment_lost``)."""
+        mine, lost = self.cgrp.assignment.all, int(self.cgrp.who.lost)
         for partition in op.partitions:
             if partition in mine:
                 self._port.record(Kind.REVOKE, partition=partition, epoch=op.generation, code=lost)
@@ -303,12 +304,12 @@ class LibrdkafkaConsumer:
         if self.cgrp.terminated:
             self._end(CLOSED)
             return False
-        if self.cgrp.ops:
+        if self.cgrp.who.ops:
             return self._serve_call(now_us)
         return self._woken
 
     def _end(self, why: int) -> None:
-        self._port.record(Kind.LEFT, epoch=self.cgrp.generation, code=why)
+        self._port.record(Kind.LEFT, epoch=self.cgrp.who.generation, code=why)
         self._fetches.peers.close_all()
         self._thread = Thread.ENDED
         self._port.stopped()

@@ -6,7 +6,7 @@ was fetched of a partition before it void, and fetching goes on from the positio
 ``rd_kafka_toppar_pause_resume``).
 
 Words: a partition's *position* is behind the last record handed over; its ``ahead``, the next record to be fetched. A
-reset moves ``ahead``; the position follows when what was fetched before the reset has been handed over (consumer:F2.30).
+reset moves ``ahead``; the position follows once what was fetched before has been handed over (consumer:F2.30).
 """
 
 from __future__ import annotations

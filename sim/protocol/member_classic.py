@@ -49,9 +49,10 @@ class Membership:
     """``assignment``: what the last sync brought and the role has not taken up yet."""
 
     __slots__ = (
-        "_beat_due_us", "_beating", "_coordinator", "_failures", "_group", "_join_within_us", "_metadata", "_names", "_not_before_us",
-        "_owned", "_port", "_remembered", "_retry", "_session_until_us", "_settings", "_snapshot", "_topics", "_try",
-        "assignment", "fenced", "generation", "leads", "member", "poll_until_us", "rejoin_needed", "state",
+        "_beat_due_us", "_beating", "_coordinator", "_failures", "_group", "_join_within_us", "_metadata", "_names",
+        "_not_before_us", "_owned", "_port", "_remembered", "_retry", "_session_until_us", "_settings", "_snapshot",
+        "_topics", "_try", "assignment", "fenced", "generation", "leads", "member", "poll_until_us", "rejoin_needed",
+        "state",
     )  # fmt: skip
 
     def __init__(

@@ -216,7 +216,7 @@ class Consume(Part):
 
     messages: Annotated[int, bounded(1, 1_000_000)] = Field(
         default=1,
-        description="So many at once: rd_kafka_consume_batch_queue(), consume(); 1 is rd_kafka_consumer_poll(), poll().",
+        description="Records a poll: consume(), rd_kafka_consume_batch_queue(); 1 is poll(), rd_kafka_consumer_poll().",
     )
     timeout: SomeTime = Field(
         default=1_000_000, description="A poll that has fewer waits so long, and returns what there is then."
