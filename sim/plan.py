@@ -20,6 +20,7 @@ from sim.protocol.settings import (
     ControllerSettings,
     CoordinatorSettings,
     JavaProducerSettings,
+    LibrdkafkaMemberSettings,
     LibrdkafkaProducerSettings,
     MemberSettings,
     ProcessingSettings,
@@ -111,7 +112,7 @@ class MemberPlan:
     host: int
     name: str
     group: int  # number of the group
-    settings: MemberSettings
+    settings: MemberSettings | LibrdkafkaMemberSettings
     reader: ReaderSettings
     processing: ProcessingSettings
     time: Distribution  # of the work on a record or on a poll

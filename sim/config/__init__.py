@@ -9,6 +9,7 @@ from sim.config.resolve import (
     consumer,
     controller,
     coordinators,
+    librdkafka_member,
     member,
     producer,
     release_rules,
@@ -18,5 +19,5 @@ from sim.config.resolve import (
 
 __all__ = [
     "FLAVOURS", "RELEASES", "Kind", "Option", "Resolved", "Table", "broker", "consumer", "controller", "coordinators",
-    "member", "producer", "read_properties", "release_rules", "tables", "topic",
+    "librdkafka_member", "member", "producer", "read_properties", "release_rules", "tables", "topic",
 ]  # fmt: skip

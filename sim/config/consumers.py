@@ -25,7 +25,6 @@ from sim.wording import shown
 __all__ = ["JAVA", "LIBRDKAFKA", "java_fetching", "java_reader", "librdkafka_reader"]
 
 NO_GROUPS = "this consumer reads assigned partitions"
-NO_LIBRDKAFKA = "librdkafka members of groups are not modelled yet, this consumer reads assigned partitions"
 ISOLATION = ("read_uncommitted", "read_committed")
 RESETS = {
     "earliest": "earliest", "smallest": "earliest", "beginning": "earliest",
@@ -90,8 +89,8 @@ LIBRDKAFKA = Table(
         modelled("message.max.bytes", "int", "1000000", low=1000, high=1_000_000_000),
         modelled("auto.offset.reset", "enum", "largest", choices=tuple(RESETS), any_case=True),
         modelled("isolation.level", "enum", "read_committed", choices=ISOLATION, any_case=True),
-        refused("group.id group.instance.id group.remote.assignor", NO_LIBRDKAFKA),
-        refused("group.protocol", NO_LIBRDKAFKA, "classic", harmless=("consumer",)),
+        refused("group.id group.instance.id group.remote.assignor", NO_GROUPS),
+        refused("group.protocol", NO_GROUPS, "classic", harmless=("consumer",)),
         accepted("partition.assignment.strategy session.timeout.ms heartbeat.interval.ms group.protocol.type"),
         accepted("coordinator.query.interval.ms max.poll.interval.ms", why="only in a group"),
         accepted("enable.auto.commit auto.commit.interval.ms enable.auto.offset.store auto.commit.enable"),
@@ -127,15 +126,18 @@ def java_fetching(values: Values) -> ReaderSettings:
     return ReaderSettings(**fields)  # type: ignore[arg-type]
 
 
-def librdkafka_reader(values: Values) -> ReaderSettings:
-    """A librdkafka consumer that was given its partitions with ``rd_kafka_assign()``."""
-    fields = values.settings()
+def librdkafka_reader(
+    values: Values, fields: dict[str, Value] | None = None, most_queued_bytes: int = 65536 * 1024
+) -> ReaderSettings:
+    """A librdkafka consumer that was given its partitions with ``rd_kafka_assign()``; with *fields*, how a member of a
+    group fetches whose queue holds *most_queued_bytes*."""
+    fields = values.settings() if fields is None else fields
     connection = connection_fields(values)
     fields["flavour"] = "librdkafka"
     fields["offset_reset"] = RESETS[values.text("auto.offset.reset")]
     fields["request_timeout_us"] = connection["socket_timeout_us"]
     fields["metadata_max_age_us"] = connection["metadata_refresh_us"]
-    fields["fetch_max_bytes"] = _fetch_max_bytes(values)
+    fields["fetch_max_bytes"] = _fetch_max_bytes(values, most_queued_bytes)
     return ReaderSettings(**fields)  # type: ignore[arg-type]
 
 
@@ -152,15 +154,15 @@ def _java_reset(values: Values) -> str:
     return text
 
 
-def _fetch_max_bytes(values: Values) -> Value:
-    """At least ``message.max.bytes`` (``rd_kafka_conf_finalize``)."""
+def _fetch_max_bytes(values: Values, most_queued_bytes: int) -> Value:
+    """At least ``message.max.bytes``; by default at most what the queue holds (``rd_kafka_conf_finalize``)."""
     most, message = values.number("fetch.max.bytes"), values.number("message.max.bytes")
-    if most >= message:
-        return most
-    if values.explicit("fetch.max.bytes"):
+    if not values.explicit("fetch.max.bytes"):
+        return max(min(most, most_queued_bytes), message)
+    if most < message:
         rule = f"fetch.max.bytes={most} is below message.max.bytes={message}: creation fails with _INVALID_ARG"
         raise values.refuse("fetch.max.bytes", rule, "raise fetch.max.bytes")
-    return message
+    return most
 
 
 def consumer_tables() -> dict[str, Table]:

@@ -1,4 +1,4 @@
-"""Options of consumers that are members of a group: those of a reader, and what a group adds or decides otherwise.
+"""Options of Java consumers that are members of a group: those of a reader, and what a group adds or decides otherwise.
 
 Sources: ``ConsumerConfig`` and ``CommonClientConfigs`` of Apache Kafka 3.9 and 4.3 (consumer 1.1).
 """
@@ -11,7 +11,7 @@ from sim.config.consumers import JAVA, java_fetching
 from sim.config.option import Option, Table, accepted, joined, modelled, refused
 from sim.config.values import Values
 from sim.protocol.member_assignment import COOPERATIVE, STICKY
-from sim.protocol.settings import MemberSettings, ReaderSettings
+from sim.protocol.settings import LibrdkafkaMemberSettings, MemberSettings, ReaderSettings
 from sim.wording import listed
 
 __all__ = ["JAVA_MEMBER", "MemberConfig", "java_member"]
@@ -59,7 +59,7 @@ JAVA_MEMBER = Table("Java consumer", joined(_GROUP, _of_readers()), prefixes=JAV
 class MemberConfig:
     """What a member is made of."""
 
-    member: MemberSettings
+    member: MemberSettings | LibrdkafkaMemberSettings
     reader: ReaderSettings
 
 

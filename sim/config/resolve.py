@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from sim.config import consumers, java_producer, librdkafka_producer, members, topics
+from sim.config import consumers, java_producer, librdkafka_members, librdkafka_producer, members, topics
 from sim.config.coordinators import coordinator_settings
 from sim.config.option import RELEASES, Table, Where
 from sim.config.values import Values, read
@@ -28,8 +28,8 @@ from sim.protocol.settings import (
 from sim.wording import listed, shown
 
 __all__ = [
-    "FLAVOURS", "Resolved", "at_option", "broker", "consumer", "controller", "coordinators", "member", "producer",
-    "release_rules", "tables", "topic",
+    "FLAVOURS", "Resolved", "at_option", "broker", "consumer", "controller", "coordinators", "librdkafka_member",
+    "member", "producer", "release_rules", "tables", "topic",
 ]  # fmt: skip
 
 FLAVOURS = ("java", "librdkafka")
@@ -104,6 +104,15 @@ def member(
     """A Java consumer that subscribes in *group*."""
     values = read(members.JAVA_MEMBER, release, options, where)
     return _resolved(members.java_member(values, group), values)
+
+
+def librdkafka_member(
+    options: Mapping[str, str], release: str = "4.3", where: Where = at_option, messages: int = 1,
+    timeout_us: int = 1_000_000,
+) -> Resolved[members.MemberConfig]:  # fmt: skip
+    """A librdkafka consumer that subscribes, with so many *messages* within *timeout_us* a poll."""
+    values = read(librdkafka_members.LIBRDKAFKA_MEMBER, release, options, where)
+    return _resolved(librdkafka_members.librdkafka_member(values, messages, timeout_us), values)
 
 
 def coordinators(brokers: Resolved[BrokerSettings]) -> CoordinatorSettings:

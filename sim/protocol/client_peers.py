@@ -104,15 +104,20 @@ class Peers:
         return unanswered
 
     def late(self, now_us: int) -> list[Peer]:
-        """Those whose oldest request, or whose connection, has waited too long; they are closed on this side."""
+        """Those with a request that, or whose connection, has waited too long; they are closed on this side."""
         found = []
         for peer in self._by_key.values():
             node = peer.node
-            late = bool(peer.pending) and now_us - peer.pending[0][0] >= self._settings.request_timeout_us
+            late = bool(peer.pending) and now_us >= self._answer_by_us(peer)
             if late or (node.conn is not None and not node.ready and now_us >= node.setup_until_us):
                 assert node.conn is not None
                 found.append(peer)
         return found
+
+    def _answer_by_us(self, peer: Peer) -> int:
+        """When a request has waited too long (``hasExpiredRequest``); some say themselves how long they may."""
+        usual_us = self._settings.request_timeout_us
+        return min(sent_us + (getattr(request, "within_us", 0) or usual_us) for sent_us, request in peer.pending)
 
     def close(self, peer: Peer) -> None:
         assert peer.node.conn is not None
@@ -128,7 +133,7 @@ class Peers:
         for peer in self._by_key.values():
             node = peer.node
             if peer.pending:
-                yield peer.pending[0][0] + self._settings.request_timeout_us
+                yield self._answer_by_us(peer)
             if node.conn is None:
                 yield node.not_before_us
             elif not node.ready:

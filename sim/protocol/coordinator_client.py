@@ -26,9 +26,10 @@ Then = Callable[[object | None, int], None]  # the answer or None, and the time
 
 @dataclass(slots=True)
 class Asked:
-    """A request in flight and what to do at its end."""
+    """A request in flight and what to do at its end. ``within_us``: how long the answer may take; 0: as usual."""
 
     then: Then
+    within_us: int = 0
 
 
 class CoordinatorClient:
@@ -51,8 +52,8 @@ class CoordinatorClient:
             return None
         return self._fetches.peers.ready(-self.server, now_us)
 
-    def ask(self, peer: Peer, request: object, then: Then, now_us: int) -> None:
-        self._fetches.peers.send(peer, Asked(then), request, now_us)
+    def ask(self, peer: Peer, request: object, then: Then, now_us: int, within_us: int = 0) -> None:
+        self._fetches.peers.send(peer, Asked(then, within_us), request, now_us)
 
     def unknown(self) -> None:
         """It is not, or no more, the coordinator (``markCoordinatorUnknown``)."""

@@ -1,9 +1,10 @@
 """What every consumer does to have records: metadata, positions by the reset policy, fetches.
 
 Rules: one fetch in flight per broker (consumer:F2.4), long polls answered by the broker; a stale answer, for an offset
-that is not the position, is dropped (F2.12); out of range resets by policy (F2.28, F2.30, S24); a position that came
+that is not the next, is dropped (F2.12); out of range resets by policy (F2.28, F2.30, S24); a position that came
 from a consumed record is checked when the leader or its epoch changes (F2.24) and moved to the point of divergence
-(F2.26). Reads uncommitted. What has been fetched and not handed over yet is :mod:`sim.protocol.reader_buffer`'s.
+(F2.26). Reads uncommitted. What has been fetched and not handed over yet is :mod:`sim.protocol.reader_buffer`'s, or,
+for a librdkafka member, which fetches ahead of what it hands over, :mod:`sim.protocol.librdkafka_messages`'s.
 
 Simplified: the check of a position rides on the first fetch to the new leader (Kafka asks OffsetsForLeaderEpoch first,
 one round trip more); a partition whose answer asked for new metadata waits for it.
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from sim.protocol.client_network import Backoff, MetadataCache
 from sim.protocol.client_peers import Peer, Peers
 from sim.protocol.error_codes import ErrorCode
+from sim.protocol.librdkafka_messages import MessageQueue
 from sim.protocol.messages import (
     FetchedPartition,
     FetchPartition,
@@ -49,14 +51,17 @@ class FetchClient:
 
     ``names``: topic name and index of each partition, for the order in which one Java poll shows several partitions
     (without them: order of arrival). ``one_buffered_holds_node``: see ``MemberSettings``; a reader, which hands over at
-    once, never holds anything back.
+    once, never holds anything back. ``queue``: of a librdkafka member.
     """
 
     def __init__(
         self, port: Port, settings: ReaderSettings, topics: tuple[int, ...], bootstrap: tuple[int, ...],
         names: Mapping[int, tuple[str, int]] | None = None, one_buffered_holds_node: bool = True,
+        queue: MessageQueue | None = None,
     ) -> None:  # fmt: skip
-        self._port, self._settings = port, settings
+        self._port, self._settings, self._queue = port, settings, queue
+        self._asked_versions: dict[int, dict[int, int]] = {}  # of a fetch in flight with a queue, by peer and partition
+        self._version = 0
         self._topics, self._bootstrap = topics, bootstrap
         self._strict = one_buffered_holds_node
         self.assigned: dict[int, Assigned] = {}
@@ -82,6 +87,14 @@ class FetchClient:
         one = self.assigned.pop(partition)
         one.gone = True
         self._order.remove(partition)
+
+    def barrier(self, partition: int) -> None:
+        """Librdkafka: what was fetched of it and not handed over is void (``rd_kafka_toppar_op_version_bump``)."""
+        one = self.assigned[partition]
+        assert self._queue is not None
+        self._version += 1
+        one.version = self._version
+        self._queue.barrier(one)
 
     def caught_up(self) -> bool:
         """Whether every position stands at the last high watermark that its leader told (or can move no more)."""
@@ -111,7 +124,7 @@ class FetchClient:
         match message, request:
             case FetchResponse(), FetchRequest():
                 peer.fetching = False
-                self._fetched(request, message, now_us)
+                self._fetched(peer, request, message, now_us)
             case ListOffsetsResponse(), ListOffsetsRequest():
                 self._looked_up(message, now_us)
             case MetadataResponse(), MetadataRequest():
@@ -130,12 +143,15 @@ class FetchClient:
                 self._asking_metadata = False
         self._refresh = True
 
-    def _fetched(self, request: FetchRequest, response: FetchResponse, now_us: int) -> None:
+    def _fetched(self, peer: Peer, request: FetchRequest, response: FetchResponse, now_us: int) -> None:
         offsets = {asked.partition: asked.offset for asked in request.partitions}
+        versions = self._asked_versions.get(peer.key, {})
         for answer in response.partitions:
             one = self.assigned.get(answer.partition)
-            if one is None or one.seeking or one.stuck or offsets.get(answer.partition) != one.offset:
+            if one is None or one.seeking or one.stuck or offsets.get(answer.partition) != one.next_fetch()[0]:
                 continue  # stale (F2.12)
+            if self._queue is not None and versions.get(answer.partition) != one.version:
+                continue  # asked before a barrier
             if answer.error:
                 self._refused(one, answer, now_us)
             elif answer.diverging_end >= 0:
@@ -143,7 +159,7 @@ class FetchClient:
             else:
                 one.check = False
                 one.high_watermark = answer.high_watermark
-                self.buffer.put(one, answer)
+                (self.buffer if self._queue is None else self._queue).put(one, answer)
 
     def _refused(self, one: Assigned, answer: FetchedPartition, now_us: int) -> None:
         if answer.error == ErrorCode.OFFSET_OUT_OF_RANGE:
@@ -163,18 +179,25 @@ class FetchClient:
         if self._settings.offset_reset == "none":
             one.stuck = True
             return
-        one.offset = min(one.offset, answer.diverging_end)
-        one.epoch = answer.diverging_epoch
-        self._port.record(
-            Kind.RESET, partition=one.partition, offset=one.offset, code=int(ErrorCode.FENCED_LEADER_EPOCH)
-        )
+        offset = min(one.next_fetch()[0], answer.diverging_end)
+        self._move(one, offset, answer.diverging_epoch, int(ErrorCode.FENCED_LEADER_EPOCH))
+
+    def _move(self, one: Assigned, offset: int, epoch: int, why: int) -> None:
+        """The position moves by itself."""
+        if self._queue is not None:
+            self._queue.move(one, offset, epoch, why)
+            return
+        one.offset, one.epoch = offset, epoch
+        self._port.record(Kind.RESET, partition=one.partition, offset=offset, code=why)
 
     def _reset(self, one: Assigned, error: int) -> None:
         if self._settings.offset_reset == "none":
             # Java throws at every poll, so no partition is read any further; librdkafka loses this one (F2.35).
             self.give_up(self.assigned.values() if self._settings.flavour == "java" else (one,))
             return
-        one.seeking, one.why, one.check, one.epoch = True, error, False, -1
+        one.seeking, one.why, one.check = True, error, False
+        if self._queue is None:
+            one.epoch = -1
 
     def begin_at_reset(self, one: Assigned) -> None:
         """There is no position to begin with: by the reset policy (consumer:F2.35)."""
@@ -188,8 +211,8 @@ class FetchClient:
         if answer.error:
             self._back_off(one, answer.error, now_us)
             return
-        one.seeking, one.offset = False, answer.offset
-        self._port.record(Kind.RESET, partition=one.partition, offset=one.offset, code=one.why)
+        one.seeking = False
+        self._move(one, answer.offset, -1, one.why)
 
     def _told(self, response: MetadataResponse, now_us: int) -> None:
         self._asking_metadata = False
@@ -206,7 +229,7 @@ class FetchClient:
         """A new leader or leader epoch is known."""
         one = self.assigned[partition]
         one.awaits_metadata, one.not_before_us = False, 0
-        one.check = one.epoch >= 0
+        one.check = one.next_fetch()[1] >= 0
         leader, epoch = self.cache.leader(partition), self.cache.leader_epoch(partition)
         self._port.record(Kind.METADATA, partition=partition, n=leader, lep=epoch)
 
@@ -242,14 +265,21 @@ class FetchClient:
                 if self._strict:
                     return  # consumer:F2.5
                 continue
+            if self._queue is not None and self._queue.full():
+                one.not_before_us = now_us + self._queue.backoff_us
+                continue
+            offset, epoch = one.next_fetch()
             wanted.append(
                 FetchPartition(
-                    partition, one.offset, self.cache.leader_epoch(partition), one.epoch if one.check else -1,
+                    partition, offset, self.cache.leader_epoch(partition), epoch if one.check else -1,
                     self._settings.max_partition_fetch_bytes,
                 )
             )  # fmt: skip
         if wanted:
             peer.fetching = True
+            if self._queue is not None:
+                self._asked_versions[peer.key] = {p.partition: self.assigned[p.partition].version for p in wanted}
+                self.drained((wanted[0].partition,))  # the next fetch begins with the one behind it
             settings = self._settings
             request = FetchRequest(-1, wanted, settings.fetch_max_wait_us, settings.fetch_min_bytes,
                                    settings.fetch_max_bytes)  # fmt: skip

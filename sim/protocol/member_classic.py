@@ -25,7 +25,7 @@ from sim.protocol.group_messages import (
     SyncGroupRequest,
     SyncGroupResponse,
 )
-from sim.protocol.member_assignment import STICKY, Names, assign
+from sim.protocol.member_assignment import ASSIGNORS, STICKY, Names, assign
 from sim.protocol.port import Port
 from sim.protocol.rows import Kind
 from sim.protocol.settings import MemberSettings, ReaderSettings
@@ -34,6 +34,7 @@ __all__ = ["CLOSED", "FENCED", "POLL_EXPIRED", "MemberState", "Membership"]
 
 POLL_EXPIRED, CLOSED, FENCED = 1, 0, 2  # codes of Kind.LEFT rows
 _EXPELLED = (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION, ErrorCode.FENCED_INSTANCE_ID)
+JOIN_GRACE_US = 5_000_000
 
 
 class MemberState(Enum):
@@ -49,9 +50,10 @@ class Membership:
     """``assignment``: what the last sync brought and the role has not taken up yet."""
 
     __slots__ = (
-        "_beat_due_us", "_beating", "_coordinator", "_failures", "_group", "_metadata", "_names", "_not_before_us",
-        "_owned", "_port", "_remembered", "_retry", "_session_until_us", "_settings", "_snapshot", "_topics", "_try",
-        "assignment", "fenced", "generation", "leads", "member", "poll_until_us", "rejoin_needed", "state",
+        "_beat_due_us", "_beating", "_coordinator", "_failures", "_group", "_join_within_us", "_metadata", "_names",
+        "_not_before_us", "_owned", "_port", "_remembered", "_retry", "_session_until_us", "_settings", "_snapshot",
+        "_topics", "_try", "assignment", "fenced", "generation", "leads", "member", "poll_until_us", "rejoin_needed",
+        "state",
     )  # fmt: skip
 
     def __init__(
@@ -62,6 +64,8 @@ class Membership:
         self._port, self._group, self._topics, self._settings = port, group, topics, settings
         self._coordinator, self._metadata, self._names = coordinator, metadata, names
         self._owned = owned  # partitions that the consumer has now
+        # A JoinGroup waits for the slowest member (``sendJoinGroupRequest``).
+        self._join_within_us = max(reader.request_timeout_us, settings.max_poll_interval_us + JOIN_GRACE_US)
         self._retry = Backoff(reader.retry_backoff_us, reader.retry_backoff_max_us)
         self.state = MemberState.UNJOINED
         self.member, self.generation = "", -1
@@ -101,7 +105,9 @@ class Membership:
             self._group, self.member, settings.instance, settings.client_id, settings.session_timeout_us,
             settings.max_poll_interval_us, tuple((name, self._says(name)) for name in settings.assignors),
         )  # fmt: skip
-        self._coordinator.ask(peer, request, lambda answer, then_us: self._joined(attempt, answer, then_us), now_us)
+        self._coordinator.ask(
+            peer, request, lambda answer, then_us: self._joined(attempt, answer, then_us), now_us, self._join_within_us
+        )
 
     def _says(self, assignor: str) -> Subscription:
         """``ConsumerCoordinator.metadata``, with the user data of the sticky assignors."""
@@ -153,7 +159,7 @@ class Membership:
             topics = dict.fromkeys(topic for one in joined.members for topic in one.subscription.topics)
             known = {topic: self._metadata.get(topic, ()) for topic in topics}
             self._snapshot = {topic: len(partitions) for topic, partitions in known.items()}
-            assignments = assign(joined.protocol, joined.members, known, self._names)
+            assignments = assign(ASSIGNORS[joined.protocol], joined.members, known, self._names)
         peer = self._coordinator.ready(now_us)
         if peer is None:
             self._try_again(now_us)

@@ -39,6 +39,13 @@ class Assigned:
     awaits_metadata: bool = False
     held: bool = False  # of a group member: nothing is to come of it now (no position yet, or about to be revoked)
     gone: bool = False  # not assigned any more
+    ahead: int = -1  # librdkafka members: offset of the next record to be fetched; -1: where the position is
+    ahead_epoch: int = -1  # ... and the leader epoch of the record before it
+    version: int = 0  # ... of the last barrier: an answer to what was asked before it is void
+
+    def next_fetch(self) -> tuple[int, int]:
+        """Offset to fetch from, and the leader epoch of the record before it."""
+        return (self.offset, self.epoch) if self.ahead < 0 else (self.ahead, self.ahead_epoch)
 
     def ready(self, now_us: int) -> bool:
         return not (self.stuck or self.asked or self.awaits_metadata or self.held) and self.not_before_us <= now_us

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 __all__ = [
     "BrokerSettings", "ControllerSettings", "CoordinatorSettings", "GroupDirectory", "JavaProducerSettings",
+    "LibrdkafkaMemberSettings",
     "LibrdkafkaProducerSettings", "MemberSettings", "ProcessingSettings", "ReaderSettings", "Rules", "TopicSettings",
 ]  # fmt: skip
 
@@ -134,6 +135,29 @@ class MemberSettings:
     auto_commit_interval_us: int = 5 * S
     default_api_timeout_us: int = 60 * S
     one_buffered_holds_node: bool = True  # 4.0: a broker with buffered data is not asked for more (consumer:F2.5)
+
+
+@dataclass(frozen=True, slots=True)
+class LibrdkafkaMemberSettings:
+    """A librdkafka consumer that subscribes as a member of a classic group, and how its application asks it."""
+
+    client_id: str = "rdkafka"
+    instance: str = ""  # group.instance.id
+    assignors: tuple[str, ...] = ("range", "roundrobin")
+    cooperative: bool = False
+    session_timeout_us: int = 45 * S
+    heartbeat_interval_us: int = 3 * S
+    max_poll_interval_us: int = 300 * S
+    auto_commit: bool = True
+    auto_commit_interval_us: int = 5 * S  # 0: the timer commits nothing
+    auto_offset_store: bool = True  # else the application stores the offset of a record behind its work
+    queued_min_messages: int = 100_000
+    queued_max_bytes: int = 65536 * 1024
+    fetch_queue_backoff_us: int = 1000 * MS
+    retry_backoff_us: int = 100 * MS
+    retry_backoff_max_us: int = 1000 * MS
+    consume_messages: int = 1  # rd_kafka_consumer_poll(); more: rd_kafka_consume_batch_queue()
+    consume_timeout_us: int = 1 * S
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from sim.scenario.base import Duration, Name, Options, Part, Percent, Rate, Some
 from sim.scenario.latency import Latency
 from sim.wording import Wrong, shown
 
-__all__ = ["Consumer", "Failure", "Keys", "Processing", "Producer", "Send", "WarmUp", "Workload"]
+__all__ = ["Consume", "Consumer", "Failure", "Keys", "Processing", "Producer", "Send", "WarmUp", "Workload"]
 
 MOST_VALUE_BYTES = 100 << 20
 
@@ -215,6 +215,18 @@ class Processing(Part):
         return self
 
 
+class Consume(Part):
+    """How the application of a librdkafka member polls."""
+
+    messages: Annotated[int, bounded(1, 1_000_000)] = Field(
+        default=1,
+        description="Records a poll: consume(), rd_kafka_consume_batch_queue(); 1 is poll(), rd_kafka_consumer_poll().",
+    )
+    timeout: SomeTime = Field(
+        default=1_000_000, description="A poll that has fewer waits so long, and returns what there is then."
+    )
+
+
 class Consumer(Part):
     """A reader with assigned partitions; with group, members or processing: members of a group."""
 
@@ -233,11 +245,12 @@ class Consumer(Part):
         default=1, description="So many of them, named NAME-1, NAME-2, ... where there are several."
     )
     processing: Processing | None = Field(default=None, description="What the application does (default: nothing).")
+    consume: Consume | None = Field(default=None, description="librdkafka: how its application polls.")
 
     @property
     def in_group(self) -> bool:
         """Whether it subscribes, as one or more members of a group."""
-        said = self.model_fields_set & {"group", "members", "processing", "stop"}
+        said = self.model_fields_set & {"group", "members", "processing", "stop", "consume"}
         return bool(said) or (self.topics is not None and "group.id" in self.config)
 
     @property
@@ -251,8 +264,8 @@ class Consumer(Part):
         if self.in_group and self.partitions is not None:
             rule = "assigned partitions in a group are not modelled"
             raise Wrong(rule, "write topics: [payments], or remove what asks for a group")
-        if self.in_group and self.client == "librdkafka":
-            raise Wrong("librdkafka members of groups are not modelled yet", "write client: java")
+        if self.consume is not None and self.client == "java":
+            raise Wrong("consume, and client: java", "set max.poll.records in its config, or write client: librdkafka")
         if self.group and self.config.get("group.id", self.group) != self.group:
             raise Wrong("group and group.id are two names", "keep one of the two")
         if self.stop is not None and self.stop <= self.start:

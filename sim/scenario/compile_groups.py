@@ -11,11 +11,13 @@ from typing import Any
 
 from sim import config
 from sim.config import Resolved
+from sim.config.members import MemberConfig
+from sim.config.option import Where
 from sim.errors import InputError
 from sim.plan import Distribution, GroupsPlan, MemberPlan, TopicPlan
 from sim.protocol.java_order import string_hash
 from sim.protocol.settings import BrokerSettings, CoordinatorSettings, ProcessingSettings
-from sim.scenario.clients import Consumer, Processing
+from sim.scenario.clients import Consume, Consumer, Processing
 from sim.scenario.latency import Latency
 from sim.scenario.model import Scenario
 from sim.scenario.names import Names
@@ -102,9 +104,7 @@ def _members(
 ) -> list[MemberPlan]:
     group = consumer.group_id or name
     place = scenario._origin.place
-    found = config.member(
-        group, consumer.config, scenario.kafka, lambda option: place(("consumers", name, "config", option))
-    )
+    found = _resolved(group, consumer, scenario.kafka, lambda option: place(("consumers", name, "config", option)))
     keep(f"consumers.{name}", found)
     work = consumer.processing or Processing()
     instances = names.instances_of(name, consumer)
@@ -129,6 +129,13 @@ def _members(
         )
         for instance in instances
     ]
+
+
+def _resolved(group: str, consumer: Consumer, release: str, where: Where) -> Resolved[MemberConfig]:
+    if consumer.client == "java":
+        return config.member(group, consumer.config, release, where)
+    polls = consumer.consume or Consume()
+    return config.librdkafka_member(consumer.config, release, where, polls.messages, polls.timeout)
 
 
 def _processing(work: Processing) -> ProcessingSettings:

@@ -7,12 +7,17 @@ from typing import cast
 
 from sim.plan import GroupsPlan, MemberPlan, Plan
 from sim.protocol.group_consumer import GroupConsumer
+from sim.protocol.librdkafka_consumer import LibrdkafkaConsumer
 from sim.protocol.rows import Kind
+from sim.protocol.settings import LibrdkafkaMemberSettings
 from sim.streams import quantile, quantile_table
 from sim.world.host import Host
 from sim.world.kernel import Kernel
 
 __all__ = ["Members"]
+
+Role = GroupConsumer | LibrdkafkaConsumer
+
 
 class Members:
     """All members of a run, by host number."""
@@ -75,10 +80,21 @@ class Members:
         plan, there = self._plans[host], self._hosts[host]
         table = quantile_table(plan.time)
         brokers = tuple(range(1, self._plan.brokers + 1))
-        role = GroupConsumer(
-            there, plan.group, plan.settings, plan.reader, plan.processing, plan.topics, brokers, self._names,
-            lambda: quantile(table, there.draw("processing")),
-        )  # fmt: skip
+
+        def time_us() -> int:
+            return quantile(table, there.draw("processing"))
+
+        role: Role
+        if isinstance(plan.settings, LibrdkafkaMemberSettings):
+            role = LibrdkafkaConsumer(
+                there, plan.group, plan.settings, plan.reader, plan.processing, plan.topics, brokers, self._names,
+                time_us,
+            )  # fmt: skip
+        else:
+            role = GroupConsumer(
+                there, plan.group, plan.settings, plan.reader, plan.processing, plan.topics, brokers, self._names,
+                time_us,
+            )  # fmt: skip
         there.start(role, cause)
 
     def _close(self, host: int, cause: int) -> None:
@@ -86,8 +102,8 @@ class Members:
         if there.is_up and role is not None:
             there.tell(lambda: role.close(self._kernel.now_us), cause)
 
-    def _role(self, host: int) -> GroupConsumer | None:
-        return cast("GroupConsumer | None", getattr(self._hosts[host], "role", None)) if host in self._plans else None
+    def _role(self, host: int) -> Role | None:
+        return cast("Role | None", getattr(self._hosts[host], "role", None)) if host in self._plans else None
 
     def unsettled(self) -> list[str]:
         """Members that are not at rest, and partitions of their topics that nobody has."""

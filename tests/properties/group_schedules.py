@@ -22,6 +22,9 @@ RUN_MS, SETTLE_MS = 4_500, 13_000  # a client may wait ten seconds for a connect
 ASSIGNORS = ("RangeAssignor", "RoundRobinAssignor", "StickyAssignor", "CooperativeStickyAssignor")
 SERVER_ASSIGNORS = ("uniform", "range")  # group.protocol=consumer
 MEMBERS = ("a", "b", "c")
+LIBRDKAFKA = {
+    "RangeAssignor": "range", "RoundRobinAssignor": "roundrobin", "CooperativeStickyAssignor": "cooperative-sticky",
+}  # fmt: skip
 
 _TIME = st.integers(300, 4_000)
 _SPAN = st.integers(20, 2_500)
@@ -62,14 +65,17 @@ def group_schedules(draw: st.DrawFn) -> GroupSchedule:
     starts = draw(st.lists(st.integers(0, 3_000), min_size=3, max_size=3))
     stops = draw(st.lists(st.none() | st.integers(200, 1_500), min_size=2, max_size=2))
     faults, static = draw(_FAULTS), draw(st.booleans())
-    grown = [fault for fault in faults if "add_partitions" in fault]
     assignor = draw(st.sampled_from((*ASSIGNORS, *SERVER_ASSIGNORS)))
+    clients = st.sampled_from(["java", "librdkafka"] if assignor in LIBRDKAFKA else ["java"])
+    grown = [fault for fault in faults if "add_partitions" in fault]
     modern = assignor in SERVER_ASSIGNORS
     if modern or not static:
         grown = grown[1:]  # once is enough
     return {
         "seed": draw(st.integers(0, 2**16)),
         "assignor": assignor,
+        "clients": draw(st.lists(clients, min_size=3, max_size=3)),
+        "consume": draw(st.sampled_from([{"messages": 1}, {"messages": 20, "timeout": "100ms"}])),
         "static": static and not (modern and faults),
         "auto": draw(st.booleans()),
         "starts": starts,
@@ -79,22 +85,38 @@ def group_schedules(draw: st.DrawFn) -> GroupSchedule:
     }
 
 
-def group_scenario(schedule: GroupSchedule) -> dict[str, Any]:
-    config = {
-        "session.timeout.ms": 1000, "heartbeat.interval.ms": 200, "max.poll.interval.ms": 1500, "max.poll.records": 20,
-        "auto.offset.reset": "earliest", "metadata.max.age.ms": 1000, "request.timeout.ms": 1500,
-        "enable.auto.commit": schedule["auto"], "auto.commit.interval.ms": 300,
-        "partition.assignment.strategy": schedule["assignor"],
+def _options(schedule: GroupSchedule, client: str) -> dict[str, Any]:
+    """librdkafka commits behind the work too: with a timer, only what the application has stored by itself."""
+    common = {
+        "session.timeout.ms": 1000, "heartbeat.interval.ms": 200, "max.poll.interval.ms": 1500,
+        "auto.offset.reset": "earliest", "enable.auto.commit": schedule["auto"], "auto.commit.interval.ms": 300,
     }  # fmt: skip
-    if schedule["assignor"] in SERVER_ASSIGNORS:
-        for name in ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"):
-            del config[name]
-        config |= {"group.protocol": "consumer", "group.remote.assignor": schedule["assignor"]}
+    if client == "java":
+        config = {
+            **common, "max.poll.records": 20, "metadata.max.age.ms": 1000, "request.timeout.ms": 1500,
+            "partition.assignment.strategy": schedule["assignor"],
+        }  # fmt: skip
+        if schedule["assignor"] in SERVER_ASSIGNORS:
+            for name in ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"):
+                del config[name]
+            config |= {"group.protocol": "consumer", "group.remote.assignor": schedule["assignor"]}
+        return config
+    return {
+        **common, "topic.metadata.refresh.interval.ms": 1000, "socket.timeout.ms": 1500,
+        "enable.auto.offset.store": not schedule["auto"],
+        "partition.assignment.strategy": LIBRDKAFKA[schedule["assignor"]],
+    }  # fmt: skip
+
+
+def group_scenario(schedule: GroupSchedule) -> dict[str, Any]:
     consumers = {}
-    for name, start, stay in zip(MEMBERS, schedule["starts"], schedule["stops"], strict=True):
-        own = {**config, "client.id": name, **({"group.instance.id": name} if schedule["static"] else {})}
+    members = zip(MEMBERS, schedule["clients"], schedule["starts"], schedule["stops"], strict=True)
+    for name, client, start, stay in members:
+        own = {"client.id": name, **({"group.instance.id": name} if schedule["static"] else {})}
         consumers[name] = {
-            "topics": ["t"], "group": "g", "start": f"{start}ms", "config": own, "processing": schedule["work"],
+            "topics": ["t"], "group": "g", "start": f"{start}ms", "client": client, "processing": schedule["work"],
+            "config": {**_options(schedule, client), **own},
+            **({"consume": schedule["consume"]} if client == "librdkafka" else {}),
             **({"stop": f"{start + stay}ms"} if stay is not None else {}),
         }  # fmt: skip
     return {
