@@ -29,7 +29,7 @@ from sim.protocol.settings import (
 )
 
 __all__ = [
-    "Action", "Distribution", "GroupsPlan", "LinkPlan", "MemberPlan", "MessageFault", "Plan", "ProducerPlan",
+    "Action", "Distribution", "GroupsPlan", "LinkPlan", "MemberPlan", "MessageFault", "Outlet", "Plan", "ProducerPlan",
     "ReaderPlan", "Target", "TopicPlan", "Workload",
 ]  # fmt: skip
 
@@ -90,6 +90,7 @@ class ProducerPlan:
     resend_after_failure: int = 0  # the application sends a failed record again, so many times
     warm_up: bool = False  # the whole workload waits until one record to warm_up_partition was acknowledged
     warm_up_partition: int = -1  # run-wide number
+    feeds: tuple[int, ...] = ()  # topics; it has no workload, and lives in the process of a consumer that feeds it
     options: Mapping[str, str] = field(default_factory=dict)  # as the user wrote them, for header and report
 
 
@@ -102,6 +103,15 @@ class ReaderPlan:
     partitions: tuple[int, ...] | None = None  # assigned run-wide numbers; None: all of the topics
     start_us: int = 0
     options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """Where the application of a member sends something on to."""
+
+    way: str  # produced, retry_topic, dead_letter
+    producer: int  # host number
+    topic: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +129,7 @@ class MemberPlan:
     start_us: int = 0
     stop_us: int = -1  # it is closed then; -1: never
     restart_after_us: int = -1  # a process whose application failed is started anew so much later; -1: never
+    outlets: tuple[Outlet, ...] = ()  # where its application sends to
     options: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -81,6 +81,11 @@ class FetchClient:
         one.gone = True
         self._order.remove(partition)
 
+    def pause_all(self, paused: bool) -> None:
+        """``pause()`` or ``resume()`` of everything that is assigned."""
+        for one in self.assigned.values():
+            one.paused = paused
+
     def caught_up(self) -> bool:
         """Whether every position stands at the last high watermark that its leader told (or can move no more)."""
         return all(
@@ -234,7 +239,7 @@ class FetchClient:
         held = self.buffer.partitions() if self.buffer else ()
         for partition in self._order:
             one = self.assigned[partition]
-            if one.seeking or not one.ready(now_us) or self.cache.leader(partition) != peer.node.server:
+            if one.seeking or one.paused or not one.ready(now_us) or self.cache.leader(partition) != peer.node.server:
                 continue
             if partition in held:
                 if self._strict:

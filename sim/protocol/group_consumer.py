@@ -20,10 +20,12 @@ from sim.protocol.error_codes import ErrorCode
 from sim.protocol.fetch_client import FetchClient
 from sim.protocol.member_classic import CLOSED, FENCED, Membership, MemberState
 from sim.protocol.offset_client import OffsetClient, Offsets, retriable
+from sim.protocol.pool_loop import PoolLoop
 from sim.protocol.port import Connection, Port
 from sim.protocol.reader_buffer import Assigned
 from sim.protocol.rows import Kind
 from sim.protocol.settings import MemberSettings, ProcessingSettings, ReaderSettings
+from sim.protocol.work import Desk, Done
 
 __all__ = ["GroupConsumer"]
 
@@ -36,6 +38,7 @@ class Thread(Enum):
     POLLING = "in poll()"
     WORKING = "processing"
     BLOCKED = "in commitSync()"
+    DRAINING = "in onPartitionsRevoked(), waits for its workers"
     ENDED = "over"
 
 
@@ -54,7 +57,7 @@ class GroupConsumer:
     def __init__(
         self, port: Port, group: int, settings: MemberSettings, reader: ReaderSettings, processing: ProcessingSettings,
         topics: tuple[int, ...], bootstrap: tuple[int, ...], names: Mapping[int, tuple[str, int]],
-        time_us: Callable[[], int],
+        time_us: Callable[[], int], desk: Desk | None = None,
     ) -> None:  # fmt: skip
         self._port, self._settings, self._reader, self._processing = port, settings, reader, processing
         self._fetches = FetchClient(port, reader, topics, bootstrap, names, settings.one_buffered_holds_node)
@@ -64,7 +67,9 @@ class GroupConsumer:
             lambda: tuple(self._fetches.assigned),
         )  # fmt: skip
         self._offsets = OffsetClient(port, group, settings, reader, self.member, self._coordinator)
-        self._application = Application(port, time_us, processing)
+        self._application = Application(port, time_us, processing, desk, self._go)
+        self._loop = PoolLoop(port, time_us, processing, desk, self._go) if processing.threads else None
+        self._draining: tuple[int, ...] = ()
         self._thread = Thread.POLLING
         self._prepare = Prepare.NOT_BEGUN
         self._prepare_until_us = self._prepare_retry_us = 0
@@ -77,9 +82,11 @@ class GroupConsumer:
     def caught_up(self) -> bool:
         """It is in its group, owns what it was given, and has processed all of it."""
         at_rest = self.member.state is MemberState.STABLE and not self.member.rejoin_needed
+        idle = self._loop is None or not self._loop.pool.open
         return self.ended or (
             self._thread is Thread.POLLING and at_rest and not self._fetches.buffer and self._fetches.caught_up()
-        )
+            and idle
+        )  # fmt: skip
 
     @property
     def ended(self) -> bool:
@@ -136,6 +143,8 @@ class GroupConsumer:
         if not self.ended:
             self.member.tick(now_us)
             self._offsets.go_on(now_us)
+            if self._loop is not None:
+                self._loop.pool.go_on(now_us)
             while self._step(now_us):
                 pass
         if not self.ended:
@@ -144,6 +153,8 @@ class GroupConsumer:
     def _deadlines(self) -> list[int]:
         times = [*self._fetches.deadlines(), *self._coordinator.deadlines(), *self._offsets.deadlines()]
         times += self.member.deadlines()
+        if self._loop is not None:
+            times += self._loop.deadlines(self._thread is Thread.POLLING)
         if self._thread is Thread.WORKING:
             times.append(self._application.busy_until_us)
         elif self._thread is Thread.POLLING:
@@ -158,6 +169,8 @@ class GroupConsumer:
             return self._poll(now_us)
         if self._thread is Thread.WORKING:
             return self._work(now_us)
+        if self._thread is Thread.DRAINING:
+            return self._drained(now_us)
         return False
 
     # --- poll() -------------------------------------------------------------------------------------------------------
@@ -174,6 +187,11 @@ class GroupConsumer:
         if self._thread is not Thread.POLLING:
             return False
         self._commit_when_due(now_us)
+        if self._loop is not None:
+            self._fetches.pause_all(self._loop.full)
+            if offsets := self._loop.to_commit(now_us):
+                self._commit(offsets, now_us)
+                return True
         self._initialise_positions(now_us)
         slices, emptied = self._fetches.buffer.poll()
         self._fetches.drained(partition for partition in emptied if partition in self._fetches.assigned)
@@ -181,8 +199,12 @@ class GroupConsumer:
         if not slices:
             return False
         self.member.poll_until_us = now_us + self._settings.max_poll_interval_us
-        self._application.take(slices, now_us)
-        self._thread = Thread.WORKING
+        if self._loop is None:
+            self._application.take(slices, now_us)
+            self._thread = Thread.WORKING
+        else:
+            self._loop.hand_over(slices, now_us)
+            self._thread = Thread.WORKING if self._processing.commit == "after" else Thread.POLLING
         if self._processing.commit == "before":
             self._commit(self._consumed(), now_us)
         return True
@@ -215,13 +237,19 @@ class GroupConsumer:
     # --- work ---------------------------------------------------------------------------------------------------------
     def _work(self, now_us: int) -> bool:
         work = self._application
+        if self._loop is not None and self._loop.waits:
+            return False
         if work.working():
             if now_us < work.busy_until_us:
                 return False
-            if work.fails():
-                return self._failed(now_us)
-            partition, offset, epoch = work.end()
-            if self._processing.commit == "each" and partition in self._fetches.assigned:
+            done, partition, offset, epoch = work.go_on(now_us)
+            if done is Done.NOT_YET:
+                return True
+            if done is Done.LEFT:  # the application meets an exception, leaves its loop and closes (F4.3)
+                self._closing = self.failed = True
+                self._thread = Thread.POLLING
+                return True
+            if done is Done.ENDED and self._processing.commit == "each" and partition in self._fetches.assigned:
                 self._commit({partition: (offset, epoch)}, now_us)
                 return True
         if work.begin(now_us):
@@ -229,18 +257,6 @@ class GroupConsumer:
         self._thread = Thread.POLLING
         if self._processing.commit == "after":
             self._commit(self._consumed(), now_us)
-        return True
-
-    def _failed(self, now_us: int) -> bool:
-        """The application meets an exception: tries again at once, goes on, or leaves its loop and closes (F4.3)."""
-        then = self._processing.on_failure
-        if then == "retry":
-            self._application.again(now_us)
-            return True
-        self._application.give_up(everything=then == "close")
-        if then == "close":
-            self._closing = self.failed = True
-            self._thread = Thread.POLLING
         return True
 
     def _commit(self, offsets: Offsets, now_us: int) -> None:
@@ -331,7 +347,14 @@ class GroupConsumer:
 
     def _revoke(self, partitions: tuple[int, ...], lost: bool, now_us: int) -> bool:
         """``onPartitionsRevoked`` or ``onPartitionsLost``, then they are gone; whether to go on at once."""
-        done = {p: mark for p, mark in self._application.processed.items() if p in partitions}
+        if self._loop is not None and self._loop.must_drain(partitions, lost):
+            self._thread, self._draining = Thread.DRAINING, partitions
+            self.member.poll_until_us = now_us + self._settings.max_poll_interval_us
+            return False
+        if self._loop is not None:
+            done = {} if lost else self._loop.done(partitions)
+        else:
+            done = {p: mark for p, mark in self._application.processed.items() if p in partitions}
         if self._processing.commit_in_revoke and done and not lost:
             self._thread = Thread.BLOCKED
 
@@ -344,11 +367,23 @@ class GroupConsumer:
         self._drop(partitions, lost)
         return True
 
+    def _drained(self, now_us: int) -> bool:
+        """The workers have ended what the callback waits for; meanwhile heartbeats went on (consumer:S45)."""
+        assert self._loop is not None
+        lost = self.member.generation < 0
+        if not lost and self._loop.pool.busy_with(self._draining):
+            return False
+        partitions, self._draining, self._thread = self._draining, (), Thread.POLLING
+        self._revoke(partitions, lost, now_us)
+        return True
+
     def _drop(self, partitions: tuple[int, ...], lost: bool) -> None:
         for partition in partitions:
             self._fetches.drop(partition)
             self._port.record(Kind.REVOKE, partition=partition, epoch=self.member.generation, code=int(lost))
         self._application.forget(partitions)
+        if self._loop is not None:
+            self._loop.pool.forget(partitions)
 
     def _assigned(self, now_us: int) -> bool:
         """``onJoinComplete``: cooperative members give up first, and join once more (consumer 3.2)."""

@@ -39,6 +39,7 @@ class Assigned:
     awaits_metadata: bool = False
     held: bool = False  # of a group member: nothing is to come of it now (no position yet, or about to be revoked)
     gone: bool = False  # not assigned any more
+    paused: bool = False  # by the application
 
     def ready(self, now_us: int) -> bool:
         return not (self.stuck or self.asked or self.awaits_metadata or self.held) and self.not_before_us <= now_us
@@ -63,6 +64,10 @@ class _Answer:
 
     position: Assigned
     chunks: deque[_Chunk]
+    next_offset: int  # where it goes on; after a seek the position is elsewhere, and the rest is thrown away (F2.13)
+
+    def usable(self) -> bool:
+        return bool(self.chunks) and self.position.readable() and self.next_offset == self.position.offset
 
 
 Slice = tuple[Assigned, RecordBatch, int, int, int]  # position, batch, lo, hi, offset of lo
@@ -82,7 +87,7 @@ class FetchBuffer:
     def put(self, one: Assigned, answer: FetchedPartition) -> None:
         if answer.batches:
             parts = zip(answer.batches, answer.base_offsets, answer.leader_epochs, strict=True)
-            self._answers.append(_Answer(one, deque(_Chunk(*part) for part in parts)))
+            self._answers.append(_Answer(one, deque(_Chunk(*part) for part in parts), one.offset))
 
     def partitions(self) -> list[int]:
         """Partitions of which something is buffered."""
@@ -92,7 +97,10 @@ class FetchBuffer:
         """Poll until nothing is left; the partitions in the order in which they were emptied."""
         emptied: list[int] = []
         while self._answers:
-            emptied += self.poll()[1]
+            slices, empty = self.poll()
+            emptied += empty
+            if not slices:  # the rest is paused
+                break
         return emptied
 
     def poll(self) -> tuple[list[Slice], list[int]]:
@@ -100,15 +108,20 @@ class FetchBuffer:
         that were emptied."""
         slices: list[Slice] = []
         emptied: list[int] = []
+        paused: list[_Answer] = []
         room = self._most
         while self._answers and room > 0:
             answer = self._answers[0]
-            if answer.chunks and answer.position.readable():
-                room -= self._take(answer, room, slices)
+            if answer.usable():
+                if answer.position.paused:
+                    paused.append(self._answers.popleft())
+                else:
+                    room -= self._take(answer, room, slices)
             else:
                 self._answers.popleft()
                 if answer.position.readable():
                     emptied.append(answer.position.partition)
+        self._answers.extend(paused)  # behind all others (FetchCollector.collectFetch)
         if slices:
             self._hand_over(slices)
         return slices, emptied
@@ -125,6 +138,7 @@ class FetchBuffer:
             one.offset, one.epoch = chunk.base + hi - batch.lo, chunk.epoch
         if hi >= batch.hi:
             answer.chunks.popleft()
+        answer.next_offset = one.offset
         return max(0, hi - lo)
 
     def _hand_over(self, slices: list[Slice]) -> None:

@@ -132,18 +132,27 @@ class MemberSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProcessingSettings:
-    """What the application of a group member does with what ``poll()`` returns: one thread, one record after another.
+    """What the application of a group member does with what ``poll()`` returns: in one thread, one record after
+    another, or in a pool of threads.
 
     How long it takes is drawn by the world.
     """
 
     per_poll: bool = False  # the time is that of a whole poll, not of a record
-    commit: str = "never"  # by the application: never, before (processing), after (it), each (record)
+    commit: str = "never"  # by the application: never, before (processing), after (it), each (record), watermark
     commit_async: bool = False  # with commitAsync, else commitSync
     commit_in_revoke: bool = False  # commitSync of what has been processed, in onPartitionsRevoked
     fails_nth: tuple[int, ...] = ()  # the work on the n-th record of a process fails
     fails_ppm: int = 0  # ... or on so many of a million, drawn
-    on_failure: str = "retry"  # in place until it succeeds; skip: go on with the next; close: leave the loop, close()
+    # In place until it succeeds; skip: go on with the next; close: leave the loop, close(); retry_topic, dead_letter:
+    # put it there and go on with the next.
+    on_failure: str = "retry"
+    threads: int = 0  # of a pool; 0: the thread that polls
+    order: str = "none"  # of a pool: none, key, partition
+    queue_records: int = 0  # so many are handed over and not done at most, then the consumer is paused; 0: no limit
+    work_in_revoke: str = "go_on"  # of a pool, in onPartitionsRevoked: go_on, wait for all of it, drop what is queued
+    produces: bool = False  # what comes out of the work is sent to a topic
+    waits_for_sends: bool = True  # a record has ended once its send was acknowledged, else at the call
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,15 @@ from sim.protocol.rows import Kind
 from sim.protocol.settings import JavaProducerSettings
 from sim.streams import stream
 from sim.trace import Recorder
+from sim.world.desks import Desks
+from sim.world.fed import FedSends
 from sim.world.host import Host
 from sim.world.instances import Instance, ProducerRole, first_sends, later_sends
 from sim.world.kernel import EVENT_LIMIT, Kernel
 from sim.world.members import Members
 from sim.world.network import Conn, Network, Tap
 from sim.world.scripted import Script, ScriptedHost
+from sim.world.workload import WorkloadSends
 
 __all__ = ["Cluster"]
 
@@ -59,7 +62,8 @@ class Cluster:
         clients = [*plan.producers, *plan.readers, *(plan.groups.members if plan.groups is not None else ())]
         self._ranks = _ranks(1 + plan.brokers + len(clients), tie_shuffle)
         self._make_hosts()
-        self.members = Members(plan.groups, self.network.hosts, self.kernel, self.topics, plan)
+        self.desks = Desks(self.instances, self.network.hosts, self.kernel, self.instance_of)
+        self.members = Members(plan.groups, self.network.hosts, self.kernel, self.topics, plan, self.desks)
 
     # --- making -------------------------------------------------------------------------------------------------------
     def _make_hosts(self) -> None:
@@ -116,7 +120,7 @@ class Cluster:
             self.host(number).boot(broker)
         for number, broker in brokers.items():
             self.host(number).start(broker)
-        for producer in plan.producers:
+        for producer in sorted(plan.producers, key=lambda one: bool(one.feeds)):  # fed ones need the keys of all others
             self._start_instance(producer, 1, -1)
         for reader in plan.readers:
             self._start_reader(reader)
@@ -134,7 +138,10 @@ class Cluster:
 
     def _start_instance(self, producer: ProducerPlan, incarnation: int, cause: int) -> None:
         repeats: list[tuple[int, int]] = []
-        if incarnation == 1:
+        sends: WorkloadSends | FedSends
+        if producer.feeds:
+            sends = FedSends(producer.feeds, self._key_names())
+        elif incarnation == 1:
             sends = first_sends(producer, self.plan, self.seed)
         else:
             before = self.instance_of(producer.host)
@@ -152,6 +159,10 @@ class Cluster:
         self.instances.append(instance)
         host.start(instance.role, cause)
         instance.pauses = host.pauses
+
+    def _key_names(self) -> tuple[str, ...]:
+        """Every key that a workload has: nothing that is fed has another."""
+        return tuple(dict.fromkeys(name for one in self.instances for name in one.sends.key_names))
 
     def _start_reader(self, reader: ReaderPlan) -> None:
         def begin(_: object) -> None:

@@ -9,6 +9,7 @@ from sim.plan import GroupsPlan, MemberPlan, Plan
 from sim.protocol.group_consumer import GroupConsumer
 from sim.protocol.rows import Kind
 from sim.streams import quantile, quantile_table
+from sim.world.desks import Desk, Desks
 from sim.world.host import Host
 from sim.world.kernel import Kernel
 
@@ -19,9 +20,9 @@ class Members:
 
     def __init__(
         self, groups: GroupsPlan | None, hosts: Mapping[int, Host], kernel: Kernel,
-        topics: Mapping[int, tuple[int, ...]], plan: Plan,
+        topics: Mapping[int, tuple[int, ...]], plan: Plan, desks: Desks,
     ) -> None:  # fmt: skip
-        self._hosts, self._kernel, self._topics, self._plan = hosts, kernel, topics, plan
+        self._hosts, self._kernel, self._topics, self._plan, self._desks = hosts, kernel, topics, plan, desks
         self._plans: dict[int, MemberPlan] = {one.host: one for one in groups.members} if groups is not None else {}
         self._groups = groups
         self._names: dict[int, tuple[str, int]] = {}  # topic and index of each partition
@@ -34,6 +35,14 @@ class Members:
 
     def hosts(self) -> list[int]:
         return list(self._plans)
+
+    def companions(self, host: int) -> list[int]:
+        """The hosts of all clients in one process with *host*, producers first."""
+        for member, plan in self._plans.items():
+            fed = list(dict.fromkeys(outlet.producer for outlet in plan.outlets))
+            if host == member or host in fed:
+                return [*fed, member]
+        return [host]
 
     def holds(self, host: int) -> bool:
         return host in self._plans
@@ -77,7 +86,7 @@ class Members:
         brokers = tuple(range(1, self._plan.brokers + 1))
         role = GroupConsumer(
             there, plan.group, plan.settings, plan.reader, plan.processing, plan.topics, brokers, self._names,
-            lambda: quantile(table, there.draw("processing")),
+            lambda: quantile(table, there.draw("processing")), Desk(self._desks, there, plan.outlets),
         )  # fmt: skip
         there.start(role, cause)
 
