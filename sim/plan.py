@@ -29,8 +29,8 @@ from sim.protocol.settings import (
 )
 
 __all__ = [
-    "Action", "Distribution", "GroupsPlan", "LinkPlan", "MemberPlan", "MessageFault", "Outlet", "Plan", "ProducerPlan",
-    "ReaderPlan", "Target", "TopicPlan", "Workload",
+    "Action", "CallPlan", "Distribution", "GroupsPlan", "LinkPlan", "MemberPlan", "MessageFault", "Outlet", "Plan",
+    "ProducerPlan", "ReaderPlan", "Target", "TopicPlan", "Workload",
 ]  # fmt: skip
 
 
@@ -95,6 +95,16 @@ class ProducerPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class CallPlan:
+    """A call of a consumer's application: ``pause``, ``resume`` or ``seek`` (to: offset, -1 end, -2 beginning)."""
+
+    at_us: int
+    verb: str
+    partitions: tuple[int, ...]
+    to: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ReaderPlan:
     host: int
     name: str
@@ -102,6 +112,7 @@ class ReaderPlan:
     topics: tuple[int, ...]
     partitions: tuple[int, ...] | None = None  # assigned run-wide numbers; None: all of the topics
     start_us: int = 0
+    calls: tuple[CallPlan, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -130,6 +141,7 @@ class MemberPlan:
     stop_us: int = -1  # it is closed then; -1: never
     restart_after_us: int = -1  # a process whose application failed is started anew so much later; -1: never
     outlets: tuple[Outlet, ...] = ()  # where its application sends to
+    calls: tuple[CallPlan, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -11,6 +11,7 @@ and F2.6. Law: positions move only by delivery, reset, or a new assignment.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 
@@ -70,6 +71,7 @@ class GroupConsumer:
         self._application = Application(port, time_us, processing, desk, self._go)
         self._loop = PoolLoop(port, time_us, processing, desk, self._go) if processing.threads else None
         self._draining: tuple[int, ...] = ()
+        self._calls: deque[tuple[str, tuple[int, ...], int]] = deque()  # pause, resume, seek: as soon as it polls
         self._thread = Thread.POLLING
         self._prepare = Prepare.NOT_BEGUN
         self._prepare_until_us = self._prepare_retry_us = 0
@@ -99,6 +101,11 @@ class GroupConsumer:
     def close(self, now_us: int) -> None:
         """The application is told to stop: it closes the consumer at its next poll."""
         self._closing = True
+        self._go(now_us)
+
+    def call(self, verb: str, partitions: tuple[int, ...], to: int, now_us: int) -> None:
+        """The application calls ``pause()``, ``resume()`` or ``seek()`` before its next poll."""
+        self._calls.append((verb, partitions, to))
         self._go(now_us)
 
     # --- stimuli ------------------------------------------------------------------------------------------------------
@@ -180,6 +187,8 @@ class GroupConsumer:
         if self.member.fenced:
             self._end(FENCED, now_us)
             return False
+        while self._calls:
+            self._fetches.call(*self._calls.popleft())
         if self._closing:
             return self._close(now_us)
         if self._membership(now_us):

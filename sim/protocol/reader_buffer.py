@@ -40,6 +40,9 @@ class Assigned:
     held: bool = False  # of a group member: nothing is to come of it now (no position yet, or about to be revoked)
     gone: bool = False  # not assigned any more
     paused: bool = False  # by the application
+    target: int | None = None  # of a lookup that the application asked for: -1 end, -2 beginning
+    asked_us: int = 0  # when the lookup was sent
+    nothing_young: bool = False  # by_duration: the last lookup found no record young enough
 
     def ready(self, now_us: int) -> bool:
         return not (self.stuck or self.asked or self.awaits_metadata or self.held) and self.not_before_us <= now_us

@@ -104,7 +104,8 @@ class ReaderSettings:
     fetch_max_bytes: int = 52428800
     max_partition_fetch_bytes: int = 1048576
     max_poll_records: int = 500
-    offset_reset: str = "latest"  # earliest, latest, none
+    offset_reset: str = "latest"  # earliest, latest, none, by_duration
+    reset_duration_us: int = -1  # by_duration: begin at the first record that is not older
     metadata_max_age_us: int = 300 * S
     retry_backoff_us: int = 100 * MS
     retry_backoff_max_us: int = 1000 * MS
@@ -177,7 +178,7 @@ class TopicSettings:
     segment_bytes: int = 1 << 30
     retention_us: int = 7 * 24 * 3600 * S  # -1: never
     retention_bytes: int = -1
-    compact: bool = False
+    compact: bool = False  # and not delete: retention removes nothing
 
 
 @dataclass(frozen=True, slots=True)

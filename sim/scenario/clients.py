@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, PlainSerializer, Tag, WithJsonSchema, model_validator
 
 from sim.scenario.base import Duration, Name, Options, Part, Percent, Rate, SomeTime, Text, bounded, form_of
+from sim.scenario.calls import Call
 from sim.scenario.processing import Processing
 from sim.wording import Wrong, shown
 
@@ -162,6 +163,9 @@ class Consumer(Part):
         default=1, description="So many of them, named NAME-1, NAME-2, ... where there are several."
     )
     processing: Processing | None = Field(default=None, description="What the application does (default: nothing).")
+    calls: list[Call] = Field(
+        default_factory=list, max_length=1000, description="Calls of pause(), resume() and seek() at a time."
+    )
 
     @property
     def in_group(self) -> bool:
@@ -182,6 +186,8 @@ class Consumer(Part):
             raise Wrong(rule, "write topics: [payments], or remove what asks for a group")
         if self.in_group and self.client == "librdkafka":
             raise Wrong("librdkafka members of groups are not modelled yet", "write client: java")
+        if self.calls and self.client == "librdkafka":
+            raise Wrong("calls of a librdkafka application are not modelled", "write client: java")
         if self.group and self.config.get("group.id", self.group) != self.group:
             raise Wrong("group and group.id are two names", "keep one of the two")
         if self.stop is not None and self.stop <= self.start:

@@ -15,6 +15,7 @@ from sim.errors import InputError
 from sim.plan import Distribution, LinkPlan, Plan, ProducerPlan, ReaderPlan, TopicPlan
 from sim.protocol.settings import BrokerSettings, JavaProducerSettings, LibrdkafkaProducerSettings
 from sim.scenario.clients import Consumer, Producer
+from sim.scenario.compile_calls import calls_of
 from sim.scenario.compile_faults import compile_faults
 from sim.scenario.compile_groups import compile_groups
 from sim.scenario.compile_outlets import check_feeding, feeds_of
@@ -240,6 +241,7 @@ class _Compiler:
             topics=topics,
             partitions=partitions,
             start_us=consumer.start,
+            calls=calls_of(self.scenario, self.names, name),
             options=dict(consumer.config),
         )
 

@@ -16,6 +16,7 @@ from sim.plan import Distribution, GroupsPlan, MemberPlan, TopicPlan
 from sim.protocol.java_order import string_hash
 from sim.protocol.settings import BrokerSettings, ProcessingSettings
 from sim.scenario.clients import Consumer
+from sim.scenario.compile_calls import calls_of
 from sim.scenario.compile_outlets import outlets_of
 from sim.scenario.latency import Latency
 from sim.scenario.model import Scenario
@@ -105,6 +106,7 @@ def _members(
             stop_us=-1 if consumer.stop is None else consumer.stop,
             restart_after_us=-1 if work.failure is None else work.failure.restart_after or -1,
             outlets=outlets_of(scenario, names, name, instance),
+            calls=calls_of(scenario, names, name),
             options=dict(consumer.config),
         )
         for instance in instances

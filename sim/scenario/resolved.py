@@ -43,12 +43,15 @@ def resolved(
         _leave_out(producer, feeds=[])
     for reader in form["readers"]:
         reader.pop("options")
+        _leave_out(reader, calls=[])
+        _leave_out(reader["settings"], reset_duration_us=-1)
     if whole.groups is None:
         form.pop("groups")
     else:
         for member in form["groups"]["members"]:
             member.pop("options")
-            _leave_out(member, outlets=[])
+            _leave_out(member, outlets=[], calls=[])
+            _leave_out(member["reader"], reset_duration_us=-1)
             _leave_out(member["processing"], **_plain(ProcessingSettings()), keep=OLD_PROCESSING)
     told = source(scenario)
     about = {key: told[key] for key in ("title", "question", "answer", "seeds", "expect") if key in told}

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, cast
 
-from sim.plan import LinkPlan, Plan, ProducerPlan, ReaderPlan
+from sim.plan import CallPlan, LinkPlan, Plan, ProducerPlan, ReaderPlan
 from sim.protocol.broker import Broker, Durable
 from sim.protocol.consumer import Reader
 from sim.protocol.controller import Controller
@@ -175,9 +175,15 @@ class Cluster:
             assigned = reader.partitions if reader.partitions is not None else tuple(topic_of)
             topic_of = {number: topic for topic, numbers in self.topics.items() for number in numbers}
             host = self.network.hosts[reader.host]
-            host.start(Reader(host, reader.settings, assigned, topic_of, tuple(self.broker_numbers), names))
+            role = Reader(host, reader.settings, assigned, topic_of, tuple(self.broker_numbers), names)
+            host.start(role)
+            for call in reader.calls:
+                self.kernel.call_at(max(call.at_us, reader.start_us), partial(self._call, host, role, call))
 
         self.kernel.call_at(reader.start_us, begin)
+
+    def _call(self, host: Host, role: Reader, call: CallPlan, _: object) -> None:
+        host.tell(lambda: role.call(call.verb, call.partitions, call.to, self.kernel.now_us), -1)
 
     # --- lives --------------------------------------------------------------------------------------------------------
     def host(self, number: int) -> Host:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from sim.plan import GroupsPlan, MemberPlan, Plan
+from sim.plan import CallPlan, GroupsPlan, MemberPlan, Plan
 from sim.protocol.group_consumer import GroupConsumer
 from sim.protocol.rows import Kind
 from sim.streams import quantile, quantile_table
@@ -72,12 +72,22 @@ class Members:
         """Each starts, and is closed, at its time."""
         for host, plan in self._plans.items():
             self._kernel.call_at(plan.start_us, self._calling(self.start, host))
+            for call in plan.calls:
+                self._kernel.call_at(call.at_us, self._making(host, call))
             if plan.stop_us >= 0:
                 self._kernel.call_at(plan.stop_us, self._calling(self._close, host))
 
     @staticmethod
     def _calling(act: Callable[[int, int], None], host: int) -> Callable[[object], None]:
         return lambda _: act(host, -1)
+
+    def _making(self, host: int, call: CallPlan) -> Callable[[object], None]:
+        def make(_: object) -> None:
+            there, role = self._hosts[host], self._role(host)
+            if there.is_up and role is not None:
+                there.tell(lambda: role.call(call.verb, call.partitions, call.to, self._kernel.now_us), -1)
+
+        return make
 
     def start(self, host: int, cause: int) -> None:
         """A new process of the member."""
