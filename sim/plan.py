@@ -30,8 +30,8 @@ from sim.protocol.settings import (
 )
 
 __all__ = [
-    "Action", "Distribution", "GroupsPlan", "LinkPlan", "MemberPlan", "MessageFault", "Plan", "ProducerPlan",
-    "ReaderPlan", "Target", "TopicPlan", "Workload",
+    "Action", "CallPlan", "Distribution", "GroupsPlan", "LinkPlan", "MemberPlan", "MessageFault", "Outlet", "Plan",
+    "ProducerPlan", "ReaderPlan", "Target", "TopicPlan", "Workload",
 ]  # fmt: skip
 
 
@@ -91,7 +91,18 @@ class ProducerPlan:
     resend_after_failure: int = 0  # the application sends a failed record again, so many times
     warm_up: bool = False  # the whole workload waits until one record to warm_up_partition was acknowledged
     warm_up_partition: int = -1  # run-wide number
+    feeds: tuple[int, ...] = ()  # topics; it has no workload, and lives in the process of a consumer that feeds it
     options: Mapping[str, str] = field(default_factory=dict)  # as the user wrote them, for header and report
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlan:
+    """A call of a consumer's application: ``pause``, ``resume`` or ``seek`` (to: offset, -1 end, -2 beginning)."""
+
+    at_us: int
+    verb: str
+    partitions: tuple[int, ...]
+    to: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +113,17 @@ class ReaderPlan:
     topics: tuple[int, ...]
     partitions: tuple[int, ...] | None = None  # assigned run-wide numbers; None: all of the topics
     start_us: int = 0
+    calls: tuple[CallPlan, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """Where the application of a member sends something on to."""
+
+    way: str  # produced, retry_topic, dead_letter
+    producer: int  # host number
+    topic: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +141,8 @@ class MemberPlan:
     start_us: int = 0
     stop_us: int = -1  # it is closed then; -1: never
     restart_after_us: int = -1  # a process whose application failed is started anew so much later; -1: never
+    outlets: tuple[Outlet, ...] = ()  # where its application sends to
+    calls: tuple[CallPlan, ...] = ()
     options: Mapping[str, str] = field(default_factory=dict)
 
 

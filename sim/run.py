@@ -171,7 +171,7 @@ def _header(cluster: Cluster, plan: Plan, seed: int) -> dict[str, Any]:
             for one in cluster.instances
             if one.sends.values
         },
-        "resends": [call for one in cluster.instances for call in one.resends()],
+        "resends": [*(call for one in cluster.instances for call in one.resends()), *cluster.desks.same],
         "consumers": [
             {
                 "name": reader.name,
@@ -182,6 +182,7 @@ def _header(cluster: Cluster, plan: Plan, seed: int) -> dict[str, Any]:
             for reader in plan.readers
         ],
         **_groups(plan),
+        **({"derived": cluster.desks.derived()} if cluster.desks.derives else {}),
         "faults": _fault_texts(plan),
         "run_us": plan.run_us,
         "settle_us": plan.settle_us,

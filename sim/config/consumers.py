@@ -7,6 +7,8 @@ Sources: ``ConsumerConfig`` of Apache Kafka 3.9 and 4.3, ``CONFIGURATION.md`` of
 
 from __future__ import annotations
 
+import re
+
 from sim.config.common import (
     CLIENT_PREFIXES,
     JAVA_CLIENT,
@@ -30,6 +32,12 @@ RESETS = {
     "earliest": "earliest", "smallest": "earliest", "beginning": "earliest",
     "latest": "latest", "largest": "latest", "end": "latest", "error": "none",
 }  # fmt: skip
+
+# As java.time.Duration.parse has it, without signs: a negative one is refused (AutoOffsetResetStrategy.fromString).
+_DURATION = re.compile(
+    r"p(?:([0-9]{1,9})d)?(?:t(?=[0-9])(?:([0-9]{1,9})h)?(?:([0-9]{1,9})m)?(?:([0-9]{1,12})(?:[.,]([0-9]{0,9}))?s)?)?"
+)
+_LONGEST_US = 1 << 60
 
 JAVA = Table(
     "Java consumer",
@@ -120,7 +128,7 @@ def java_fetching(values: Values) -> ReaderSettings:
     """How a Java consumer fetches, in a group or not."""
     fields = values.settings()
     fields["flavour"] = "java"
-    fields["offset_reset"] = _java_reset(values)
+    fields["offset_reset"], fields["reset_duration_us"] = _java_reset(values)
     retry_cap(values, fields)
     reconnect_cap(values, fields)
     return ReaderSettings(**fields)  # type: ignore[arg-type]
@@ -141,17 +149,23 @@ def librdkafka_reader(
     return ReaderSettings(**fields)  # type: ignore[arg-type]
 
 
-def _java_reset(values: Values) -> str:
+def _java_reset(values: Values) -> tuple[str, int]:
+    """The policy and, of by_duration (KIP-1106, 4.0), the duration in microseconds."""
     name = "auto.offset.reset"
     text = values.text(name).lower()
     if text.startswith("by_duration:") and values.release != "3.9":
-        rule = f"{values.says(name)} is known but not modelled: a reset by time"
-        raise values.refuse(name, rule, "use earliest, latest or none")
+        match = _DURATION.fullmatch(text.removeprefix("by_duration:"))
+        if match is None or not any(match.groups()):
+            rule = f"ConfigException: {values.says(name)} has no duration as by_duration:PnDTnHnMn.nS"
+            raise values.refuse(name, rule, "write by_duration:PT1H")
+        days, hours, minutes, seconds, rest = (part or "0" for part in match.groups())
+        whole_s = ((int(days) * 24 + int(hours)) * 60 + int(minutes)) * 60 + int(seconds)
+        return "by_duration", min(whole_s * 1_000_000 + int(f"{rest:0<6}"[:6]), _LONGEST_US)
     if text not in ("earliest", "latest", "none"):
         raise values.refuse(
             name, f"{name} must be earliest, latest or none, not {shown(values.given[name])}", "write earliest"
         )
-    return text
+    return text, -1
 
 
 def _fetch_max_bytes(values: Values, most_queued_bytes: int) -> Value:

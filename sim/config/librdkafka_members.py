@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sim.config.common import JAVA_NAMES
 from sim.config.consumers import LIBRDKAFKA, librdkafka_reader
-from sim.config.members import NO_NEW_PROTOCOL, MemberConfig
+from sim.config.members import MemberConfig
 from sim.config.option import Option, Table, joined, modelled, refused
 from sim.config.values import Values
 from sim.protocol.member_assignment import COOPERATIVE, LIBRDKAFKA_ASSIGNORS
@@ -16,6 +16,7 @@ from sim.wording import listed
 
 __all__ = ["LIBRDKAFKA_MEMBER", "librdkafka_member"]
 
+_NO_NEW_PROTOCOL = "librdkafka's side of KIP-848 is not modelled yet"
 _STRATEGY = "partition.assignment.strategy"
 
 _GROUP = joined(
@@ -32,8 +33,8 @@ _GROUP = joined(
     modelled("queued.max.messages.kbytes", "int", "65536", "queued_max_bytes", low=1, high=2_097_151, factor=1024),
     modelled("fetch.queue.backoff.ms", "int", "1000", "fetch_queue_backoff_us", low=0, high=300_000, factor=1000),
     modelled("client.id", "string", "rdkafka"),
-    refused("group.protocol", NO_NEW_PROTOCOL, "classic"),
-    refused("group.remote.assignor", NO_NEW_PROTOCOL),
+    refused("group.protocol", _NO_NEW_PROTOCOL, "classic"),
+    refused("group.remote.assignor", _NO_NEW_PROTOCOL),
     refused("group.protocol.type", "groups of consumers are modelled, and no others", "consumer"),
     refused("offset.store.method", "offsets are stored by the group's coordinator", "broker"),
 )  # fmt: skip

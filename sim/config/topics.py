@@ -196,7 +196,7 @@ def topic_settings(values: Values, broker: Values, replicas: int) -> TopicSettin
         values.notes.append(f"min.insync.replicas={asked} counts as {replicas}, the number of replicas")
     fields["min_insync_replicas"] = min(asked, replicas)
     fields["log_append_time"] = values.text("message.timestamp.type") == "LogAppendTime"
-    fields["compact"] = "compact" in values.text("cleanup.policy").split(",")
+    fields["compact"] = "delete" not in values.text("cleanup.policy").split(",")  # then retention removes nothing
     return TopicSettings(**fields)  # type: ignore[arg-type]
 
 

@@ -358,6 +358,6 @@ class Broker:
     def _retain(self, now_us: int) -> None:
         """Old segments wholly below the high watermark go; followers copy the leader's start (broker:VIS-6)."""
         for part in self.state.partitions.values():
-            if part.leading and part.log.raise_start(part.log.retention_start(now_us)):
+            if part.leading and not part.log.settings.compact and part.log.retain(now_us):
                 self._port.record(Kind.LOG_START, partition=part.number, offset=part.log.start)
         self.state.deadlines.at(now_us + self.state.settings.retention_check_us, self._retain)

@@ -287,8 +287,8 @@ class FetchService:
             return ListOffsetsResponse(number, error)
         if request.timestamp == _EARLIEST:
             return ListOffsetsResponse(number, 0, part.log.start)
-        if request.timestamp != _LATEST:
-            return ListOffsetsResponse(number, ErrorCode.UNSUPPORTED_VERSION)
         if part.log.high_watermark < part.epoch_start:
             return ListOffsetsResponse(number, ErrorCode.OFFSET_NOT_AVAILABLE)
+        if request.timestamp != _LATEST:
+            return ListOffsetsResponse(number, 0, part.log.offset_of_time(request.timestamp))
         return ListOffsetsResponse(number, 0, part.log.high_watermark)

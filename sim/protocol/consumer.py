@@ -50,6 +50,12 @@ class Reader:
         """Offset of the next record to be handed over, -1 while it is being looked up."""
         return self._fetches.assigned[partition].offset
 
+    def call(self, verb: str, partitions: tuple[int, ...], to: int, now_us: int) -> None:
+        """The application calls ``pause()``, ``resume()`` or ``seek()``."""
+        self._fetches.call(verb, partitions, to)
+        self._fetches.drained(self._fetches.buffer.drain())
+        self._serve(now_us)
+
     # --- stimuli ---------------------------------------------------------------------------------------------------
     def start(self, now_us: int) -> None:
         fetches = self._fetches

@@ -95,11 +95,42 @@ class FetchClient:
         self._version += 1
         one.version = self._version
         self._queue.barrier(one)
+    def pause_all(self, paused: bool) -> None:
+        """``pause()`` or ``resume()`` of everything that is assigned."""
+        for one in self.assigned.values():
+            one.paused = paused
+
+    def call(self, verb: str, partitions: Iterable[int], to: int) -> None:
+        """``pause``, ``resume`` or ``seek`` of those that are assigned (consumer:F2.13, F2.14)."""
+        for partition in partitions:
+            one = self.assigned.get(partition)
+            if one is None:
+                continue
+            if verb == "seek":
+                self._seek(one, to)
+            else:
+                one.paused = verb == "pause"
+
+    def _seek(self, one: Assigned, to: int) -> None:
+        """To an offset at once, without epoch, so that it is not validated; to beginning or end by a lookup."""
+        stuck = one.stuck
+        one.stuck = one.held = one.asked = one.check = one.nothing_young = False
+        one.epoch, one.why, one.not_before_us = -1, 0, 0
+        one.seeking, one.target = to < 0, to if to < 0 else None
+        if to >= 0:
+            one.offset = to
+            self._port.record(Kind.SEEK, partition=one.partition, offset=to)
+        if stuck and self._settings.flavour == "java":  # poll() threw because of one partition, and read none
+            for other in self.assigned.values():
+                other.stuck = False
+                if other.offset < 0 and not other.seeking and not other.held:
+                    self._reset(other, 0)
 
     def caught_up(self) -> bool:
         """Whether every position stands at the last high watermark that its leader told (or can move no more)."""
         return all(
-            one.stuck or (not one.seeking and one.offset >= one.high_watermark >= 0) for one in self.assigned.values()
+            one.stuck or one.nothing_young or (not one.seeking and one.offset >= one.high_watermark >= 0)
+            for one in self.assigned.values()
         )
 
     def give_up(self, partitions: Iterable[Assigned]) -> None:
@@ -211,8 +242,16 @@ class FetchClient:
         if answer.error:
             self._back_off(one, answer.error, now_us)
             return
+        one.nothing_young = answer.offset < 0
+        if one.nothing_young:  # there is no answer, and the next question is due once this one would be late
+            one.not_before_us = one.asked_us + self._settings.request_timeout_us
+            return
         one.seeking = False
-        self._move(one, answer.offset, -1, one.why)
+        if one.target is None:
+            self._move(one, answer.offset, -1, one.why)
+        else:
+            one.target, one.offset = None, answer.offset
+            self._port.record(Kind.SEEK, partition=one.partition, offset=one.offset)
 
     def _told(self, response: MetadataResponse, now_us: int) -> None:
         self._asking_metadata = False
@@ -240,15 +279,21 @@ class FetchClient:
         for one in self.assigned.values():
             peer = self._leader_of(one, now_us)
             if one.seeking and one.ready(now_us) and peer is not None:
-                one.asked = True
+                one.asked, one.asked_us = True, now_us
                 epoch = self.cache.leader_epoch(one.partition)
-                self._send(
-                    peer, ListOffsetsRequest(one.partition, epoch, _TIMESTAMPS[self._settings.offset_reset]), now_us
-                )
+                self._send(peer, ListOffsetsRequest(one.partition, epoch, self._timestamp(one, now_us)), now_us)
         for peer in self.peers.data():
             # Kafka looks up all partitions of a broker in one request; here the fetch waits for the last answer.
             if peer.node.ready and not peer.fetching and not self._looking_up(peer):
                 self._fetch(peer, now_us)
+
+    def _timestamp(self, one: Assigned, now_us: int) -> int:
+        """What ListOffsets is asked for; in whole milliseconds, as Kafka's timestamps are."""
+        if one.target is not None:
+            return one.target
+        if self._settings.offset_reset == "by_duration":
+            return max(0, (now_us - self._settings.reset_duration_us) // 1000 * 1000)
+        return _TIMESTAMPS[self._settings.offset_reset]
 
     @staticmethod
     def _looking_up(peer: Peer) -> bool:
@@ -259,7 +304,7 @@ class FetchClient:
         held = self.buffer.partitions() if self.buffer else ()
         for partition in self._order:
             one = self.assigned[partition]
-            if one.seeking or not one.ready(now_us) or self.cache.leader(partition) != peer.node.server:
+            if one.seeking or one.paused or not one.ready(now_us) or self.cache.leader(partition) != peer.node.server:
                 continue
             if partition in held:
                 if self._strict:

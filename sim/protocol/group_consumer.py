@@ -12,6 +12,7 @@ and F2.6. Law: positions move only by delivery, reset, or a new assignment.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from enum import Enum
 
@@ -22,6 +23,7 @@ from sim.protocol.fetch_client import FetchClient
 from sim.protocol.member_classic import CLOSED, FENCED, Membership
 from sim.protocol.member_consumer import ConsumerMembership
 from sim.protocol.offset_client import OffsetClient, Offsets, retriable
+from sim.protocol.pool_loop import PoolLoop
 from sim.protocol.port import Connection, Port
 from sim.protocol.reader_buffer import Assigned
 from sim.protocol.rebalance import Rebalance
@@ -29,6 +31,7 @@ from sim.protocol.rebalance_classic import ClassicRebalance
 from sim.protocol.rebalance_consumer import ConsumerRebalance
 from sim.protocol.rows import Kind
 from sim.protocol.settings import MemberSettings, ProcessingSettings, ReaderSettings
+from sim.protocol.work import Desk, Done
 
 __all__ = ["GroupConsumer"]
 
@@ -41,6 +44,7 @@ class Thread(Enum):
     POLLING = "in poll()"
     WORKING = "processing"
     BLOCKED = "in commitSync()"
+    DRAINING = "in onPartitionsRevoked(), waits for its workers"
     ENDED = "over"
 
 
@@ -50,13 +54,16 @@ class GroupConsumer:
     def __init__(
         self, port: Port, group: int, settings: MemberSettings, reader: ReaderSettings, processing: ProcessingSettings,
         topics: tuple[int, ...], bootstrap: tuple[int, ...], names: Mapping[int, tuple[str, int]],
-        time_us: Callable[[], int],
+        time_us: Callable[[], int], desk: Desk | None = None,
     ) -> None:  # fmt: skip
         self._port, self._settings, self._reader, self._processing = port, settings, reader, processing
         self._fetches = FetchClient(port, reader, topics, bootstrap, names, settings.one_buffered_holds_node)
         self._coordinator = CoordinatorClient(port, group, self._fetches, reader)
         self.member, self._offsets, self._rebalance = self._in_group(group, topics, names)
-        self._application = Application(port, time_us, processing)
+        self._application = Application(port, time_us, processing, desk, self._go)
+        self._loop = PoolLoop(port, time_us, processing, desk, self._go) if processing.threads else None
+        self._draining: tuple[int, ...] = ()
+        self._calls: deque[tuple[str, tuple[int, ...], int]] = deque()  # pause, resume, seek: as soon as it polls
         self._thread = Thread.POLLING
         self._auto_commit_us = _NEVER  # next automatic commit
         self._closing = False
@@ -83,7 +90,8 @@ class GroupConsumer:
     def caught_up(self) -> bool:
         """It is in its group, owns what it was given, and has processed all of it."""
         at_rest = self._thread is Thread.POLLING and self._rebalance.at_rest()
-        return self.ended or (at_rest and not self._fetches.buffer and self._fetches.caught_up())
+        idle = self._loop is None or not self._loop.pool.open
+        return self.ended or (at_rest and idle and not self._fetches.buffer and self._fetches.caught_up())
 
     @property
     def ended(self) -> bool:
@@ -96,6 +104,11 @@ class GroupConsumer:
     def close(self, now_us: int) -> None:
         """The application is told to stop: it closes the consumer at its next poll."""
         self._closing = True
+        self._go(now_us)
+
+    def call(self, verb: str, partitions: tuple[int, ...], to: int, now_us: int) -> None:
+        """The application calls ``pause()``, ``resume()`` or ``seek()`` before its next poll."""
+        self._calls.append((verb, partitions, to))
         self._go(now_us)
 
     # --- stimuli ------------------------------------------------------------------------------------------------------
@@ -140,6 +153,8 @@ class GroupConsumer:
         if not self.ended:
             self.member.tick(now_us)
             self._offsets.go_on(now_us)
+            if self._loop is not None:
+                self._loop.pool.go_on(now_us)
             while self._step(now_us):
                 pass
         if not self.ended:
@@ -148,6 +163,8 @@ class GroupConsumer:
     def _deadlines(self) -> list[int]:
         times = [*self._fetches.deadlines(), *self._coordinator.deadlines(), *self._offsets.deadlines()]
         times += [*self.member.deadlines(), *self._rebalance.deadlines()]
+        if self._loop is not None:
+            times += self._loop.deadlines(self._thread is Thread.POLLING)
         if self._thread is Thread.WORKING:
             times.append(self._application.busy_until_us)
         elif self._thread is Thread.POLLING:
@@ -160,6 +177,8 @@ class GroupConsumer:
             return self._poll(now_us)
         if self._thread is Thread.WORKING:
             return self._work(now_us)
+        if self._thread is Thread.DRAINING:
+            return self._drained(now_us)
         return False
 
     # --- poll() -------------------------------------------------------------------------------------------------------
@@ -169,6 +188,8 @@ class GroupConsumer:
         if self.member.fenced:
             self._end(FENCED, now_us)
             return False
+        while self._calls:
+            self._fetches.call(*self._calls.popleft())
         if self._closing:
             return self._close(now_us)
         if self._rebalance.step(now_us):
@@ -179,6 +200,11 @@ class GroupConsumer:
         late = due and self._rebalance.commits_late()
         if due and not late:
             self._commit_by_interval(now_us)
+        if self._loop is not None:
+            self._fetches.pause_all(self._loop.full)
+            if offsets := self._loop.to_commit(now_us):
+                self._commit(offsets, now_us)
+                return True
         self._initialise_positions(now_us)
         slices, emptied = self._fetches.buffer.poll()
         if late:
@@ -188,8 +214,12 @@ class GroupConsumer:
         if not slices:
             return self._rebalance.unfinished
         self.member.poll_until_us = now_us + self._settings.max_poll_interval_us
-        self._application.take(slices, now_us)
-        self._thread = Thread.WORKING
+        if self._loop is None:
+            self._application.take(slices, now_us)
+            self._thread = Thread.WORKING
+        else:
+            self._loop.hand_over(slices, now_us)
+            self._thread = Thread.WORKING if self._processing.commit == "after" else Thread.POLLING
         if self._processing.commit == "before":
             self._commit(self.consumed(), now_us)
         return True
@@ -222,13 +252,19 @@ class GroupConsumer:
     # --- work ---------------------------------------------------------------------------------------------------------
     def _work(self, now_us: int) -> bool:
         work = self._application
+        if self._loop is not None and self._loop.waits:
+            return False
         if work.working():
             if now_us < work.busy_until_us:
                 return False
-            if work.fails():
-                return self._failed(now_us)
-            partition, offset, epoch = work.end()
-            if self._processing.commit == "each" and partition in self._fetches.assigned:
+            done, partition, offset, epoch = work.go_on(now_us)
+            if done is Done.NOT_YET:
+                return True
+            if done is Done.LEFT:  # the application meets an exception, leaves its loop and closes (F4.3)
+                self._closing = self.failed = True
+                self._thread = Thread.POLLING
+                return True
+            if done is Done.ENDED and self._processing.commit == "each" and partition in self._fetches.assigned:
                 self._commit({partition: (offset, epoch)}, now_us)
                 return True
         if work.begin(now_us):
@@ -236,18 +272,6 @@ class GroupConsumer:
         self._thread = Thread.POLLING
         if self._processing.commit == "after":
             self._commit(self.consumed(), now_us)
-        return True
-
-    def _failed(self, now_us: int) -> bool:
-        """The application meets an exception: tries again at once, goes on, or leaves its loop and closes (F4.3)."""
-        then = self._processing.on_failure
-        if then == "retry":
-            self._application.again(now_us)
-            return True
-        self._application.give_up(everything=then == "close")
-        if then == "close":
-            self._closing = self.failed = True
-            self._thread = Thread.POLLING
         return True
 
     def _commit(self, offsets: Offsets, now_us: int) -> None:
@@ -292,7 +316,14 @@ class GroupConsumer:
 
     def revoke(self, partitions: tuple[int, ...], lost: bool, now_us: int) -> bool:
         """``onPartitionsRevoked`` or ``onPartitionsLost``, then they are gone; whether to go on at once."""
-        done = {p: mark for p, mark in self._application.processed.items() if p in partitions}
+        if self._loop is not None and self._loop.must_drain(partitions, lost):
+            self._thread, self._draining = Thread.DRAINING, partitions
+            self.member.poll_until_us = now_us + self._settings.max_poll_interval_us
+            return False
+        if self._loop is not None:
+            done = {} if lost else self._loop.done(partitions)
+        else:
+            done = {p: mark for p, mark in self._application.processed.items() if p in partitions}
         if self._processing.commit_in_revoke and done and not lost:
             self._thread = Thread.BLOCKED
 
@@ -305,11 +336,23 @@ class GroupConsumer:
         self._drop(partitions, lost)
         return True
 
+    def _drained(self, now_us: int) -> bool:
+        """The workers have ended what the callback waits for; meanwhile heartbeats went on (consumer:S45)."""
+        assert self._loop is not None
+        lost = self.member.generation < 0
+        if not lost and self._loop.pool.busy_with(self._draining):
+            return False
+        partitions, self._draining, self._thread = self._draining, (), Thread.POLLING
+        self.revoke(partitions, lost, now_us)
+        return True
+
     def _drop(self, partitions: tuple[int, ...], lost: bool) -> None:
         for partition in partitions:
             self._fetches.drop(partition)
             self._port.record(Kind.REVOKE, partition=partition, epoch=self.member.generation, code=int(lost))
         self._application.forget(partitions)
+        if self._loop is not None:
+            self._loop.pool.forget(partitions)
 
     # --- close() ------------------------------------------------------------------------------------------------------
     def _close(self, now_us: int) -> bool:

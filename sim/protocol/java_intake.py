@@ -42,6 +42,7 @@ class Intake:
         self.floors: list[tuple[int, int]] = []
         self.resends: list[tuple[int, int, int]] = []
         self.refuse_all = 0  # error code once the producer is dead
+        self.on_refused: Callable[[int, int, int], None] | None = None  # of calls from, to: error code
         self.buffer = Buffer(settings)
         self.blocked: int | None = None  # error code that the waiting call would end with
         self._blocked_since_us = 0
@@ -49,7 +50,7 @@ class Intake:
         self._chosen: tuple[PartitionQueue, bool] | None = None  # partition of the waiting call
         self._known_end = 0  # calls before this one are to topics whose metadata is there
         self._bulk = False
-        self._one_by_one_for_good = False
+        self._one_by_one_for_good = sends.grows
         self._filled_to = 0  # calls before this one are in batches
         self._safe_end = 0  # calls before this one cannot exhaust the memory ...
         self._reserve = 0  # ... while so much of it is free
@@ -70,13 +71,13 @@ class Intake:
     def learned(self, queue_of: Callable[[int], PartitionQueue], now_us: int) -> None:
         """Metadata arrived or was forgotten; a forgotten topic makes the next call wait (KIP-899)."""
         metadata = self.metadata
-        known_end = 0 if metadata.forgotten else self.sends.count
+        known_end = 0 if metadata.forgotten or self.sends.grows else self.sends.count
         for topic, state in self.topics.items():
             partitions = metadata.partitions(topic)
             if len(partitions) > len(state.queues):
                 self._learn(state, [queue_of(partition) for partition in partitions], now_us)
             if not state.queues:
-                known_end = min(known_end, self._first_calls[topic])
+                known_end = min(known_end, self._first_calls.get(topic, known_end))
         self._known_end = known_end
         known = [state for state in self.topics.values() if state.queues]
         self._bulk = self._all_fit and not self._one_by_one_for_good and all(state.static for state in known)
@@ -226,6 +227,7 @@ class Intake:
     def _refuse(self, code: int, now_us: int) -> None:
         """A refused call has no place in its lane."""
         self.port.record(Kind.REFUSED, cause=-1, prod=self.prod, lo=self.next, hi=self.next + 1, code=code)
+        self._tell_refused(self.next + 1, code)
         self._chosen = None
         self._go_one_by_one(now_us)
         self.next += 1
@@ -233,7 +235,12 @@ class Intake:
     def _refuse_rest(self, now_us: int) -> None:
         end = bisect_right(self.sends.times, now_us, self.next, self.sends.count)
         self.port.record(Kind.REFUSED, cause=-1, prod=self.prod, lo=self.next, hi=end, code=self.refuse_all)
+        self._tell_refused(end, self.refuse_all)
         self.next = end
+
+    def _tell_refused(self, end: int, code: int) -> None:
+        if self.on_refused is not None:
+            self.on_refused(self.next, end, code)
 
     def shut(self, code: int, now_us: int) -> None:
         """The producer is dead: what was accepted is in batches, the waiting call and all later ones fail."""

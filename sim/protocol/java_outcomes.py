@@ -9,6 +9,8 @@ with a code after which the log does not have it. Otherwise it says ``UNKNOWN``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sim.errors import LawBroken
 from sim.protocol.client_network import Backoff
 from sim.protocol.error_codes import PRODUCE_ERRORS, ErrorCode
@@ -38,6 +40,7 @@ class Outcomes:
         self.port, self.settings, self.prod = port, settings, prod
         self.intake, self.accumulator, self.sequences = intake, accumulator, sequences
         self.reports = 0  # records reported so far
+        self.on_report: Callable[[int, int, int, int], None] | None = None  # partition, records lo to hi, error code
         self._metadata = accumulator.network.metadata
         self._grows = rules.exponential_retry_backoff
         self._backoff = Backoff(settings.retry_backoff_us, settings.retry_backoff_max_us)
@@ -122,6 +125,8 @@ class Outcomes:
         self.port.record(
             kind, cause=row, partition=partition, prod=self.prod, lo=batch.lo, hi=batch.hi, offset=offset, code=code
         )
+        if self.on_report is not None:
+            self.on_report(partition, batch.lo, batch.hi, code)
 
     # --- without an answer -------------------------------------------------------------------------------------------
     def expire(self, now_us: int) -> bool:

@@ -104,6 +104,10 @@ class JavaProducer:
             self.network.disconnected(conn, now_us)
         self._run_once(now_us)
 
+    def on_call(self, now_us: int) -> None:
+        """The application has called ``send()``: a call that nobody knew of beforehand."""
+        self._run_once(now_us)
+
     def on_resumed(self, since_us: int, now_us: int) -> None:
         """The process goes on after a pause; arrivals that waited and the alarm come next."""
         self.intake.stood_still(since_us, now_us)

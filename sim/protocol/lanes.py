@@ -49,6 +49,7 @@ class Sends(Protocol):
     keys: Sequence[int]
     indexes: Sequence[int]
     largest_bytes: int
+    grows: bool  # more calls may come, each at the present time; a producer that has such calls repeats none
 
     def topic_numbers(self) -> tuple[int, ...]:
         """Topics sent to, ascending."""

@@ -30,6 +30,7 @@ from sim.protocol.offset_client import Offsets
 from sim.protocol.port import Connection, Port
 from sim.protocol.rows import Kind
 from sim.protocol.settings import LibrdkafkaMemberSettings, ProcessingSettings, ReaderSettings
+from sim.protocol.work import Desk, Done
 
 __all__ = ["LibrdkafkaConsumer"]
 
@@ -54,7 +55,7 @@ class LibrdkafkaConsumer:
     def __init__(
         self, port: Port, group: int, settings: LibrdkafkaMemberSettings, reader: ReaderSettings,
         processing: ProcessingSettings, topics: tuple[int, ...], bootstrap: tuple[int, ...],
-        names: Mapping[int, tuple[str, int]], time_us: Callable[[], int],
+        names: Mapping[int, tuple[str, int]], time_us: Callable[[], int], desk: Desk | None = None,
     ) -> None:  # fmt: skip
         self._port, self._settings, self._processing = port, settings, processing
         self._queue = MessageQueue(
@@ -64,7 +65,7 @@ class LibrdkafkaConsumer:
         seeks = replace(reader, retry_backoff_us=_QUERY_US, retry_backoff_max_us=_QUERY_US)
         self._coordinator = CoordinatorClient(port, group, self._fetches, seeks)
         self.cgrp = Cgrp(port, group, topics, settings, self._coordinator, self._fetches, names)
-        self._application = Application(port, time_us, processing)
+        self._application = Application(port, time_us, processing, desk, lambda now_us: self._go(now_us, woken=False))
         self._thread = Thread.POLLING
         self._poll_from_us = 0
         self._poll_until_us = _NEVER  # end of the poll under way, once there is something in the queue
@@ -213,9 +214,15 @@ class LibrdkafkaConsumer:
         if work.working():
             if now_us < work.busy_until_us:
                 return False
-            if work.fails():
-                return self._failed(now_us)
-            partition, offset, epoch = work.end()
+            done, partition, offset, epoch = work.go_on(now_us)
+            if done is Done.NOT_YET:
+                return True
+            if done is Done.LEFT:  # the application meets an exception, leaves its loop and closes (F4.3)
+                self._closing = self.failed = True
+                self._begin_poll(now_us)
+                return True
+            if done is not Done.ENDED:
+                return True
             if not self._settings.auto_offset_store and partition in self.cgrp.assignment.all:
                 self.cgrp.assignment.store(partition, offset, epoch)
             if self._processing.commit == "each":
@@ -226,18 +233,6 @@ class LibrdkafkaConsumer:
         self._begin_poll(now_us)
         if self._processing.commit == "after":
             self._commit(None, now_us)
-        return True
-
-    def _failed(self, now_us: int) -> bool:
-        """The application meets an exception: tries again at once, goes on, or leaves its loop and closes (F4.3)."""
-        then = self._processing.on_failure
-        if then == "retry":
-            self._application.again(now_us)
-            return True
-        self._application.give_up(everything=then == "close")
-        if then == "close":
-            self._closing = self.failed = True
-            self._begin_poll(now_us)
         return True
 
     def _commit(self, offsets: Offsets | None, now_us: int) -> None:

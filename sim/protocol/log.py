@@ -214,20 +214,39 @@ class Log:
             del self._segments[0]
         return True
 
+    def retain(self, now_us: int) -> bool:
+        """Remove what is past its retention. True if the log's start moved."""
+        start = self.retention_start(now_us)
+        if self.start < start == self.end and self.bases:
+            self._roll()  # the newest segment goes too; an empty one takes its place
+        return self.raise_start(start)
+
+    def offset_of_time(self, timestamp_us: int) -> int:
+        """The first offset of the first batch that has a record not older, below the high watermark; -1: there is none.
+
+        Kafka goes on to look for the record in it; a batch here tells only its newest timestamp.
+        """
+        for base, batch in zip(self.bases, self.batches, strict=True):
+            if batch.max_timestamp_us >= timestamp_us and base < self.high_watermark:
+                return max(base, self.start)
+        return -1
+
     def retention_start(self, now_us: int) -> int:
-        """Where the log begins once segments past their retention, wholly below the high watermark, are gone."""
+        """Where the log begins once segments past their retention, wholly below the high watermark, are gone: first by
+        size, then by time (``UnifiedLog.deleteOldSegments``). The newest one goes like the others."""
         keep_us, keep_bytes = self.settings.retention_us, self.settings.retention_bytes
+        ends = [*self._segments[1:], self.end]
+        parts = [
+            (high, self.batches[bisect_left(self.bases, low) : bisect_left(self.bases, high)])
+            for low, high in zip(self._segments, ends, strict=True)
+            if high <= self.high_watermark and high > low
+        ]
         start = self.start
-        if len(self._segments) == 1:
-            return start
-        size = sum(batch.size_bytes for batch in self.batches)
-        for low, high in zip(self._segments, self._segments[1:], strict=False):
-            segment = self.batches[bisect_left(self.bases, low) : bisect_left(self.bases, high)]
-            old = keep_us >= 0 and all(now_us - batch.max_timestamp_us > keep_us for batch in segment)
-            smaller = size - sum(batch.size_bytes for batch in segment)
-            if high > self.high_watermark or not (old or 0 <= keep_bytes <= smaller):
-                break
-            size, start = smaller, high
+        surplus = sum(batch.size_bytes for batch in self.batches) - keep_bytes if keep_bytes >= 0 else -1
+        while parts and (surplus := surplus - sum(batch.size_bytes for batch in parts[0][1])) >= 0:
+            start = parts.pop(0)[0]
+        while parts and keep_us >= 0 and all(now_us - batch.max_timestamp_us > keep_us for batch in parts[0][1]):
+            start = parts.pop(0)[0]
         return start
 
     # --- death and return ---------------------------------------------------------------------------------------------

@@ -135,7 +135,7 @@ class FetchResponse:
 class ListOffsetsRequest:
     partition: int
     leader_epoch: int
-    timestamp: int  # -1 latest, -2 earliest
+    timestamp: int  # -1 latest, -2 earliest, else microseconds: the first record that is not older
 
 
 @dataclass(slots=True)

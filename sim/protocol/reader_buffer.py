@@ -42,6 +42,10 @@ class Assigned:
     ahead: int = -1  # librdkafka members: offset of the next record to be fetched; -1: where the position is
     ahead_epoch: int = -1  # ... and the leader epoch of the record before it
     version: int = 0  # ... of the last barrier: an answer to what was asked before it is void
+    paused: bool = False  # by the application
+    target: int | None = None  # of a lookup that the application asked for: -1 end, -2 beginning
+    asked_us: int = 0  # when the lookup was sent
+    nothing_young: bool = False  # by_duration: the last lookup found no record young enough
 
     def next_fetch(self) -> tuple[int, int]:
         """Offset to fetch from, and the leader epoch of the record before it."""
@@ -70,6 +74,10 @@ class _Answer:
 
     position: Assigned
     chunks: deque[_Chunk]
+    next_offset: int  # where it goes on; after a seek the position is elsewhere, and the rest is thrown away (F2.13)
+
+    def usable(self) -> bool:
+        return bool(self.chunks) and self.position.readable() and self.next_offset == self.position.offset
 
 
 Slice = tuple[Assigned, RecordBatch, int, int, int]  # position, batch, lo, hi, offset of lo
@@ -89,7 +97,7 @@ class FetchBuffer:
     def put(self, one: Assigned, answer: FetchedPartition) -> None:
         if answer.batches:
             parts = zip(answer.batches, answer.base_offsets, answer.leader_epochs, strict=True)
-            self._answers.append(_Answer(one, deque(_Chunk(*part) for part in parts)))
+            self._answers.append(_Answer(one, deque(_Chunk(*part) for part in parts), one.offset))
 
     def partitions(self) -> list[int]:
         """Partitions of which something is buffered."""
@@ -99,7 +107,10 @@ class FetchBuffer:
         """Poll until nothing is left; the partitions in the order in which they were emptied."""
         emptied: list[int] = []
         while self._answers:
-            emptied += self.poll()[1]
+            slices, empty = self.poll()
+            emptied += empty
+            if not slices:  # the rest is paused
+                break
         return emptied
 
     def poll(self) -> tuple[list[Slice], list[int]]:
@@ -107,15 +118,20 @@ class FetchBuffer:
         that were emptied."""
         slices: list[Slice] = []
         emptied: list[int] = []
+        paused: list[_Answer] = []
         room = self._most
         while self._answers and room > 0:
             answer = self._answers[0]
-            if answer.chunks and answer.position.readable():
-                room -= self._take(answer, room, slices)
+            if answer.usable():
+                if answer.position.paused:
+                    paused.append(self._answers.popleft())
+                else:
+                    room -= self._take(answer, room, slices)
             else:
                 self._answers.popleft()
                 if answer.position.readable():
                     emptied.append(answer.position.partition)
+        self._answers.extend(paused)  # behind all others (FetchCollector.collectFetch)
         if slices:
             self._hand_over(slices)
         return slices, emptied
@@ -132,6 +148,7 @@ class FetchBuffer:
             one.offset, one.epoch = chunk.base + hi - batch.lo, chunk.epoch
         if hi >= batch.hi:
             answer.chunks.popleft()
+        answer.next_offset = one.offset
         return max(0, hi - lo)
 
     def _hand_over(self, slices: list[Slice]) -> None:

@@ -106,7 +106,8 @@ class ReaderSettings:
     fetch_max_bytes: int = 52428800
     max_partition_fetch_bytes: int = 1048576
     max_poll_records: int = 500
-    offset_reset: str = "latest"  # earliest, latest, none
+    offset_reset: str = "latest"  # earliest, latest, none, by_duration
+    reset_duration_us: int = -1  # by_duration: begin at the first record that is not older
     metadata_max_age_us: int = 300 * S
     retry_backoff_us: int = 100 * MS
     retry_backoff_max_us: int = 1000 * MS
@@ -143,6 +144,8 @@ class LibrdkafkaMemberSettings:
 
     client_id: str = "rdkafka"
     instance: str = ""  # group.instance.id
+    protocol: str = "classic"  # group.protocol
+    remote_assignor: str = ""
     assignors: tuple[str, ...] = ("range", "roundrobin")
     cooperative: bool = False
     session_timeout_us: int = 45 * S
@@ -162,18 +165,27 @@ class LibrdkafkaMemberSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProcessingSettings:
-    """What the application of a group member does with what ``poll()`` returns: one thread, one record after another.
+    """What the application of a group member does with what ``poll()`` returns: in one thread, one record after
+    another, or in a pool of threads.
 
     How long it takes is drawn by the world.
     """
 
     per_poll: bool = False  # the time is that of a whole poll, not of a record
-    commit: str = "never"  # by the application: never, before (processing), after (it), each (record)
+    commit: str = "never"  # by the application: never, before (processing), after (it), each (record), watermark
     commit_async: bool = False  # with commitAsync, else commitSync
     commit_in_revoke: bool = False  # commitSync of what has been processed, in onPartitionsRevoked
     fails_nth: tuple[int, ...] = ()  # the work on the n-th record of a process fails
     fails_ppm: int = 0  # ... or on so many of a million, drawn
-    on_failure: str = "retry"  # in place until it succeeds; skip: go on with the next; close: leave the loop, close()
+    # In place until it succeeds; skip: go on with the next; close: leave the loop, close(); retry_topic, dead_letter:
+    # put it there and go on with the next.
+    on_failure: str = "retry"
+    threads: int = 0  # of a pool; 0: the thread that polls
+    order: str = "none"  # of a pool: none, key, partition
+    queue_records: int = 0  # so many are handed over and not done at most, then the consumer is paused; 0: no limit
+    work_in_revoke: str = "go_on"  # of a pool, in onPartitionsRevoked: go_on, wait for all of it, drop what is queued
+    produces: bool = False  # what comes out of the work is sent to a topic
+    waits_for_sends: bool = True  # a record has ended once its send was acknowledged, else at the call
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +226,7 @@ class TopicSettings:
     segment_bytes: int = 1 << 30
     retention_us: int = 7 * 24 * 3600 * S  # -1: never
     retention_bytes: int = -1
-    compact: bool = False
+    compact: bool = False  # and not delete: retention removes nothing
 
 
 @dataclass(frozen=True, slots=True)

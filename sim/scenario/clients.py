@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Discriminator, Field, PlainSerializer, Tag, WithJsonSchema, model_validator
 
 from sim.scenario.base import Duration, Name, Options, Part, Percent, Rate, SomeTime, Text, bounded, form_of
-from sim.scenario.latency import Latency
+from sim.scenario.calls import Call
+from sim.scenario.processing import Processing
 from sim.wording import Wrong, shown
 
-__all__ = ["Consume", "Consumer", "Failure", "Keys", "Processing", "Producer", "Send", "WarmUp", "Workload"]
+__all__ = ["Consume", "Consumer", "Keys", "Producer", "Send", "WarmUp", "Workload"]
 
 MOST_VALUE_BYTES = 100 << 20
 
@@ -123,7 +124,10 @@ class Producer(Part):
     client: Literal["java", "librdkafka"] = Field(default="java", description="Which client library.")
     config: Options = Field(default_factory=dict, description="Producer options of that library.")
     workload: Annotated[list[Workload], BeforeValidator(_workloads)] = Field(
-        min_length=1, max_length=64, description="What it sends; one stream or a list."
+        default_factory=list,
+        min_length=1,
+        max_length=64,
+        description="What it sends; one stream or a list. Left out: it sends what a consumer's processing gives it.",
     )
     instances: Annotated[int, bounded(1, 200)] = Field(
         default=1, description="So many of them, named NAME-1, NAME-2, ..."
@@ -143,76 +147,6 @@ class Producer(Part):
         alias="compression.ratio",
         description="Size on the wire where compression.type is not none, as 40%.",
     )
-
-
-WorkTime = Annotated[
-    Annotated[Duration, Tag("a word")] | Annotated[Latency, Tag("a mapping")],
-    Discriminator(form_of),
-]
-
-
-def _record_numbers(value: object) -> list[int]:
-    numbers: list[Any] = value if isinstance(value, list) else [value]
-    good = all(isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= 1_000_000 for n in numbers)
-    if not good or not 1 <= len(numbers) <= 1000:
-        raise Wrong(f"{shown(value)} is not a number of a record, nor a list of them", "write nth: 5 or nth: [5, 9]")
-    return sorted(set(numbers))
-
-
-RecordNumbers = Annotated[
-    list[int],
-    BeforeValidator(_record_numbers),
-    WithJsonSchema({"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]}),
-]
-
-
-class Failure(Part):
-    """The work on some records fails."""
-
-    nth: RecordNumbers | None = Field(
-        default=None, description="These records of each process, counted from 1 in the order of work."
-    )
-    percent: Percent | None = Field(default=None, description="Or this share of them, at random.")
-    then: Literal["retry", "skip", "close"] = Field(
-        description="Try again in place; go on with the next record; or leave the loop and close the consumer."
-    )
-    restart_after: SomeTime | None = Field(default=None, description="close: a new process starts so much later.")
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Failure:
-        if (self.nth is None) == (self.percent is None):
-            raise Wrong("a failure needs either nth or percent", "write nth: 5, or percent: 1%")
-        if self.percent is not None and (not 0 < self.percent < 100 or (self.percent * 10_000).denominator != 1):
-            raise Wrong("the share is not between 0% and 100%, or finer than 0.0001%", "write percent: 1%")
-        if self.restart_after is not None and self.then != "close":
-            raise Wrong(f"restart_after has no meaning with then: {self.then}", "remove it, or write then: close")
-        return self
-
-
-class Processing(Part):
-    """What the application of a group member does with what it polls, in one thread."""
-
-    time: WorkTime = Field(default=0, description="How long the work takes: 1ms, or a distribution.")
-    per: Literal["record", "poll"] = Field(default="record", description="Whose time that is.")
-    commit: Literal["never", "before", "after", "each"] = Field(
-        default="never",
-        description="Where the application commits: before or after the work on a poll, after each record, or never.",
-    )
-    call: Literal["commitSync", "commitAsync"] = Field(default="commitSync", description="How it commits.")
-    commit_in_revoke: bool = Field(
-        default=False, alias="commit.in.revoke",
-        description="true: commitSync of what has been processed, in onPartitionsRevoked.",
-    )  # fmt: skip
-
-    failure: Failure | None = Field(default=None, description="Work that fails (default: none does).")
-
-    @model_validator(mode="after")
-    def _a_call_needs_a_place(self) -> Processing:
-        if self.failure is not None and self.per == "poll":
-            raise Wrong("failure, and per: poll", "write per: record, as it is a record that fails")
-        if self.commit == "never" and self.call == "commitAsync":
-            raise Wrong("call: commitAsync, and commit: never", "write commit: after")
-        return self
 
 
 class Consume(Part):
@@ -246,6 +180,9 @@ class Consumer(Part):
     )
     processing: Processing | None = Field(default=None, description="What the application does (default: nothing).")
     consume: Consume | None = Field(default=None, description="librdkafka: how its application polls.")
+    calls: list[Call] = Field(
+        default_factory=list, max_length=1000, description="Calls of pause(), resume() and seek() at a time."
+    )
 
     @property
     def in_group(self) -> bool:
@@ -266,6 +203,10 @@ class Consumer(Part):
             raise Wrong(rule, "write topics: [payments], or remove what asks for a group")
         if self.consume is not None and self.client == "java":
             raise Wrong("consume, and client: java", "set max.poll.records in its config, or write client: librdkafka")
+        if self.calls and self.client == "librdkafka":
+            raise Wrong("calls of a librdkafka application are not modelled", "write client: java")
+        if self.processing is not None and self.processing.threads and self.client == "librdkafka":
+            raise Wrong("a pool of threads behind a librdkafka consumer is not modelled", "write client: java")
         if self.group and self.config.get("group.id", self.group) != self.group:
             raise Wrong("group and group.id are two names", "keep one of the two")
         if self.stop is not None and self.stop <= self.start:

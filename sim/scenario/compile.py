@@ -15,8 +15,10 @@ from sim.errors import InputError
 from sim.plan import Distribution, LinkPlan, Plan, ProducerPlan, ReaderPlan, TopicPlan
 from sim.protocol.settings import BrokerSettings, JavaProducerSettings, LibrdkafkaProducerSettings
 from sim.scenario.clients import Consumer, Producer
+from sim.scenario.compile_calls import calls_of
 from sim.scenario.compile_faults import compile_faults
 from sim.scenario.compile_groups import compile_groups
+from sim.scenario.compile_outlets import check_feeding, feeds_of
 from sim.scenario.compile_workload import check_values, compile_workloads
 from sim.scenario.model import Latency, Scenario, Topic
 from sim.scenario.names import Names
@@ -60,6 +62,7 @@ class _Compiler:
         replicas = self.replicas(brokers)
         self.names = Names.of(scenario)
         self.check_names()
+        check_feeding(scenario)
         check_values(scenario)
         topics = tuple(
             self.topic(number, name, topic, brokers, replicas[name])
@@ -181,6 +184,7 @@ class _Compiler:
                         resend_after_failure=producer.resend_after_failure,
                         warm_up=warm_up is not None,
                         warm_up_partition=-1 if warm_up is None else warm_up,
+                        feeds=feeds_of(self.scenario, name),
                         options=dict(producer.config),
                     )
                 )
@@ -237,6 +241,7 @@ class _Compiler:
             topics=topics,
             partitions=partitions,
             start_us=consumer.start,
+            calls=calls_of(self.scenario, self.names, name),
             options=dict(consumer.config),
         )
 

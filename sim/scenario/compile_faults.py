@@ -119,6 +119,7 @@ class _One:
             return controller, {"outage_us": fault.outage}
         if isinstance(fault, parts.RestartProducer):
             host = self.names.producer(fault.restart_producer, self.place("restart_producer"))
+            self.refuse_fed(fault.restart_producer)
             return Target("host", number=host), {"after_us": fault.after, "resend": fault.resend}
         if isinstance(fault, parts.RollingRestart):
             return Target("brokers"), self.rolling(fault)
@@ -143,6 +144,13 @@ class _One:
         if verb in (*BROKERS_ONLY, "pause") and target.kind == "controller":
             way_out = "write move_controller: controller"
             raise self.refuse(verb, f"{verb} is not for the controller", way_out)
+
+    def refuse_fed(self, text: str) -> None:
+        """A producer behind a consumer dies with it."""
+        for name, producer in self.scenario.producers.items():
+            if text in self.names.instances_of(name, producer) and not producer.workload:
+                rule = f"{text} lives in the process of a consumer"
+                raise self.refuse("restart_producer", rule, "write kill, and name the consumer")
 
     def between(self, verb: str, fault: Any) -> tuple[Target, dict[str, Any]]:
         words: list[str] = getattr(fault, verb)

@@ -17,10 +17,13 @@ from sim.errors import InputError
 from sim.plan import Distribution, GroupsPlan, MemberPlan, TopicPlan
 from sim.protocol.java_order import string_hash
 from sim.protocol.settings import BrokerSettings, CoordinatorSettings, ProcessingSettings
-from sim.scenario.clients import Consume, Consumer, Processing
+from sim.scenario.clients import Consume, Consumer
+from sim.scenario.compile_calls import calls_of
+from sim.scenario.compile_outlets import outlets_of
 from sim.scenario.latency import Latency
 from sim.scenario.model import Scenario
 from sim.scenario.names import Names
+from sim.scenario.processing import Processing
 from sim.wording import listed
 
 __all__ = ["OFFSETS_TOPIC", "compile_groups"]
@@ -125,6 +128,8 @@ def _members(
             start_us=consumer.start,
             stop_us=-1 if consumer.stop is None else consumer.stop,
             restart_after_us=-1 if work.failure is None else work.failure.restart_after or -1,
+            outlets=outlets_of(scenario, names, name, instance),
+            calls=calls_of(scenario, names, name),
             options=dict(consumer.config),
         )
         for instance in instances
@@ -148,6 +153,12 @@ def _processing(work: Processing) -> ProcessingSettings:
         fails_nth=() if failure is None else tuple(failure.nth or ()),
         fails_ppm=0 if failure is None or failure.percent is None else int(failure.percent * 10_000),
         on_failure="retry" if failure is None else failure.then,
+        threads=work.threads or 0,
+        order=work.order,
+        queue_records=work.queue or 0,
+        work_in_revoke=work.work_in_revoke,
+        produces=work.produces is not None,
+        waits_for_sends=work.wait_for_acks,
     )
 
 

@@ -11,11 +11,15 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from sim.plan import Action, MessageFault, Plan
+from sim.protocol.settings import ProcessingSettings
 from sim.scenario.model import Scenario
 
 __all__ = ["digest_part", "resolved", "source"]
 
 FORMAT = 1
+OLD_PROCESSING = (
+    "per_poll", "commit", "commit_async", "commit_in_revoke", "fails_nth", "fails_ppm", "on_failure",
+)  # fmt: skip
 NOT_DIGESTED = ("about", "options", "notes", "source")
 
 
@@ -36,13 +40,19 @@ def resolved(
     }
     for producer in form["producers"]:
         producer.pop("options")  # the settings say what they come to
+        _leave_out(producer, feeds=[])
     for reader in form["readers"]:
         reader.pop("options")
+        _leave_out(reader, calls=[])
+        _leave_out(reader["settings"], reset_duration_us=-1)
     if whole.groups is None:
         form.pop("groups")
     else:
         for member in form["groups"]["members"]:
             member.pop("options")
+            _leave_out(member, outlets=[], calls=[])
+            _leave_out(member["reader"], reset_duration_us=-1)
+            _leave_out(member["processing"], **_plain(ProcessingSettings()), keep=OLD_PROCESSING)
     told = source(scenario)
     about = {key: told[key] for key in ("title", "question", "answer", "seeds", "expect") if key in told}
     return replace(
@@ -56,6 +66,13 @@ def resolved(
             "source": told,
         },
     )
+
+
+def _leave_out(form: dict[str, Any], keep: tuple[str, ...] = (), **unused: Any) -> None:
+    """Whatever is as if a scenario had no word for it: a digest of before that word stays what it was."""
+    for key, value in unused.items():
+        if key not in keep and form[key] == value:
+            del form[key]
 
 
 def digest_part(form: Any) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, cast
 
-from sim.plan import LinkPlan, Plan, ProducerPlan, ReaderPlan
+from sim.plan import CallPlan, LinkPlan, Plan, ProducerPlan, ReaderPlan
 from sim.protocol.broker import Broker, Durable
 from sim.protocol.consumer import Reader
 from sim.protocol.controller import Controller
@@ -20,12 +20,15 @@ from sim.protocol.rows import Kind
 from sim.protocol.settings import GroupDirectory, JavaProducerSettings
 from sim.streams import stream
 from sim.trace import Recorder
+from sim.world.desks import Desks
+from sim.world.fed import FedSends
 from sim.world.host import Host
 from sim.world.instances import Instance, ProducerRole, first_sends, later_sends
 from sim.world.kernel import EVENT_LIMIT, Kernel
 from sim.world.members import Members
 from sim.world.network import Conn, Network, Tap
 from sim.world.scripted import Script, ScriptedHost
+from sim.world.workload import WorkloadSends
 
 __all__ = ["Cluster"]
 
@@ -60,7 +63,8 @@ class Cluster:
         self._ranks = _ranks(1 + plan.brokers + len(clients), tie_shuffle)
         self._make_hosts()
         self._directory = _directory(plan, seed)
-        self.members = Members(plan.groups, self.network.hosts, self.kernel, self.topics, plan)
+        self.desks = Desks(self.instances, self.network.hosts, self.kernel, self.instance_of)
+        self.members = Members(plan.groups, self.network.hosts, self.kernel, self.topics, plan, self.desks)
 
     # --- making -------------------------------------------------------------------------------------------------------
     def _make_hosts(self) -> None:
@@ -117,7 +121,7 @@ class Cluster:
             self.host(number).boot(broker)
         for number, broker in brokers.items():
             self.host(number).start(broker)
-        for producer in plan.producers:
+        for producer in sorted(plan.producers, key=lambda one: bool(one.feeds)):  # fed ones need the keys of all others
             self._start_instance(producer, 1, -1)
         for reader in plan.readers:
             self._start_reader(reader)
@@ -135,7 +139,10 @@ class Cluster:
 
     def _start_instance(self, producer: ProducerPlan, incarnation: int, cause: int) -> None:
         repeats: list[tuple[int, int]] = []
-        if incarnation == 1:
+        sends: WorkloadSends | FedSends
+        if producer.feeds:
+            sends = FedSends(producer.feeds, self._key_names())
+        elif incarnation == 1:
             sends = first_sends(producer, self.plan, self.seed)
         else:
             before = self.instance_of(producer.host)
@@ -154,6 +161,10 @@ class Cluster:
         host.start(instance.role, cause)
         instance.pauses = host.pauses
 
+    def _key_names(self) -> tuple[str, ...]:
+        """Every key that a workload has: nothing that is fed has another."""
+        return tuple(dict.fromkeys(name for one in self.instances for name in one.sends.key_names))
+
     def _start_reader(self, reader: ReaderPlan) -> None:
         def begin(_: object) -> None:
             topic_of = {number: topic for topic in reader.topics for number in self.topics[topic]}
@@ -165,9 +176,15 @@ class Cluster:
             assigned = reader.partitions if reader.partitions is not None else tuple(topic_of)
             topic_of = {number: topic for topic, numbers in self.topics.items() for number in numbers}
             host = self.network.hosts[reader.host]
-            host.start(Reader(host, reader.settings, assigned, topic_of, tuple(self.broker_numbers), names))
+            role = Reader(host, reader.settings, assigned, topic_of, tuple(self.broker_numbers), names)
+            host.start(role)
+            for call in reader.calls:
+                self.kernel.call_at(max(call.at_us, reader.start_us), partial(self._call, host, role, call))
 
         self.kernel.call_at(reader.start_us, begin)
+
+    def _call(self, host: Host, role: Reader, call: CallPlan, _: object) -> None:
+        host.tell(lambda: role.call(call.verb, call.partitions, call.to, self.kernel.now_us), -1)
 
     # --- lives --------------------------------------------------------------------------------------------------------
     def host(self, number: int) -> Host:

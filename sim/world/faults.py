@@ -91,7 +91,8 @@ class Faults:
                 return [state.leader] if state.leader >= 0 else []
             followers = [broker for broker in state.replicas if broker != state.leader]
             return followers[target.number : target.number + 1]
-        several = {"host": [target.number], "controller": [CONTROLLER], "brokers": brokers, "clients": clients}
+        process = self._cluster.members.companions(target.number)
+        several = {"host": process, "controller": [CONTROLLER], "brokers": brokers, "clients": clients}
         return several[target.kind] if target.kind in several else [CONTROLLER, *brokers, *clients]
 
     # --- hosts --------------------------------------------------------------------------------------------------------

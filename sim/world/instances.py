@@ -21,6 +21,7 @@ from sim.plan import Plan, ProducerPlan
 from sim.protocol.lanes import Sent
 from sim.protocol.port import Role
 from sim.trace import SEND_COLUMNS
+from sim.world.fed import FedSends
 from sim.world.workload import WorkloadSends, build_sends, record_bytes
 
 __all__ = ["Instance", "ProducerRole", "first_sends", "join_sends", "later_sends"]
@@ -47,7 +48,7 @@ class Instance:
     prod: int
     plan: ProducerPlan
     incarnation: int  # from 1
-    sends: WorkloadSends
+    sends: WorkloadSends | FedSends
     role: ProducerRole = field(init=False)
     repeats: list[tuple[int, int]] = field(default_factory=list)  # its first calls repeat these (instance, call)
     pauses: list[tuple[int, int]] = field(default_factory=list)  # when its process stood still
@@ -138,6 +139,7 @@ def later_sends(before: Instance, again: Sequence[int], now_us: int) -> Workload
     """What a successor that starts now takes over: the calls it makes *again*, then everything that *before* had not
     called; nothing before now."""
     left = before.sends.rest(before.role.sent().count)
+    assert isinstance(left, WorkloadSends)
     every, rest, first = before.sends.columns, left.columns, np.asarray(again, dtype=np.int64)
     return WorkloadSends(
         np.maximum(np.concatenate([every.times[first], rest.times]), now_us),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import cast
 
-from sim.plan import GroupsPlan, MemberPlan, Plan
+from sim.plan import CallPlan, GroupsPlan, MemberPlan, Plan
 from sim.protocol.group_consumer import GroupConsumer
 from sim.protocol.librdkafka_consumer import LibrdkafkaConsumer
 from sim.protocol.rows import Kind
 from sim.protocol.settings import LibrdkafkaMemberSettings
 from sim.streams import quantile, quantile_table
+from sim.world.desks import Desk, Desks
 from sim.world.host import Host
 from sim.world.kernel import Kernel
 
@@ -24,9 +25,9 @@ class Members:
 
     def __init__(
         self, groups: GroupsPlan | None, hosts: Mapping[int, Host], kernel: Kernel,
-        topics: Mapping[int, tuple[int, ...]], plan: Plan,
+        topics: Mapping[int, tuple[int, ...]], plan: Plan, desks: Desks,
     ) -> None:  # fmt: skip
-        self._hosts, self._kernel, self._topics, self._plan = hosts, kernel, topics, plan
+        self._hosts, self._kernel, self._topics, self._plan, self._desks = hosts, kernel, topics, plan, desks
         self._plans: dict[int, MemberPlan] = {one.host: one for one in groups.members} if groups is not None else {}
         self._groups = groups
         self._names: dict[int, tuple[str, int]] = {}  # topic and index of each partition
@@ -39,6 +40,14 @@ class Members:
 
     def hosts(self) -> list[int]:
         return list(self._plans)
+
+    def companions(self, host: int) -> list[int]:
+        """The hosts of all clients in one process with *host*, producers first."""
+        for member, plan in self._plans.items():
+            fed = list(dict.fromkeys(outlet.producer for outlet in plan.outlets))
+            if host == member or host in fed:
+                return [*fed, member]
+        return [host]
 
     def holds(self, host: int) -> bool:
         return host in self._plans
@@ -68,12 +77,22 @@ class Members:
         """Each starts, and is closed, at its time."""
         for host, plan in self._plans.items():
             self._kernel.call_at(plan.start_us, self._calling(self.start, host))
+            for call in plan.calls:
+                self._kernel.call_at(call.at_us, self._making(host, call))
             if plan.stop_us >= 0:
                 self._kernel.call_at(plan.stop_us, self._calling(self._close, host))
 
     @staticmethod
     def _calling(act: Callable[[int, int], None], host: int) -> Callable[[object], None]:
         return lambda _: act(host, -1)
+
+    def _making(self, host: int, call: CallPlan) -> Callable[[object], None]:
+        def make(_: object) -> None:
+            there, role = self._hosts[host], self._role(host)
+            if there.is_up and isinstance(role, GroupConsumer):
+                there.tell(lambda: role.call(call.verb, call.partitions, call.to, self._kernel.now_us), -1)
+
+        return make
 
     def start(self, host: int, cause: int) -> None:
         """A new process of the member."""
@@ -85,15 +104,16 @@ class Members:
             return quantile(table, there.draw("processing"))
 
         role: Role
+        desk = Desk(self._desks, there, plan.outlets)
         if isinstance(plan.settings, LibrdkafkaMemberSettings):
             role = LibrdkafkaConsumer(
                 there, plan.group, plan.settings, plan.reader, plan.processing, plan.topics, brokers, self._names,
-                time_us,
+                time_us, desk,
             )  # fmt: skip
         else:
             role = GroupConsumer(
                 there, plan.group, plan.settings, plan.reader, plan.processing, plan.topics, brokers, self._names,
-                time_us,
+                time_us, desk,
             )  # fmt: skip
         there.start(role, cause)
 

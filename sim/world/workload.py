@@ -62,6 +62,7 @@ class WorkloadSends:
         values: dict[int, str],
     ) -> None:
         self.count = len(times)
+        self.grows = False
         self.columns = SendColumns(times, sizes, topics, keys, indexes)
         self.key_names, self.values = key_names, values
         cum = np.zeros(len(times) + 1, dtype=np.int64)

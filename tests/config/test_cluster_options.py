@@ -38,7 +38,7 @@ def test_min_insync_replicas_counts_at_most_as_many_as_there_are_replicas() -> N
         ("log.retention.minutes", "1", "retention_us", 60_000_000),
         ("log.retention.hours", "1", "retention_us", 3_600_000_000),
         ("log.retention.bytes", "5", "retention_bytes", 5),
-        ("log.cleanup.policy", "compact,delete", "compact", True),
+        ("log.cleanup.policy", "compact", "compact", True),
     ],
 )
 def test_a_topic_takes_the_brokers_value(option: str, text: str, field: str, value: object) -> None:
@@ -49,6 +49,10 @@ def test_a_topic_takes_the_brokers_value(option: str, text: str, field: str, val
 def test_a_topics_own_option_overrides_the_brokers() -> None:
     assert topic({"min.insync.replicas": "1"}, {"min.insync.replicas": "2"}).min_insync_replicas == 1
     assert topic({"retention.ms": "-1"}, {"log.retention.hours": "1"}).retention_us == -1
+
+
+def test_retention_is_for_topics_that_are_compacted_and_deleted_too() -> None:
+    assert not topic({"cleanup.policy": "compact,delete"}).compact
 
 
 def test_the_finer_retention_of_a_broker_wins() -> None:
@@ -98,7 +102,23 @@ def test_reset_policies_of_both_flavours(flavour: str, text: str, policy: str) -
     assert config.consumer(flavour, {"auto.offset.reset": text}).settings.offset_reset == policy
 
 
-@pytest.mark.parametrize("text", ["by_duration:PT1H", "smallest"])
+@pytest.mark.parametrize(
+    ("text", "duration_us"),
+    [
+        ("by_duration:PT1H", 3_600_000_000), ("by_duration:P1DT2M", 86_520_000_000),
+        ("by_duration:PT0.25S", 250_000), ("by_duration:P0D", 0),
+    ],
+)  # fmt: skip
+def test_a_reset_by_duration_is_a_duration(text: str, duration_us: int) -> None:
+    """KIP-1106"""
+    settings = config.consumer("java", {"auto.offset.reset": text}).settings
+    assert (settings.offset_reset, settings.reset_duration_us) == ("by_duration", duration_us)
+
+
+BAD_DURATIONS = ["by_duration:", "by_duration:P", "by_duration:PT", "by_duration:-PT1H", "by_duration:1h"]
+
+
+@pytest.mark.parametrize("text", [*BAD_DURATIONS, "by_duration", "smallest"])
 def test_other_reset_policies_of_the_java_client_are_refused(text: str) -> None:
     with pytest.raises(InputError, match="auto.offset.reset"):
         config.consumer("java", {"auto.offset.reset": text})

@@ -61,7 +61,8 @@ def outcomes_of(task: Task) -> list[Outcome]:
         confirmed, words = False, diagnosis.because
         if diagnosis.explained:
             proof = prove(
-                facts, name, diagnosis, lane_of(witness), topic_of(facts, diagnosis), seeds=task.latency_seeds, decided=True,
+                facts, name, diagnosis, lane_of(witness), topic_of(facts, diagnosis), seeds=task.latency_seeds,
+                decided=True,
                 laboratory=laboratory,
             )  # fmt: skip
             confirmed, words = proof.holds, proof.sentence()

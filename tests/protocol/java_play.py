@@ -60,6 +60,7 @@ class Calls:
             self.cum.append(self.cum[-1] + sizes.get(letter, size))
         self.count = len(self.letters)
         self.largest_bytes = max((b - a for a, b in zip(self.cum, self.cum[1:], strict=False)), default=0)
+        self.grows = False
 
     def _call(self, name: str, at: str) -> None:
         key, index = -1, 0

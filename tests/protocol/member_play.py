@@ -61,6 +61,8 @@ class MemberPlay:
     reader: ReaderSettings = EARLIEST
     processing: ProcessingSettings = ProcessingSettings()
     work_us: int = 0
+    times_us: list[int] = field(default_factory=list)  # of the first pieces of work, the rest takes work_us
+    desk: Any = None
     hold: tuple[type, ...] = (FetchRequest,)
     committed: dict[int, int] = field(default_factory=dict)
     share: tuple[int, ...] = (0, 1)
@@ -76,8 +78,9 @@ class MemberPlay:
         self._told: tuple[int, ...] = ()
         names = {0: ("t", 0), 1: ("t", 1)}
         self.role = GroupConsumer(
-            self.port, 0, self.settings, self.reader, self.processing, (0,), (1,), names, lambda: self.work_us
-        )
+            self.port, 0, self.settings, self.reader, self.processing, (0,), (1,), names,
+            lambda: self.times_us.pop(0) if self.times_us else self.work_us, self.desk,
+        )  # fmt: skip
         self.role.start(0)
         self.settle()
 

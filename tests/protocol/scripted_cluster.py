@@ -51,6 +51,7 @@ class ListedSends:
         self.keys = [-1 if key is None else self.names.index(key) for _, _, key in calls]
         self.indexes = [index for _, index, _ in calls]
         self.largest_bytes = size
+        self.grows = False
         self.size = size
 
     def topic_numbers(self) -> tuple[int, ...]:

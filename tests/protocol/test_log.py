@@ -201,3 +201,39 @@ def test_marks_out_of_order_break_the_law() -> None:
 
     with pytest.raises(LawBroken, match="INV-20f"):
         log.check("payments-0@broker-2")
+
+
+def test_the_newest_segment_goes_too_once_all_of_it_is_old() -> None:
+    """``UnifiedLog.deletableSegments``: an empty one takes its place, offsets go on."""
+    log = log_of(1, 1, settings=TopicSettings(retention_us=10 * S))
+    log.high_watermark = 2
+    assert not log.retain(now_us=10 * S)
+    assert log.retain(now_us=20 * S)
+    assert (log.start, log.end, log.bases) == (2, 2, [])
+    assert not log.retain(now_us=60 * S)
+    assert log.append(batch_of(2), 0, 60 * S) == 2
+    log.check("log")
+
+
+def test_retention_waits_for_the_high_watermark_even_in_the_newest_segment() -> None:
+    log = log_of(1, 1, settings=TopicSettings(retention_us=10 * S))
+    log.high_watermark = 1
+    assert not log.retain(now_us=60 * S)
+
+
+def test_size_goes_before_time() -> None:
+    """``deleteOldSegments``: by size 0 and 1 go; of the rest, which is as old, all but what is not below the mark."""
+    settings = TopicSettings(segment_bytes=99, retention_bytes=200, retention_us=10 * S)
+    log = log_of(1, 1, 1, 1, settings=settings)
+    log.high_watermark = 3
+    assert log.retention_start(now_us=0) == 2
+    assert log.retention_start(now_us=60 * S) == 3
+
+
+def test_an_offset_by_time_is_that_of_the_first_batch_young_enough() -> None:
+    log = log_of(1, 1, 1)
+    log.high_watermark = 2
+    for second, batch in enumerate(log.batches):
+        batch.max_timestamp_us = second * S
+    assert [log.offset_of_time(time) for time in (0, 1, S)] == [0, 1, 1]
+    assert log.offset_of_time(S + 1) == -1  # what is young enough is not readable yet
