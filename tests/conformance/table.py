@@ -38,6 +38,12 @@ SUBJECTS = {
     "round_robin_": "RoundRobinPartitioner",
     "producer_restarted_": "producer restarted, with and without sending again",
     "reader_": "readers with assigned partitions",
+    "group_join_leave_": "groups: members join and leave",
+    "group_rebalance_": "groups: a newcomer, with and without a commit in onPartitionsRevoked",
+    "group_crash_": "groups: a member crashes before and after a commit",
+    "group_c": "groups: where the application commits, what close() commits, the coordinator killed",
+    "group_partitions_added_": "groups: partitions added",
+    "group_": "groups: static restart, session expired, standing still, max.poll.interval.ms over",
     "kafka39_": "rules of 3.9: lost response, unknown producer, too large, leader killed, in-sync set",
 }
 
