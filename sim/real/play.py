@@ -99,7 +99,7 @@ class Play:
         logs = read_logs(cluster, self.partitions)
         drained = await self._until_read(logs, described)
         outcome = self._outcome(described, first_leaders, logs, drained)
-        outcome.committed = await self.members.committed()
+        outcome.committed, outcome.crossings = await self.members.committed(), cluster.proxy.crossings
         for name in self._ready:
             self._driver_of(name).say("close", name=name)
         await self.members.finish()

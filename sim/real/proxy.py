@@ -39,6 +39,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self.failure: Exception | None = None
         self.sightings: list[Sighting] = []
+        self.crossings: list[int] = []  # of links, in microseconds
         self.begin({}, {}, {}, lambda client, broker: (None, None))
 
     def begin(
@@ -51,7 +52,7 @@ class Proxy:
         """A new run on the same brokers. *topics*: names by id; *partitions*: run-wide numbers; *scripts*: by producer;
         *links*: both ways between a client (by its client.id) and a broker."""
         self._topics, self.partitions, self._scripts, self._links = topics, dict(partitions), scripts, links
-        self.sightings = []
+        self.sightings, self.crossings = [], []
 
     # --- gates --------------------------------------------------------------------------------------------------------
     async def open(self, broker: int) -> None:
@@ -151,6 +152,9 @@ class Proxy:
                     kind, wire, topic=part.topic, index=part.index, error=answer.error, offset=answer.base_offset,
                     values=tuple(value for batch in part.batches for value in batch.values), **more,
                 )  # fmt: skip
+
+    def crossed(self, took_us: int) -> None:
+        self.crossings.append(took_us)
 
     def struck(self, fault: MessageFault, wire: Wire) -> None:
         self._see("fault", wire, text=fault.text, index=fault.index)

@@ -50,7 +50,8 @@ def test_all_that_a_real_run_cannot_give_is_named_at_once(korder: Korder, tmp_pa
     asked.write_text(quiet.read_text() + faults)
     said = korder("confirm", asked)
     assert said.status == 2 and said.err.count("\n") == 1
-    for words in ("no power_off on real brokers", "no slow_disk on real brokers", "cut: [broker 1, controller], for: 1s"):
+    named = ("no power_off on real brokers", "no slow_disk on real brokers", "cut: [broker 1, controller], for: 1s")
+    for words in named:
         assert words in said.err
     assert "kill: broker 3" not in said.err and "[broker 1, broker 2]" not in said.err
 

@@ -28,6 +28,7 @@ SUBJECTS = {
     "leader_shut_down_": "leader shut down, acks 0, 1 and all",
     "insync_before_append_": "min.insync.replicas not met before the append",
     "insync_after_append_": "min.insync.replicas not met after the append",
+    "replication_": "the leader cut off its followers for longer than a request may take",
     "unclean_": "unclean election, by option and by an operator",
     "controller_moved_": "controller moved, then the leader killed",
     "refused_": "connections refused for a while, and for too long",
