@@ -5,6 +5,8 @@ before has been handed to the network; responses leave in the same order.
 
 A request that waits behind another is in the socket's buffer: the broker has not seen it. When the client goes away,
 the broker notices only as it reads on; how many of the buffered requests it still runs is drawn (``broker:NET-13``).
+None where the connection was reset: the response of the running request cannot be written, and a send that failed has
+the rest thrown away (``Selector.pollSelectionKeys``, ``CloseMode.NOTIFY_ONLY``).
 Rules: ``broker:NET-1`` to ``NET-16``.
 """
 
@@ -104,7 +106,7 @@ class Channels:
             return
         channel.gone = True
         wanting = sum(1 for message, _ in channel.buffer if _wants_response(message))
-        if wanting:
+        if wanting and not conn.was_reset:
             channel.allowed = self._port.draw("net13") * (wanting + 1) >> 32
         if not channel.busy and not channel.buffer:
             del self.by_number[conn.number]

@@ -21,6 +21,7 @@ class Connection(Protocol):
     number: int  # unique in the run, in order of opening
     client: int  # host number of the side that opened it
     server: int  # host number of the side that accepted it
+    was_reset: bool  # broken by a reset: whoever writes to it fails at once, as nobody is there to take it
     ends_us: int  # when the end that the server sent reaches the client; far in the future if it sent none
 
 

@@ -32,20 +32,24 @@ LOOK_S = 0.1
 
 
 class RealCluster:
-    """Brokers 1..*count* of one release with these options; an asynchronous context manager."""
+    """Brokers 1..*count* of one release with these options; an asynchronous context manager. *between*: what they
+    fetch of each other passes the proxy."""
 
     def __init__(
         self, home: Household, kafka: Kafka, count: int, controllers: int = 1, *,
         broker_options: Mapping[str, str], controller_options: Mapping[str, str], say: Callable[[str], None],
+        between: bool = False,
     ) -> None:  # fmt: skip
         self.home, self.kafka, self.numbers = home, kafka, range(1, count + 1)
         self._say = say
         self._broker_options, self._controller_options = broker_options, controller_options
-        ports = iter(_free_ports(controllers + 3 * count))
+        kinds = 5 if between else 3  # of ports: *between*: links among brokers pass the proxy
+        ports = iter(_free_ports(controllers + kinds * count))
         self._voters = {FIRST_CONTROLLER + k: next(ports) for k in range(controllers)}
-        self.ports = {number: BrokerPorts(next(ports), next(ports), next(ports)) for number in self.numbers}
+        self.ports = {number: BrokerPorts(*(next(ports) for _ in range(kinds))) for number in self.numbers}
         self.clock = Clock()
-        self.proxy = Proxy(self.clock, {n: (p.proxy, p.client) for n, p in self.ports.items()})
+        peers = {n: (p.peers_proxy, p.peers) for n, p in self.ports.items() if between}
+        self.proxy = Proxy(self.clock, {n: (p.proxy, p.client) for n, p in self.ports.items()}, peers)
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._operator: Driver | None = None
         self.on_event: Callable[[dict[str, Any]], None] = lambda event: None
@@ -62,9 +66,9 @@ class RealCluster:
             raise InputError("confirm", f"Kafka refuses the brokers' options: {refused}", "change those") from None
         for number in (*self._voters, *self.numbers):
             self._launch(number)
-        await self._wait_for(self.numbers)
         for number in self.numbers:
             await self.proxy.open(number)
+        await self._wait_for(self.numbers)
 
     def driver(self, name: str) -> Driver:
         """A process with Java clients in it."""

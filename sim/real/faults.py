@@ -18,7 +18,7 @@ from sim.world.faults import strike_times
 if TYPE_CHECKING:
     from sim.real.play import Play
 
-__all__ = ["VERBS", "Faults", "lacking"]
+__all__ = ["VERBS", "Faults", "lacking", "strikes_between_brokers"]
 
 VERBS = frozenset((
     "kill", "shutdown", "pause", "restart", "rolling_restart", "cut", "slow", "lossy", "reset", "preferred_election",
@@ -33,14 +33,22 @@ def lacking(plan: Plan) -> list[str]:
     for action in plan.actions:
         if action.do in ("kill", "pause", "shutdown") and action.target.kind in ("controller", "everybody"):
             found.append(f"{action.text} (strike brokers or clients, one by one)")
-        if action.do in LINKS and not _between_client_and_broker(plan, action):
-            found.append(f"{action.text} (only links between clients and brokers pass the proxy)")
+        if action.do in LINKS and not _passes_the_proxy(plan, action):
+            found.append(f"{action.text} (only links between clients and brokers and among brokers pass the proxy)")
     return found
 
 
-def _between_client_and_broker(plan: Plan, action: Action) -> bool:
-    sides = {_side(plan, action.target), _side(plan, action.parameters["to"])}
-    return sides == {"client", "broker"}
+def strikes_between_brokers(plan: Plan) -> bool:
+    """Whether a fault strikes links among brokers, so that these must pass the proxy as well."""
+    return any(action.do in LINKS and _sides(plan, action) == {"broker"} for action in plan.actions)
+
+
+def _passes_the_proxy(plan: Plan, action: Action) -> bool:
+    return _sides(plan, action) in ({"client", "broker"}, {"broker"})
+
+
+def _sides(plan: Plan, action: Action) -> set[str]:
+    return {_side(plan, action.target), _side(plan, action.parameters["to"])}
 
 
 def _side(plan: Plan, target: Target) -> str:
@@ -155,10 +163,10 @@ class Faults:
             self._play.pause(host)
             self._last(action, lambda host=host: self._play.resume(host))  # type: ignore[misc]
 
-    # --- links between clients and brokers ----------------------------------------------------------------------------
+    # --- links to brokers ---------------------------------------------------------------------------------------------
     async def _links(self, action: Action, hosts: list[int]) -> list[Any]:
         others = await self._resolve(action.parameters["to"])
-        pairs = [(a, b) for a in hosts for b in others]
+        pairs = [(a, b) for a in hosts for b in others if a != b]
         if not action.parameters.get("one_way"):
             pairs += [(b, a) for a, b in pairs]
         return [self._play.link(a, b) for a, b in pairs]

@@ -55,4 +55,5 @@ class Outcome:
     unsettled: list[str]
     consumers: list[str]  # readers and members
     groups: dict[str, str] = field(default_factory=dict)  # of each member
+    crossings: list[int] = field(default_factory=list)  # how long messages took on links that no fault struck
     committed: dict[str, dict[tuple[str, int], int]] = field(default_factory=dict)  # by group, at the end

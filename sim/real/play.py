@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import re
 import signal
 import sys
 import time
@@ -32,6 +33,7 @@ AHEAD_S = 0.3  # from "go" to the first call
 LOOK_S = 0.05
 QUIET_S = 0.5  # how long nothing more may come once everything was reported
 READING_S = 10.0
+FETCHER = re.compile(r"broker-(\d+)-fetcher-")  # the client.id of a follower (``ReplicaManager``)
 LIBRDKAFKA = Path(__file__).with_name("librdkafka_clients.py")
 
 _STOP, _CONT = signal.SIGSTOP, signal.SIGCONT
@@ -97,7 +99,7 @@ class Play:
         logs = read_logs(cluster, self.partitions)
         drained = await self._until_read(logs, described)
         outcome = self._outcome(described, first_leaders, logs, drained)
-        outcome.committed = await self.members.committed()
+        outcome.committed, outcome.crossings = await self.members.committed(), cluster.proxy.crossings
         for name in self._ready:
             self._driver_of(name).say("close", name=name)
         await self.members.finish()
@@ -353,18 +355,21 @@ class Play:
 
     # --- links --------------------------------------------------------------------------------------------------------
     def host_of(self, client: str) -> int:
-        return self._wired.get(client.split("#")[0], -1)
+        """Whose connection it is; -1: of nobody in the plan (the operator's)."""
+        fetcher = FETCHER.match(client)
+        return int(fetcher[1]) if fetcher else self._wired.get(client.split("#")[0], -1)
 
     def link(self, source: int, target: int) -> Link:
         if (source, target) not in self._links:
             names = self._names | {number: f"broker-{number}" for number in self.cluster.numbers}
-            plan = self.plan.links["client-broker"]
+            among = {source, target} <= set(self.cluster.numbers)
+            plan = self.plan.links["broker-broker" if among else "client-broker"]
             self._links[source, target] = Link(self.seed, f"{names[source]}>{names[target]}", plan)
         return self._links[source, target]
 
     def _links_of(self, client: str, broker: int) -> tuple[Link | None, Link | None]:
-        host = self._wired.get(client)
-        return (None, None) if host is None else (self.link(host, broker), self.link(broker, host))
+        host = self.host_of(client)
+        return (None, None) if host < 0 else (self.link(host, broker), self.link(broker, host))
 
     def _script(self, producer: ProducerPlan) -> Script | None:
         faults = [fault for fault in self.plan.message_faults if fault.producer == producer.host]

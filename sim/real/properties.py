@@ -13,7 +13,7 @@ from pathlib import Path
 __all__ = ["HOST", "BrokerPorts", "broker", "client", "controller", "text", "written"]
 
 HOST = "127.0.0.1"
-CLIENT, INSIDE, CONTROLLER = "CLIENT", "INSIDE", "CONTROLLER"
+CLIENT, INSIDE, PEERS, CONTROLLER = "CLIENT", "INSIDE", "PEERS", "CONTROLLER"
 
 # One replica is enough for what no scenario looks at; topics are made by the scenario alone.
 QUIET = {
@@ -34,11 +34,20 @@ CLIENT_SAFE = ("ssl.", "sasl.", "security.", "schema.registry.", "metric", "inte
 
 @dataclass(frozen=True, slots=True)
 class BrokerPorts:
-    """Where a broker listens: ``client`` behind the proxy at ``proxy``, ``inside`` for brokers and the operator."""
+    """Where a broker listens: ``client`` behind the proxy at ``proxy``, ``inside`` for brokers and the operator; where
+    links among brokers pass the proxy too, ``peers`` behind it at ``peers_proxy``."""
 
     client: int
     proxy: int
     inside: int
+    peers: int = 0
+    peers_proxy: int = 0
+
+    def listeners(self, advertised: bool) -> str:
+        found = {CLIENT: self.proxy if advertised else self.client, INSIDE: self.inside}
+        if self.peers:
+            found[PEERS] = self.peers_proxy if advertised else self.peers
+        return ",".join(f"{name}://{HOST}:{port}" for name, port in found.items())
 
 
 def controller(number: int, voters: Mapping[int, int], options: Mapping[str, str], folder: Path) -> dict[str, str]:
@@ -65,10 +74,12 @@ def broker(
             "node.id": str(number),
             "controller.quorum.voters": _voters(voters),
             "controller.listener.names": CONTROLLER,
-            "listeners": f"{CLIENT}://{HOST}:{ports.client},{INSIDE}://{HOST}:{ports.inside}",
-            "advertised.listeners": f"{CLIENT}://{HOST}:{ports.proxy},{INSIDE}://{HOST}:{ports.inside}",
-            "inter.broker.listener.name": INSIDE,
-            "listener.security.protocol.map": ",".join(f"{name}:PLAINTEXT" for name in (CLIENT, INSIDE, CONTROLLER)),
+            "listeners": ports.listeners(advertised=False),
+            "advertised.listeners": ports.listeners(advertised=True),
+            "inter.broker.listener.name": PEERS if ports.peers else INSIDE,
+            "listener.security.protocol.map": ",".join(
+                f"{name}:PLAINTEXT" for name in (CLIENT, INSIDE, PEERS, CONTROLLER)
+            ),
             "log.dirs": str(folder),
         }
     )

@@ -7,6 +7,7 @@ proxy keeps what it sees: attempts, answers of brokers, answers that reached cli
 from __future__ import annotations
 
 import asyncio
+import functools
 import socket
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,14 +28,18 @@ Sighting = dict[str, Any]
 class Proxy:
     """All gates of a run. ``sightings``: what was seen, in order, each with its time in microseconds."""
 
-    def __init__(self, clock: Clock, ports: Mapping[int, tuple[int, int]]) -> None:
+    def __init__(
+        self, clock: Clock, ports: Mapping[int, tuple[int, int]], peers: Mapping[int, tuple[int, int]] | None = None
+    ) -> None:
         self.clock = clock
         self._ports = ports  # by broker: (where clients come, where the broker listens)
-        self._servers: dict[int, asyncio.Server] = {}
+        self._peers = peers or {}  # the same for other brokers, where these pass the proxy too
+        self._servers: dict[int, list[asyncio.Server]] = {}
         self._wires: list[Wire] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self.failure: Exception | None = None
         self.sightings: list[Sighting] = []
+        self.crossings: list[int] = []  # of links, in microseconds
         self.begin({}, {}, {}, lambda client, broker: (None, None))
 
     def begin(
@@ -45,26 +50,25 @@ class Proxy:
         links: Callable[[str, int], tuple[Link | None, Link | None]],
     ) -> None:
         """A new run on the same brokers. *topics*: names by id; *partitions*: run-wide numbers; *scripts*: by producer;
-        *links*: both ways between a client and a broker."""
+        *links*: both ways between a client (by its client.id) and a broker."""
         self._topics, self.partitions, self._scripts, self._links = topics, dict(partitions), scripts, links
-        self.sightings = []
+        self.sightings, self.crossings = [], []
 
     # --- gates --------------------------------------------------------------------------------------------------------
     async def open(self, broker: int) -> None:
         if broker in self._servers:
             return
-        port, _ = self._ports[broker]
-        listening = socket.socket()
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((HOST, port))
-        self._servers[broker] = await asyncio.start_server(
-            lambda reader, writer: self._connected(broker, reader, writer), sock=listening, limit=1 << 27
-        )
+        servers = self._servers[broker] = []
+        for front, behind in (gates[broker] for gates in (self._ports, self._peers) if broker in gates):
+            listening = socket.socket()
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind((HOST, front))
+            connected = functools.partial(self._connected, broker, behind)
+            servers.append(await asyncio.start_server(connected, sock=listening, limit=1 << 27))
 
     def shut(self, broker: int) -> None:
         """Refuse connections from now on; those that are open are the broker's affair."""
-        server = self._servers.pop(broker, None)
-        if server is not None:
+        for server in self._servers.pop(broker, []):
             server.close()
 
     def close(self) -> None:
@@ -74,7 +78,9 @@ class Proxy:
         for task in self._tasks:
             task.cancel()
 
-    async def _connected(self, broker: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _connected(
+        self, broker: int, behind: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         wire = Wire(self, len(self._wires) + 1, broker, reader, writer)
         self._wires.append(wire)
         task = asyncio.current_task()
@@ -82,7 +88,7 @@ class Proxy:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
-            await wire.run(self._ports[broker][1])
+            await wire.run(behind)
         except asyncio.CancelledError:
             pass
         except Exception as error:  # ours: a message that the proxy does not understand
@@ -105,9 +111,8 @@ class Proxy:
     # --- what wires ask -----------------------------------------------------------------------------------------------
     def introduce(self, wire: Wire) -> Script | None:
         """A connection has told whose it is: its latencies and, of a producer with message faults, its script."""
-        name = wire.client.split("#")[0]
-        wire.up.link, wire.down.link = self._links(name, wire.broker)
-        return self._scripts.get(name)
+        wire.up.link, wire.down.link = self._links(wire.client, wire.broker)
+        return self._scripts.get(wire.client.split("#")[0])
 
     def topic_name(self, topic_id: bytes) -> str:
         return self._topics.get(topic_id, topic_id.hex())
@@ -147,6 +152,9 @@ class Proxy:
                     kind, wire, topic=part.topic, index=part.index, error=answer.error, offset=answer.base_offset,
                     values=tuple(value for batch in part.batches for value in batch.values), **more,
                 )  # fmt: skip
+
+    def crossed(self, took_us: int) -> None:
+        self.crossings.append(took_us)
 
     def struck(self, fault: MessageFault, wire: Wire) -> None:
         self._see("fault", wire, text=fault.text, index=fault.index)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from sim.errors import InputError
 from sim.plan import Plan
 from sim.real.cluster import RealCluster
-from sim.real.faults import lacking
+from sim.real.faults import lacking, strikes_between_brokers
 from sim.real.household import Household
 from sim.real.jars import Kafka, find, release_of
 from sim.real.members import lacking_in, offsets_topic
@@ -45,9 +45,10 @@ def must_be_possible(scenario: Scenario, plan: Plan) -> None:
 def played_otherwise(scenario: Scenario) -> list[str]:
     """What a real run gives in its own way, whatever the scenario says."""
     found = []
+    between = strikes_between_brokers(compile_plan(scenario))
     for words, latency in (("broker.latency", scenario.network.broker_latency),
                            ("controller.latency", scenario.network.controller_latency)):  # fmt: skip
-        if latency is not None:
+        if latency is not None and not (between and words == "broker.latency"):
             found.append(f"network.{words}: links among brokers are this machine's loopback")
     return found
 
@@ -91,14 +92,15 @@ class Stage:
         if plan.groups is not None:
             brokers = GROUP_DEFAULTS | {FACTOR: str(len(plan.groups.topic.replicas[0]))} | brokers
         controllers = 3 if any(action.do == "move_controller" for action in plan.actions) else 1
-        wanted = (kafka, plan.brokers, controllers, sorted(brokers.items()), sorted(controller.items()))
+        between = strikes_between_brokers(plan)
+        wanted = (kafka, plan.brokers, controllers, between, sorted(brokers.items()), sorted(controller.items()))
         if self._cluster is not None and wanted == self._wanted:
             return self._cluster
         self.close()
         self._home = Household(self.keep)
         self._cluster = RealCluster(
             self._home, kafka, plan.brokers, controllers,
-            broker_options=brokers, controller_options=brokers | controller, say=self.say,
+            broker_options=brokers, controller_options=brokers | controller, say=self.say, between=between,
         )  # fmt: skip
         await self._cluster.start()
         self._wanted = wanted

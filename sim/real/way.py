@@ -35,12 +35,15 @@ def machine_us() -> int:
 
 
 class Way:
-    """Items on their way to *deliver*. While its link is cut nothing arrives. Without a link all arrive at once."""
+    """Items on their way to *deliver*. While its link is cut nothing arrives. Without a link all arrive at once.
 
-    def __init__(self, clock: Clock, deliver: Callable[[Any], None]) -> None:
-        self._clock, self._deliver = clock, deliver
+    *crossings* gets how long each item took on a link that no fault strikes: the machine is late where it is busy.
+    """
+
+    def __init__(self, clock: Clock, deliver: Callable[[Any], None], crossings: Callable[[int], None]) -> None:
+        self._clock, self._deliver, self._crossings = clock, deliver, crossings
         self.link: Link | None = None
-        self._items: deque[tuple[int, Any]] = deque()
+        self._items: deque[tuple[int, int, Any]] = deque()  # when due, when sent, what
         self._last_us = 0
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
@@ -51,14 +54,17 @@ class Way:
         if self._items:
             due = max(due, self._last_us)
         self._last_us = due
-        self._items.append((due, item))
+        self._items.append((due, now, item))
         self.pump()
 
     def pump(self) -> None:
         """Deliver what is due; called again when a cut is mended."""
         now = machine_us()
         while self._items and self._items[0][0] <= now and not self._stalled() and not self._closed:
-            self._deliver(self._items.popleft()[1])
+            _, sent, item = self._items.popleft()
+            if self.link is not None and self.link.plain:
+                self._crossings(now - sent)
+            self._deliver(item)
         if self._items and self._timer is None and not self._stalled() and not self._closed:
             wait_s = max(0, self._items[0][0] - now) / 1_000_000
             self._timer = asyncio.get_running_loop().call_later(wait_s, self._wake)

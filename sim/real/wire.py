@@ -60,7 +60,8 @@ class Wire:
         self.client = ""  # its client.id, known with the first request
         self._script: Script | None = None
         self._upstream: asyncio.StreamWriter | None = None
-        self.up, self.down = Way(proxy.clock, self._arrived), Way(proxy.clock, self._reaches_client)
+        self.up = Way(proxy.clock, self._arrived, proxy.crossed)
+        self.down = Way(proxy.clock, self._reaches_client, proxy.crossed)
         self._slots: deque[Slot] = deque()  # answers not yet sent to the client, in order
         self._handed: deque[Slot] = deque()  # requests that the broker has not answered
         self._answered_us = 0  # when the broker last answered: it takes one request after another

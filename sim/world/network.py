@@ -66,7 +66,7 @@ class Way:
 class Conn:
     """One end-to-end connection. ``up``: client to server; ``down``: server to client."""
 
-    __slots__ = ("client", "down", "ends_us", "number", "server", "silent", "up")
+    __slots__ = ("client", "down", "ends_us", "number", "server", "silent", "up", "was_reset")
 
     up: Way
     down: Way
@@ -74,6 +74,7 @@ class Conn:
     def __init__(self, number: int, client: int, server: int) -> None:
         self.number, self.client, self.server = number, client, server
         self.silent = False  # one side vanished without a word
+        self.was_reset = False
         self.ends_us = NEVER  # when the end that the server sent reaches the client
 
     def __repr__(self) -> str:
@@ -257,6 +258,7 @@ class Network:
 
     def reset(self, conn: Conn, cause: int) -> None:
         """Break both sides now; what is in flight is lost."""
+        conn.was_reset = True
         for way in (conn.up, conn.down):
             if conn.number in way.host.connections:
                 way.open = False

@@ -42,16 +42,18 @@ def test_all_that_a_real_run_cannot_give_is_named_at_once(korder: Korder, tmp_pa
         "faults:\n"
         "  - {at: 100ms, power_off: broker 1, restart_after: 1s}\n"
         "  - {at: 200ms, slow_disk: broker 2, for: 1s, by: 5ms}\n"
-        "  - {at: 300ms, cut: [broker 1, broker 2], for: 1s}\n"
+        "  - {at: 300ms, cut: [broker 1, controller], for: 1s}\n"
         "  - {at: 400ms, kill: broker 3}\n"
+        "  - {at: 500ms, cut: [broker 1, broker 2], for: 1s}\n"
     )
     asked = tmp_path / "asked.yaml"
     asked.write_text(quiet.read_text() + faults)
     said = korder("confirm", asked)
     assert said.status == 2 and said.err.count("\n") == 1
-    for words in ("no power_off on real brokers", "no slow_disk on real brokers", "cut: [broker 1, broker 2], for: 1s"):
+    named = ("no power_off on real brokers", "no slow_disk on real brokers", "cut: [broker 1, controller], for: 1s")
+    for words in named:
         assert words in said.err
-    assert "kill: broker 3" not in said.err
+    assert "kill: broker 3" not in said.err and "[broker 1, broker 2]" not in said.err
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------------

@@ -7,9 +7,10 @@ two runs end the same, so rates are compared: later copies, and late records, in
 two means where the 90 % interval of their difference lies within the margin on both sides (two one-sided tests at 5 %).
 Margins were stated before anything was recorded. ``rates.json`` holds the real numbers by seed.
 
-How fast brokers are is no rule, and differs from machine to machine: what the brokers of a recording took for a request
-(``broker_us``: median and 99th percentile, as the proxy saw it) is given to the simulator, half of it as the latency
-between brokers, which an append with acks=all crosses twice.
+How fast brokers and links are is no rule, and differs from machine to machine and with its load: what the brokers of a
+recording took for a request, and messages on the proxy's links (``broker_us``, ``link_us``: median and 99th percentile)
+is given to the simulator, half of the former as the latency between brokers, which an append with acks=all crosses
+twice.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import argparse
 import datetime
 import json
 import sys
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean, variance
@@ -67,13 +69,15 @@ def rates_of(outcome: dict[str, Any]) -> dict[str, float]:
     return {"copies": 1000 * (len(values) - len(seen)) / sent, "late": 1000 * late / sent}
 
 
-def simulated(script: str, broker_us: list[int] | None = None, seeds: range | None = None) -> dict[str, list[float]]:
+def simulated(script: str, recorded: dict[str, Any] | None = None) -> dict[str, list[float]]:
+    """The rates of all seeds, on a network as fast as that of the recording."""
     scenario = scenario_of(script)
-    if broker_us:
-        median, p99 = (took // 2 for took in broker_us)
-        between = f"{{distribution: lognormal, median: {median}us, p99: {p99}us}}"
-        scenario = with_overrides(scenario, [f"network.broker.latency={between}"])
-    rates = [rates_of(outcome_of(simulate(scenario, seed))) for seed in seeds or scenario.seeds]
+    for option, name, crossings in (("broker.latency", "broker_us", 2), ("latency", "link_us", 1)):
+        if recorded and name in recorded:
+            median, p99 = (took // crossings for took in recorded[name])
+            latency = f"{{distribution: lognormal, median: {median}us, p99: {p99}us}}"
+            scenario = with_overrides(scenario, [f"network.{option}={latency}"])
+    rates = [rates_of(outcome_of(simulate(scenario, seed))) for seed in scenario.seeds]
     return {measure: [rate[measure] for rate in rates] for measure in MEASURES}
 
 
@@ -85,8 +89,13 @@ def equivalent(real: list[float], ours: list[float], margin: float) -> tuple[boo
 
 
 def broker_times(outcomes: list[Outcome]) -> list[int]:
-    """Median and 99th percentile of what brokers took for a produce request, in microseconds."""
-    took = sorted(seen["took_us"] for one in outcomes for seen in one.sightings if seen["kind"] == "answered")
+    """What brokers took for a produce request."""
+    return spread(seen["took_us"] for one in outcomes for seen in one.sightings if seen["kind"] == "answered")
+
+
+def spread(times: Iterable[int]) -> list[int]:
+    """Median and 99th percentile."""
+    took = sorted(times)
     return [took[len(took) // 2], took[len(took) * 99 // 100]]
 
 
@@ -108,6 +117,7 @@ def record(scripts: list[str], runs: int) -> None:
                 known[script] = {
                     "script": script, "release": kafka.release, "librdkafka": version("confluent-kafka"),
                     "date": datetime.date.today().isoformat(), "seeds": runs, "broker_us": broker_times(outcomes),
+                    "link_us": spread(took for one in outcomes for took in one.crossings),
                     **{measure: [round(rate[measure], 3) for rate in rates] for measure in MEASURES},
                 }  # fmt: skip
                 lines = ",\n".join(json.dumps(known[name], separators=(",", ":")) for name in sorted(known))
@@ -129,7 +139,7 @@ def main() -> int:
     for one in read():
         if one["script"] not in chosen:
             continue
-        ours = simulated(one["script"], one.get("broker_us"))
+        ours = simulated(one["script"], one)
         for measure in MEASURES:
             holds, low, high = equivalent(one[measure], ours[measure], WIDER.get(one["script"], MARGIN))
             bad += not holds and (one["script"], measure) not in OPEN

@@ -28,6 +28,7 @@ SUBJECTS = {
     "leader_shut_down_": "leader shut down, acks 0, 1 and all",
     "insync_before_append_": "min.insync.replicas not met before the append",
     "insync_after_append_": "min.insync.replicas not met after the append",
+    "replication_": "the leader cut off its followers for longer than a request may take",
     "unclean_": "unclean election, by option and by an operator",
     "controller_moved_": "controller moved, then the leader killed",
     "refused_": "connections refused for a while, and for too long",
@@ -38,6 +39,12 @@ SUBJECTS = {
     "round_robin_": "RoundRobinPartitioner",
     "producer_restarted_": "producer restarted, with and without sending again",
     "reader_": "readers with assigned partitions",
+    "group_join_leave_": "groups: members join and leave",
+    "group_rebalance_": "groups: a newcomer, with and without a commit in onPartitionsRevoked",
+    "group_crash_": "groups: a member crashes before and after a commit",
+    "group_c": "groups: where the application commits, what close() commits, the coordinator killed",
+    "group_partitions_added_": "groups: partitions added",
+    "group_": "groups: static restart, session expired, standing still, max.poll.interval.ms over",
     "kafka39_": "rules of 3.9: lost response, unknown producer, too large, leader killed, in-sync set",
 }
 

@@ -13,7 +13,7 @@ RECORDED = read()
 
 @pytest.mark.parametrize("one", RECORDED, ids=[one["script"] for one in RECORDED])
 def test_rates_are_equivalent_or_stand_on_the_open_list(one: dict[str, Any]) -> None:
-    ours = simulated(one["script"], one.get("broker_us"))
+    ours = simulated(one["script"], one)
     for measure in MEASURES:
         holds, low, high = equivalent(one[measure], ours[measure], WIDER.get(one["script"], MARGIN))
         is_open = (one["script"], measure) in OPEN

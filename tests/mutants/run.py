@@ -2,7 +2,7 @@
 
 One line a rule: its name, where the reference has it, how many runs fail (counting ends at the third), and the first of
 them with its difference. The run that the table names is tried first, then the client's others in the order of the
-files. Exit status 1 if a mutant survives, that is, if no run fails.
+files; rules of groups are held against one script each. Exit status 1 if a mutant survives, that is, if no run fails.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ import pytest
 from sim.errors import LawBroken
 from tests.conformance.cells import Cell, difference, play, read_cells
 from tests.conformance.run import RECORDED
+from tests.conformance.scripts import Recording, compare, read
+from tests.mutants.group_rules import GROUP_MUTANTS, GroupMutant
 from tests.mutants.rules import MUTANTS, Mutant
 
 ENOUGH = 3
@@ -68,7 +70,23 @@ def noticed(mutant: Mutant, enough: int = ENOUGH) -> list[Notice]:
     return found
 
 
-def report(results: Iterable[tuple[Mutant, list[Notice]]]) -> int:
+def group_noticed(mutant: GroupMutant) -> list[Notice]:
+    """The script that the table names, if it fails with the mutant."""
+    recording = group_script(mutant.script)
+    with pytest.MonkeyPatch.context() as patch:
+        mutant.plant(patch)
+        try:
+            told = compare(recording)
+        except (AssertionError, LawBroken, TypeError, ValueError) as broken:
+            told = f"the run ends with {type(broken).__name__} {broken}".strip()
+    return [] if told is None else [Notice(mutant.script, "java", told)]
+
+
+def group_script(script: str) -> Recording:
+    return next(one for one in read() if (one["script"], one["kafka"]) == (script, "4.3"))
+
+
+def report(results: Iterable[tuple[Mutant | GroupMutant, list[Notice]]]) -> int:
     """Print the table; the number of mutants that survived."""
     total = survived = 0
     print(f"{'rule that is broken':<52} {'reference':<22} failing runs")
@@ -83,7 +101,11 @@ def report(results: Iterable[tuple[Mutant, list[Notice]]]) -> int:
 
 def main() -> int:
     with ProcessPoolExecutor() as pool:
-        return 1 if report(zip(MUTANTS, pool.map(noticed, MUTANTS), strict=True)) else 0
+        found: list[tuple[Mutant | GroupMutant, list[Notice]]] = [
+            *zip(MUTANTS, pool.map(noticed, MUTANTS), strict=True),
+            *zip(GROUP_MUTANTS, pool.map(group_noticed, GROUP_MUTANTS), strict=True),
+        ]
+        return 1 if report(found) else 0
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.conformance.cells import Cell, difference, play
+from tests.conformance.scripts import compare
+from tests.mutants.group_rules import GROUP_MUTANTS, GroupMutant
 from tests.mutants.rules import MUTANTS, Mutant
-from tests.mutants.run import Notice, noticed, recorded, report
+from tests.mutants.run import Notice, group_noticed, group_script, noticed, recorded, report
 
 CELLS: dict[tuple[str, str], Cell] = {(cell["id"], cell["client"]): cell for cell in recorded()}
 
@@ -19,6 +21,14 @@ def test_a_recorded_run_notices_the_broken_rule(mutant: Mutant) -> None:
 
     assert (notice.cell, notice.client) == mutant.cell
     assert difference(cell, play(cell, check_laws=False)) is None
+
+
+@pytest.mark.parametrize("mutant", GROUP_MUTANTS, ids=[mutant.name for mutant in GROUP_MUTANTS])
+def test_a_recorded_script_notices_the_broken_rule_of_groups(mutant: GroupMutant) -> None:
+    [notice] = group_noticed(mutant)
+
+    assert notice.cell == mutant.script
+    assert compare(group_script(mutant.script)) is None
 
 
 def test_there_are_enough_rules_of_both_clients_and_of_brokers() -> None:

@@ -38,7 +38,7 @@ class Wire:
     """One connection: what travels each way, oldest first. ``None`` on it is its end."""
 
     def __init__(self, number: int, client: int, server: int) -> None:
-        self.number, self.client, self.server = number, client, server
+        self.number, self.client, self.server, self.was_reset = number, client, server, False
         self.towards: dict[int, deque[tuple[object, int]]] = {client: deque(), server: deque()}
         self.closed: set[int] = set()  # sides that have closed
 

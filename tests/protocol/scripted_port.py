@@ -16,6 +16,7 @@ class Wire:
     client: int
     server: int
     ends_us: int = 1 << 62
+    was_reset: bool = False
 
 
 @dataclass

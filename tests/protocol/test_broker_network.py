@@ -132,6 +132,22 @@ def test_of_requests_buffered_behind_it_so_many_still_run_as_are_drawn(draw: int
     assert appended(cluster) == list(range(run))
 
 
+def test_of_requests_buffered_on_a_connection_that_was_reset_none_runs() -> None:
+    """broker:NET-13: the answer of the one that runs cannot be written, and what is behind it is thrown away."""
+    cluster = stalled()
+    cluster.ports[1].draws = lambda purpose: (1 << 32) - 1
+    client, b = cluster.client(1), Batches()
+    client.send(*(request(b.next()) for _ in range(4)))
+    cluster.settle()
+    client.wire.was_reset = True
+    client.close()
+    cluster.settle()
+    cluster.heal()
+    cluster.settle()
+
+    assert appended(cluster) == [0]
+
+
 def test_buffered_requests_without_an_answer_all_run() -> None:
     """broker:SC-56, broker:NET-13. A request that is not whole never reaches the broker's queue in this model."""
     cluster = stalled()

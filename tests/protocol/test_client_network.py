@@ -25,6 +25,7 @@ class Wire:
     number: int = 1
     client: int = 9
     server: int = 1
+    was_reset: bool = False
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from sim.protocol.client_network import Node
 from sim.protocol.error_codes import ErrorCode
+from sim.protocol.librdkafka_network import Peer
 from sim.protocol.rows import Kind
 from tests.protocol.librdkafka_play import BEGIN_US, MS, S, delivered, play, prepare, refused
 from tests.protocol.scripted_cluster import burst
@@ -28,6 +30,35 @@ def test_the_timer_is_looked_at_on_a_grid_of_one_second() -> None:
     assert cluster.port.of(Kind.DISCONNECT) == []
     cluster.run(BEGIN_US + 2 * S)
     assert len(cluster.port.of(Kind.DISCONNECT)) == 1
+
+
+def test_messages_that_come_meanwhile_bring_no_timer_forward() -> None:
+    """``rkb_timeout_scan_intvl``: a second between two looks, whatever wakes the thread. It was connected at 0.2 s."""
+    calls = [call for n in range(150) for call in burst(1, at=BEGIN_US + 200 * MS + n * 10 * MS, index=-1)]
+    for window in (1, 5):  # without and with room for what comes
+        cluster = prepare({"do": "hold", "nth": 1, "until_us": BEGIN_US + 9 * S}, window=window, calls=calls,
+                          socket_timeout_us=300 * MS)  # fmt: skip
+        cluster.run(BEGIN_US + 950 * MS)
+        assert cluster.port.of(Kind.DISCONNECT) == []
+        cluster.run(BEGIN_US + 1_300 * MS)
+        assert len(cluster.port.of(Kind.DISCONNECT)) == 1
+
+
+def test_a_change_of_state_brings_no_timer_forward() -> None:
+    """Nor does a wake-up of all threads, as an epoch's bump does; messages are looked through for age at once."""
+    peer = Peer(Node(1), since_us=400 * MS, scanned_us=400 * MS)
+    peer.changed(900 * MS)
+    assert (peer.scan_us, peer.scanned_us) == (900 * MS, 400 * MS)
+    assert not peer.scans_requests(1_399 * MS) and peer.scans_requests(1_400 * MS)
+    assert not peer.scans_requests(2_399 * MS)
+
+
+def test_an_idle_thread_passes_on_its_grid() -> None:
+    """Passes that nobody saw: 1.9 s, 2.9 s, 3.9 s; the next look is a second behind the last."""
+    peer = Peer(Node(1), since_us=900 * MS, scanned_us=400 * MS)
+    assert not peer.scans_requests(4_000 * MS)
+    assert peer.scanned_us == 3_900 * MS
+    assert peer.scans_requests(4_900 * MS)
 
 
 def test_a_queued_message_times_out_and_one_on_the_wire_does_not() -> None:

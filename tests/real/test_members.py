@@ -103,7 +103,8 @@ def group_of(made: Plan) -> tuple[Members, list[Driver], list[dict[str, Any]]]:
 
 
 def callback(name: str, what: str, *partitions: int) -> dict[str, Any]:
-    return {"e": "callback", "name": name, "t_us": 1, "what": what, "partitions": [["t", index] for index in partitions]}
+    named = [["t", index] for index in partitions]
+    return {"e": "callback", "name": name, "t_us": 1, "what": what, "partitions": named}
 
 
 def test_a_member_that_dies_comes_back_as_another_life_and_its_last_words_are_not_heard() -> None:

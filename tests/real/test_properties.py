@@ -22,6 +22,13 @@ def test_a_broker_listens_behind_the_proxy_and_advertises_it() -> None:
     assert found["auto.create.topics.enable"] == "false"
 
 
+def test_where_links_among_brokers_pass_the_proxy_brokers_find_each_other_there() -> None:
+    found = properties.broker(1, BrokerPorts(9001, 9002, 9003, 9004, 9005), {101: 9000}, {}, FOLDER)
+    assert found["listeners"] == "CLIENT://127.0.0.1:9001,INSIDE://127.0.0.1:9003,PEERS://127.0.0.1:9004"
+    assert found["advertised.listeners"] == "CLIENT://127.0.0.1:9002,INSIDE://127.0.0.1:9003,PEERS://127.0.0.1:9005"
+    assert found["inter.broker.listener.name"] == "PEERS"
+
+
 def test_no_option_of_a_scenario_moves_where_a_broker_listens_and_writes() -> None:
     asked = {"log.dirs": "elsewhere", "listeners": "PLAINTEXT://:1", "node.id": "7", "ssl.keystore.location": "x"}
     found = properties.broker(1, PORTS, {101: 9000}, asked, FOLDER)
