@@ -1,81 +1,24 @@
 """The fixed list of changes that may prevent a finding, each with what it costs.
 
 The order of preference: fewest options, then the least throughput lost (*cost*, a rank: 0 nothing, 9 most). A change is
-for one producer, one topic, or what the application or the operator does; it is written as edits of the scenario.
+for one producer, one topic, one group, or what the application or the operator does; it is written as edits of the
+scenario.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
-from analysis.allowed import Client
-from analysis.explaining.laboratory import Lane
+from analysis.explaining.case import Case, Change, Edit, Maker, Path, Row
+from analysis.explaining.group_changes import GROUP_TABLE
 from analysis.explaining.pins import Source
 
 __all__ = ["Case", "Change", "Edit", "changes_for", "replicas", "with_change"]
 
 MOST_TOGETHER = 2  # changes of the table that are tried together
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """*option* with *value* at *place*, in words; *path* into the scenario's source. Value None: taken away."""
-
-    place: str
-    option: str
-    value: Any
-    path: Path
-
-    def __str__(self) -> str:
-        if self.value is None:
-            return f"no {self.option} ({self.place})"
-        return f"{self.option}={_plain(self.value)} ({self.place})"
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    edits: tuple[Edit, ...]
-    cost: int
-    price: str  # what it costs, in words
-    source: str  # where the rule stands
-
-    @property
-    def options(self) -> int:
-        return len(self.edits)
-
-    def __str__(self) -> str:
-        return " and ".join(str(edit) for edit in self.edits)
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What a change is to be for: the scenario's source, who (names of its sections), and the mechanism."""
-
-    source: Source
-    lane: Lane
-    topic: str
-    mechanism: str
-
-    @property
-    def producer(self) -> str | None:
-        """The section of the file: instances of one section share it (``shop-1`` of ``shop``)."""
-        if self.lane[0] != "producer":
-            return next(iter(self.source["producers"]), None) if len(self.source["producers"]) == 1 else None
-        name, sections = self.lane[1], self.source["producers"]
-        return name if name in sections else next((one for one in sections if name.rpartition("-")[0] == one), None)
-
-    def client(self) -> Client | None:
-        name = self.producer
-        if name is None:
-            return None
-        section = self.source["producers"][name]
-        return Client.of({"client": section.get("client", "java"), **section.get("config", {})})
-
 
 # --- the table --------------------------------------------------------------------------------------------------------
 RETRIES = (
@@ -89,20 +32,6 @@ SPREAD = (
     "partitions named by the application",
 )  # fmt: skip
 RENUMBERED = ("epoch bump renumbers", "producer state lost and rebuilt", "implicit acknowledgement")
-Maker = Callable[[Case], tuple[Edit, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A line of the table: edits that make the change (none: it does not apply, or is so already)."""
-
-    edits: Maker
-    against: tuple[str, ...]
-    cost: int
-    price: str
-    source: str
-
-
 def _client_edit(case: Case, option: str, value: str) -> Edit:
     return Edit(f"producer {case.producer}", option, value, ("producers", str(case.producer), "config", option))
 
@@ -248,7 +177,7 @@ _TABLE = (
 
 def changes_for(case: Case) -> Iterator[Change]:
     """Candidates in the order of preference: single lines of the table, then two together."""
-    lines = [row for row in _TABLE if case.mechanism in row.against]
+    lines = [row for row in (*_TABLE, *GROUP_TABLE) if case.mechanism in row.against]
     found: list[Change] = []
     for size in range(1, MOST_TOGETHER + 1):
         for rows in combinations(lines, size):
@@ -277,7 +206,3 @@ def with_change(source: Source, edits: Sequence[Edit]) -> Source:
     if not changed.get("faults", True):
         del changed["faults"]
     return changed
-
-
-def _plain(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -9,8 +9,10 @@ from analysis.explaining.elsewhere import key_in_two_partitions, out_of_order_on
 from analysis.explaining.facts import Facts
 from analysis.explaining.gone import gone_record, two_at_one_offset
 from analysis.explaining.late import late_record
-from analysis.explaining.reread import delivered_again, position_moved
+from analysis.explaining.readers import rows_named
+from analysis.explaining.reread import committed_lower, delivered_again, worked_at_once
 from analysis.explaining.twice import stored_twice
+from analysis.explaining.unread import committed_early, never_read, position_moved
 
 __all__ = ["diagnose"]
 
@@ -44,11 +46,17 @@ _HOW: dict[str, tuple[tuple[str, ...], How]] = {
     "duplicate-append": (("twice", "twice"), lambda f, w, c: stored_twice(f, c)),
     "lost-acked": (("lost",), _gone),
     "committed-truncation": (("lost",), _gone),
-    "unseen": (("lost",), _gone),
-    "lost-write": (("lost",), _gone),
+    "unseen": (("lost",), never_read),
+    "lost-write": (("lost",), never_read),
     "replica-divergence": (("lost",), lambda f, w, c: two_at_one_offset(f, c)),
     "inconsistent-offsets": (("lost", "in its place"), lambda f, w, c: two_at_one_offset(f, c)),
     "duplicate-delivery": (("delivered twice",), delivered_again),
+    "duplicate-processing": (("done twice",), delivered_again),
+    "out-of-order-processing": (("late", "overtaker"), worked_at_once),
+    "overlapping-processing": (("early", "under way"), worked_at_once),
+    "commit-regression": ((), committed_lower),
+    "premature-commit": (("not done",), committed_early),
+    "lost-processing": (("not done",), committed_early),
     "poll-skip": (("before", "after"), position_moved),
     "nonmonotonic-poll": (("before", "after"), position_moved),
 }  # fmt: skip
@@ -64,7 +72,5 @@ def diagnose(facts: Facts, name: str, witness: Witness) -> Diagnosis:
 
 def _deliveries(facts: Facts, witness: Witness) -> list[int]:
     """Rows of the polls that the witness names: where a reader saw it, they belong in the story."""
-    if facts.history.ids is not None:
-        return []  # its events go by names of their own
     named = [record["event"] for record in witness.get("records") or () if "con" in record and "event" in record]
-    return [row for row in named if (facts.history.polls.row == row).any()]
+    return [row for row in rows_named(facts, named) if (facts.history.polls.row == row).any()]

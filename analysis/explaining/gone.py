@@ -10,7 +10,7 @@ from analysis.explaining.diagnosis import Diagnosis, Part, unexplained
 from analysis.explaining.facts import Copy, Facts, Life
 from sim.protocol.rows import Kind
 
-__all__ = ["acks_of", "gone_record", "two_at_one_offset"]
+__all__ = ["acks_of", "cut_between", "gone_record", "two_at_one_offset"]
 
 
 def acks_of(facts: Facts, value: int) -> int | None:
@@ -162,3 +162,18 @@ def two_at_one_offset(facts: Facts, cast: list[Part]) -> Diagnosis:
 
 def _final_leader(facts: Facts, partition: int) -> int:
     return int(facts.evidence.logs.last_leader[partition])
+
+
+def cut_between(facts: Facts, partition: int, after: int, before: int) -> tuple[str, str, list[int]] | None:
+    """(mechanism, reason, rows) of a truncation of that partition between two rows by an unclean election."""
+    cuts = facts.history.truncations
+    at = np.flatnonzero((cuts.partition == partition) & (cuts.row > after) & (cuts.row < before))
+    if facts.causes is None or not len(at):
+        return None
+    row = int(cuts.row[at[0]])
+    for one in facts.causes.chain(row):
+        event = facts.causes.row(one)
+        if event["kind"] == Kind.LEADER and event["code"] == 1:
+            because = f"{facts.causes.hosts.get(event['n'], 'a broker')} was elected from outside the in-sync set"
+            return "unclean election", because, [one, row]
+    return None

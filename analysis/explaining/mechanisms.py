@@ -145,22 +145,42 @@ _ALL = (
     Mechanism(
         "re-read after a restart",
         "a reader died before it had committed what it had been given, and its successor was given it again",
-        ("enable.auto.commit", "auto.commit.interval.ms"),
+        ("enable.auto.commit", "auto.commit.interval.ms", "max.poll.records", "processing.commit"),
     ),
     Mechanism(
         "re-read after a rebalance",
         "a partition changed hands before what had been delivered from it was committed",
-        ("partition.assignment.strategy", "group.instance.id", "max.poll.interval.ms"),
+        ("enable.auto.commit", "partition.assignment.strategy", "group.instance.id", "processing.commit"),
     ),
     Mechanism(
         "stolen partition and late commit",
-        "a member lost its partition, did not know it, and committed or went on reading after its successor had begun",
-        ("max.poll.interval.ms", "session.timeout.ms"),
+        "a member lost its partition, did not know it, and committed or went on working after its successor had begun",
+        ("max.poll.interval.ms", "max.poll.records", "session.timeout.ms"),
+    ),
+    Mechanism(
+        "work in parallel",
+        "one reader works on several records of a key, or of a partition, at once, and nothing orders them",
+        (),
+    ),
+    Mechanism(
+        "commit before processing",
+        "an offset was committed before the work on the record had ended; what ends the work then, loses it",
+        ("processing.commit", "enable.auto.commit"),
+    ),
+    Mechanism(
+        "failed work passed over",
+        "the work on a record failed, the reader went on, and the next commit covered it",
+        ("processing.failure",),
     ),
     Mechanism(
         "position reset",
-        "the reader's position was out of range, and the client library moved it",
+        "the reader had no valid offset in the partition, and the client library chose one",
         ("auto.offset.reset",),
+    ),
+    Mechanism(
+        "position moved by the application",
+        "the application set the reader's position itself (seek)",
+        (),
     ),
 )  # fmt: skip
 

@@ -172,6 +172,8 @@ def latest_us(facts: Facts, diagnosis: Diagnosis) -> int:
         found += [one.t for one in part.life.tries] + [one.t for one in part.life.reports]
         found += [one.cut.t for one in part.life.copies if one.cut is not None]
         found += [one.t for one in part.life.copies]
+    if facts.causes is not None:
+        found += [facts.causes.row(row)["t_us"] for row in diagnosis.rows]
     return max(found)
 
 

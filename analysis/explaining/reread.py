@@ -1,80 +1,99 @@
-"""Why a reader was given something twice, missed something, or went back: what moved its position in between."""
+"""Why a reader was given something twice or went back: what moved its group's position in between (anomalies 2.2, 2.3)."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from analysis.explaining.diagnosis import Diagnosis, Part, Witness, unexplained
 from analysis.explaining.facts import Facts
-from analysis.history import FORGET_ASSIGN, FORGET_CRASH, FORGET_RESET, FORGET_REVOKE, Column
+from analysis.explaining.readers import Delivery, Move, Readers, rows_named
+from analysis.history import FORGET_ASSIGN, FORGET_CRASH, FORGET_RESET, FORGET_REVOKE, FORGET_SEEK
 
-__all__ = ["delivered_again", "position_moved"]
+__all__ = ["committed_lower", "delivered_again", "moved_by", "worked_at_once"]
+
+MOST_MOVES = 8  # that a story tells
 
 
 def delivered_again(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosis:
-    """anomalies 2.3. The second delivery of one offset to one group."""
+    """The second delivery of one offset to one group, or the second time that a member worked on it."""
     if not cast or cast[0].copy is None and not witness.get("partition"):
         return unexplained("the history does not say what was delivered", cast)
-    polls = _deliveries(facts, cast[0].value)
+    readers = Readers(facts, witness)
+    polls = readers.deliveries(cast[0].value)
     if len(polls) < 2:
         return unexplained("only one delivery is told", cast)
-    first, second = polls[0], polls[1]
-    rows = [row for row, _, _ in polls[:2]]
-    moved = _between(facts, first, second)
-    kinds = {int(facts.history.positions.kind[at]) for at in moved}
-    rows += [int(facts.history.positions.row[at]) for at in moved]
-    return _why(facts, cast, first, second, kinds, sorted(rows))
+    named = set(rows_named(facts, witness.get("events") or ()))
+    at = next((k for k in range(1, len(polls)) if {polls[k - 1].row, polls[k].row} <= named), 1)
+    return _why(readers, cast[:1], polls[at - 1], polls[at])
 
 
-def _why(
-    facts: Facts, cast: list[Part], first: tuple[int, int, int], second: tuple[int, int, int], kinds: set[int],
-    rows: list[int],
-) -> Diagnosis:  # fmt: skip
-    a, b = (facts.evidence.consumer(one[1]) for one in (first, second))
-    if FORGET_CRASH in kinds:
+def _why(readers: Readers, cast: list[Part], first: Delivery, second: Delivery) -> Diagnosis:
+    a, b = readers.name(first.consumer), readers.name(second.consumer)
+    moves = readers.moves(first.partition, first.row, second.row)
+    mine = [move for move in moves if move.consumer in (first.consumer, second.consumer)]
+    rows = sorted([first.row, second.row, *(move.row for move in mine[-MOST_MOVES:])])
+    kinds = {move.kind for move in mine}
+    if FORGET_CRASH in {move.kind for move in mine if move.consumer == first.consumer}:
         return Diagnosis("re-read after a restart", f"{a} died between the two deliveries", cast, rows)
-    if a != b and _still_at_it(facts, first, second):
+    late = readers.went_on(first.consumer, first.partition, second.row) if a != b else None
+    if late is not None:
         because = f"{a} went on with the partition after {b} had taken it over"
-        return Diagnosis("stolen partition and late commit", because, cast, rows)
+        return Diagnosis("stolen partition and late commit", because, cast, sorted([*rows, late]))
     if kinds & {FORGET_ASSIGN, FORGET_REVOKE} or a != b:
-        return Diagnosis("re-read after a rebalance", f"the partition went from {a} to {b}", cast, rows)
-    if FORGET_RESET in kinds:
-        return Diagnosis("position reset", f"the library of {b} moved its position in between", cast, rows)
-    return unexplained("nothing that the history tells moved the reader's position in between", cast)
+        passed = f"the partition went from {a} to {b}" if a != b else f"{a} gave the partition up and was given it again"
+        return Diagnosis("re-read after a rebalance", f"{passed}, uncommitted", cast, rows)
+    return moved_by(readers, cast, mine, rows) or unexplained(
+        "nothing that the history tells moved the reader's position in between", cast
+    )
 
 
-def position_moved(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosis:
-    """poll-skip, nonmonotonic-poll: a move that the checks do not excuse is not told by the history either."""
-    return unexplained("nothing that the history tells moved the reader's position", cast)
+def moved_by(readers: Readers, cast: list[Part], moves: list[Move], rows: list[int]) -> Diagnosis | None:
+    """The application or the client library set the position; the last of them decides."""
+    for move in reversed(moves):
+        if move.kind not in (FORGET_SEEK, FORGET_RESET):
+            continue
+        who = readers.name(move.consumer)
+        to = f" to offset {move.offset}" if move.offset >= 0 else ""
+        where = readers.history.partitions[move.partition]
+        rows = sorted({*rows, move.row})
+        if move.kind == FORGET_SEEK:
+            because = f"the application of {who} moved its position in {where}{to}"
+            return Diagnosis("position moved by the application", because, cast, rows)
+        return Diagnosis("position reset", f"the library of {who} set its position in {where}{to}", cast, rows)
+    return None
 
 
-def _deliveries(facts: Facts, value: int) -> list[tuple[int, int, int]]:
-    """(row, consumer, partition) of the deliveries of *value*, in order."""
-    polls = facts.history.polls
-    at = np.flatnonzero((polls.value <= value) & (value < polls.value + polls.count))
-    columns = (polls.row[at], polls.consumer[at], polls.partition[at])
-    return sorted(zip(*(column.tolist() for column in columns), strict=True))
+def worked_at_once(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosis:
+    """Two records of one lane in work at the same time, or in another order than that of the log."""
+    records = list(witness.get("records") or ())
+    if len(records) < 2 or len(cast) < 2:
+        return unexplained("the history does not name both records", cast)
+    rows = rows_named(facts, [record["event"] for record in records[:2]])
+    who = [str(record.get("con")) for record in records[:2]]
+    if who[0] == who[1]:
+        return Diagnosis("work in parallel", f"{who[0]} had both in work", cast, rows)
+    # The one that began first is the old owner where the other record overlaps it, the new one where it is overtaken.
+    old, new = (who[1], who[0]) if cast[0].role == "early" else (who[0], who[1])
+    because = f"{old} was still at work on the partition when {new} had taken it over"
+    return Diagnosis("stolen partition and late commit", because, cast, rows)
 
 
-def _between(facts: Facts, first: tuple[int, int, int], second: tuple[int, int, int]) -> list[int]:
-    moves = facts.history.positions
-    mine = np.isin(moves.consumer, [first[1], second[1]]) & (moves.row > first[0]) & (moves.row < second[0])
-    here: Column = mine & ((moves.partition == first[2]) | (moves.partition < 0))
-    return [int(at) for at in np.flatnonzero(here).tolist()]
-
-
-def _still_at_it(facts: Facts, first: tuple[int, int, int], second: tuple[int, int, int]) -> bool:
-    """The old reader commits, or is given more, after the new one has begun."""
-    for table in (facts.history.commits, facts.history.polls):
-        if (
-            len(table)
-            and ((table.consumer == first[1]) & (table.partition == first[2]) & (table.row > second[0])).any()
-        ):
-            return not _reassigned(facts, first, second)
-    return False
-
-
-def _reassigned(facts: Facts, first: tuple[int, int, int], second: tuple[int, int, int]) -> bool:
-    moves = facts.history.positions
-    mine = (moves.consumer == first[1]) & (moves.kind == FORGET_ASSIGN) & (moves.row > second[0])
-    return bool((mine & (moves.partition == first[2])).any())
+def committed_lower(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosis:
+    """A group's committed offset went back: who committed, and did it still own the partition?"""
+    rows = rows_named(facts, witness.get("events") or ())
+    commits, readers = facts.history.commits, Readers(facts, witness)
+    told = [commits.take(commits.row == row) for row in rows]
+    partition = list(facts.history.partitions).index(str(witness["partition"]))
+    whose = [int(one.consumer[one.partition == partition][0]) for one in told if (one.partition == partition).any()]
+    if len(whose) < 2:
+        return unexplained("the history does not say who made the two commits", cast)
+    moves = readers.moves(partition, rows[0], rows[1])
+    a, b = (readers.name(one) for one in whose[:2])
+    if whose[0] != whose[1]:
+        began = [one for one in readers.moves(partition, -1, rows[1]) if one.kind == FORGET_ASSIGN]
+        owner = began[-1].consumer if began else -1
+        if owner >= 0 and owner == whose[0]:
+            because = f"{b} committed after {a} had taken the partition over"
+            return Diagnosis("stolen partition and late commit", because, cast, rows)
+        return Diagnosis("re-read after a rebalance", f"{b} began below what {a} committed", cast, rows)
+    if any(move.kind == FORGET_CRASH for move in moves):
+        return Diagnosis("re-read after a restart", f"{a} died between the two commits", cast, rows)
+    return moved_by(readers, cast, moves, rows) or unexplained("nothing in between moved the reader back", cast)

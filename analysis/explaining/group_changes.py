@@ -1,0 +1,104 @@
+"""Changes for readers in groups: what they commit and when, how partitions change hands, where they begin.
+
+An option is set for every member of the group alike, as members of one group have to agree on most of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from analysis.explaining.case import Case, Edit, Maker, Row
+
+__all__ = ["GROUP_TABLE"]
+
+COOPERATIVE = "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"
+REBALANCE, RESTART = "re-read after a rebalance", "re-read after a restart"
+STOLEN, EARLY, RESET = "stolen partition and late commit", "commit before processing", "position reset"
+Section = dict[str, Any]
+
+
+def _every_member(case: Case, wanted: Callable[[Section], tuple[tuple[str, ...], Any] | None]) -> tuple[Edit, ...]:
+    """An edit for each member whose section *wanted* gives a path and a value for."""
+    found = []
+    for name in case.members:
+        told = wanted(case.source["consumers"][name])
+        if told is not None:
+            path, value = told
+            place = f"group {case.group_of(name)}"
+            found.append(Edit(place, ".".join(path[1:] if path[0] == "config" else path), value, ("consumers", name, *path)))
+    return tuple(found)
+
+
+def _option(name: str, value: str, default: str, unless: Callable[[Section], bool] = lambda section: False) -> Maker:
+    """*default*: what holds where the file says nothing."""
+
+    def wanted(section: Section) -> tuple[tuple[str, ...], Any] | None:
+        given = str(section.get("config", {}).get(name, default)).lower()
+        return None if given == value.lower() or unless(section) else (("config", name), value)
+
+    return lambda case: _every_member(case, wanted)
+
+
+def _longer(name: str, value_ms: int) -> Maker:
+    def wanted(section: Section) -> tuple[tuple[str, ...], Any] | None:
+        given = section.get("config", {}).get(name)
+        return (("config", name), str(value_ms)) if given is not None and int(given) < value_ms else None
+
+    return lambda case: _every_member(case, wanted)
+
+
+def _commit(place: str, only: tuple[str, ...]) -> Maker:
+    """The application commits there, in place of one of *only*; where the client commits by itself it does not."""
+
+    def wanted(section: Section) -> tuple[tuple[str, ...], Any] | None:
+        now = (section.get("processing") or {}).get("commit", "never")
+        return (("processing", "commit"), place) if now in only else None
+
+    return lambda case: _every_member(case, wanted)
+
+
+def _commit_in_revoke(case: Case) -> tuple[Edit, ...]:
+    def wanted(section: Section) -> tuple[tuple[str, ...], Any] | None:
+        done = (section.get("processing") or {}).get("commit.in.revoke", False)
+        return None if done else (("processing", "commit.in.revoke"), True)
+
+    return _every_member(case, wanted)
+
+
+def _static(case: Case) -> tuple[Edit, ...]:
+    """Every process a name of its own; a section of several members would give all of them the same."""
+    sections = [case.source["consumers"][name] for name in case.members]
+    if any(int(one.get("members", 1)) > 1 or "group.instance.id" in one.get("config", {}) for one in sections):
+        return ()
+    return tuple(
+        Edit(f"consumer {name}", "group.instance.id", name, ("consumers", name, "config", "group.instance.id"))
+        for name in case.members
+    )
+
+
+def _new_protocol(section: Section) -> bool:
+    return str(section.get("config", {}).get("group.protocol", "classic")).lower() == "consumer"
+
+
+GROUP_TABLE = (
+    Row(_longer("session.timeout.ms", 45_000), (STOLEN,), 0, "a dead member is noticed later", "consumer 2.2"),
+    Row(_longer("max.poll.interval.ms", 300_000), (STOLEN,), 0, "a member that hangs is noticed later", "consumer 2.2"),
+    Row(_static, (REBALANCE, STOLEN), 0,
+        "the partitions of a dead member wait for it during session.timeout.ms", "KIP-345"),
+    Row(_option("enable.auto.commit", "true", "true"), (REBALANCE,), 1,
+        "a commit every auto.commit.interval.ms; what poll gave out counts as done at the next poll",
+        "ConsumerCoordinator.onJoinPrepare"),
+    Row(_commit_in_revoke, (REBALANCE,), 1, "a synchronous commit in every rebalance", "anomalies 2.3"),
+    Row(_option("auto.offset.reset", "earliest", "latest"), (RESET,), 1,
+        "a group without an offset reads all that the log still has", "KIP-842; anomalies 2.1"),
+    Row(_commit("after", ("before",)), (EARLY,), 1, "what was in work when a process dies is worked on again",
+        "anomalies 2.7"),
+    Row(_option("partition.assignment.strategy", COOPERATIVE, "", _new_protocol), (REBALANCE,), 2,
+        "two rebalances in place of one", "KIP-429"),
+    Row(_commit("after", ("never",)), (REBALANCE, RESTART), 3, "a commit for every poll", "anomalies 2.3"),
+    Row(_commit("each", ("never", "after")), (REBALANCE, RESTART), 5, "a commit for every record", "anomalies 2.3"),
+    Row(_option("max.poll.records", "1", "500"), (STOLEN, RESTART), 6, "one record a poll", "anomalies 2.3"),
+    Row(_commit("before", ("never", "after", "each")), (REBALANCE, RESTART, STOLEN), 8,
+        "what was in work when a process dies is lost: at most once in place of at least once", "anomalies 2.7"),
+)  # fmt: skip

@@ -1,0 +1,105 @@
+"""What readers of a partition did around a case: what they were given, what moved them, what they committed.
+
+Everything is asked within one group (or one reader without a group), since repeats count there alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from analysis.explaining.diagnosis import Witness
+from analysis.explaining.facts import Facts
+from analysis.history import FORGET_ASSIGN, FORGET_CRASH, FORGET_REVOKE, Column, Table
+
+__all__ = ["Delivery", "Move", "Readers", "rows_named"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    row: int
+    consumer: int
+    partition: int
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Something that took a reader from its place. *kind*: ``FORGET_...``; *offset*: where it went, -1 not told."""
+
+    row: int
+    kind: int
+    consumer: int
+    partition: int
+    offset: int
+
+
+def rows_named(facts: Facts, events: Any) -> list[int]:
+    """The rows of events as a witness names them; those that the history does not have are left out."""
+    ids = facts.history.ids
+    if ids is None:
+        return [int(event) for event in events]
+    if not hasattr(facts, "_rows_by_id"):
+        facts._rows_by_id = {name: row for row, name in enumerate(list(ids)) if name is not None}  # type: ignore[attr-defined]
+    known: dict[Any, int] = facts._rows_by_id  # type: ignore[attr-defined]
+    return [known.get(event, event) for event in events if event in known or isinstance(event, int)]
+
+
+class Readers:
+    """Of the scope that *witness* names (``group``), or else of the consumers that its records name, or of all."""
+
+    def __init__(self, facts: Facts, witness: Witness) -> None:
+        self.facts, self.history = facts, facts.history
+        self.members = self._members(witness)
+
+    def _members(self, witness: Witness) -> Column:
+        consumers = self.history.consumers
+        names, scopes = consumers.scopes()
+        group = witness.get("group")
+        if group is None:
+            named = {record.get("con") for record in witness.get("records") or ()} | {witness.get("consumer")}
+            of_these = {int(scopes[code]) for code, name in enumerate(consumers.names) if name in named}
+            return np.flatnonzero(np.isin(scopes, sorted(of_these))) if of_these else np.arange(len(consumers.names))
+        return np.flatnonzero(np.isin(scopes, [code for code, name in enumerate(names) if name == group]))
+
+    def name(self, consumer: int) -> str:
+        return self.facts.evidence.consumer(consumer)
+
+    def deliveries(self, value: int) -> list[Delivery]:
+        """Of one record, in order."""
+        polls = self.history.polls
+        at = np.flatnonzero(
+            (polls.value <= value) & (value < polls.value + polls.count) & np.isin(polls.consumer, self.members)
+        )
+        columns = (polls.row[at], polls.consumer[at], polls.partition[at])
+        return [Delivery(*one) for one in sorted(zip(*(column.tolist() for column in columns), strict=True))]
+
+    def moves(self, partition: int, after: int = -1, before: int | None = None) -> list[Move]:
+        """What moved readers of *partition* between two rows (neither included); a death moves them everywhere."""
+        table = self.history.positions
+        mine = np.isin(table.consumer, self.members) & (table.row > after)
+        mine &= (table.partition == partition) | (table.kind == FORGET_CRASH)
+        if before is not None:
+            mine &= table.row < before
+        rows = table.take(np.flatnonzero(mine))
+        columns = (rows.row, rows.kind, rows.consumer, rows.partition, rows.offset)
+        return [Move(*(int(x) for x in one)) for one in zip(*(column.tolist() for column in columns), strict=True)]
+
+    def went_on(self, consumer: int, partition: int, after: int) -> int | None:
+        """The row in which *consumer* still commits, polls or works in *partition*, before it gives it up or is given
+        it again; None: it did not."""
+        own = [move for move in self.moves(partition, after) if move.consumer == consumer]
+        ends = [move.row for move in own if move.kind in (FORGET_REVOKE, FORGET_ASSIGN, FORGET_CRASH)]
+        found = [self._first(table, consumer, partition, after) for table in self._acts()]
+        rows = [row for row in found if row is not None and (not ends or row < ends[0])]
+        return min(rows, default=None)
+
+    def _acts(self) -> tuple[Table, ...]:
+        return self.history.commits, self.history.polls, self.history.processing
+
+    def _first(self, table: Any, consumer: int, partition: int, after: int) -> int | None:
+        if not len(table):
+            return None
+        rows = table.row[(table.consumer == consumer) & (table.partition == partition) & (table.row > after)]
+        return int(rows.min()) if len(rows) else None
