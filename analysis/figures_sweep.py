@@ -7,13 +7,16 @@ line has a marker and a dash of its own, so that nothing hangs on colour alone. 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from matplotlib.transforms import ScaledTranslation
 
 from analysis.statistics import Interval, median, ratio, rule_of_three
 from analysis.sweep.measure import COLUMNS, EXTENTS, RATES
@@ -25,8 +28,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "KINDS", "PAPER", "Kind", "duplicates_by_fault_rate", "extent_distribution", "heat_map", "loss_by_acks",
-    "reorder_by_in_flight", "trade_off", "varied",
+    "IDEMPOTENCE", "IN_FLIGHT", "KINDS", "PAPER", "Kind", "Point", "duplicates_by_fault_rate", "extent_distribution",
+    "heat_map", "key_of", "label_of", "loss_by_acks", "parts_of", "points_of", "reorder_by_in_flight", "trade_off",
+    "varied",
 ]  # fmt: skip
 
 IN_FLIGHT, IDEMPOTENCE = "max.in.flight.requests.per.connection", "enable.idempotence"
@@ -34,6 +38,7 @@ COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKS, DASHES, HATCHES = "osD^vPX", ("-", "--", "-.", ":"), ("", "///", "...", "xx")
 WORDS = {"late": "Records out of order", "doubled": "Records stored twice", "lost": "Acknowledged records lost"}
 FEW_SEEDS = 5
+SIDE_POINTS = 4.0  # between the markers of several lines that have the same x
 INK, GREY = "#1B1F24", "#6B747D"
 PAPER: Any = {
     "font.size": 8, "axes.labelsize": 8, "axes.titlesize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7,
@@ -60,7 +65,7 @@ def varied(frame: pd.DataFrame) -> list[str]:
 # --- the figures ------------------------------------------------------------------------------------------------------
 def reorder_by_in_flight(frame: pd.DataFrame, axes: Axes) -> Axes:
     """Rate of late records against max.in.flight.requests.per.connection, a line with and one without idempotence."""
-    x = _key(frame, IN_FLIGHT)
+    x = key_of(frame, IN_FLIGHT)
     by = [key for key in varied(frame) if key.endswith((IDEMPOTENCE, "client"))]
     _lines(frame, axes, "late", x, by, float)
     axes.set_xlabel("max.in.flight.requests.per.connection")
@@ -91,11 +96,11 @@ def extent_distribution(frame: pd.DataFrame, axes: Axes) -> Axes:
     What fewer than :data:`FEW_SEEDS` seeds show has no interval worth the name and is left out.
     """
     drawn = 0
-    for number, (values, part) in enumerate(_groups(frame, varied(frame))):
+    for number, (values, part) in enumerate(parts_of(frame, varied(frame))):
         some = [n for n in EXTENTS if (part[f"extent_ge_{n}"] > 0).sum() >= FEW_SEEDS]
         if some:
             told = [ratio(part[f"extent_ge_{n}"], part["counted"]) for n in some]
-            _line(axes, [n * 1.05**drawn for n in some], told, number, _label(values))
+            _line(axes, [n * 1.05**drawn for n in some], told, number, label_of(values))
             drawn += 1
     if not drawn:
         raise InputError("extent", f"no {FEW_SEEDS} seeds of a cell show late records", "sweep more seeds or failures")
@@ -118,7 +123,7 @@ def heat_map(frame: pd.DataFrame, axes: Axes, x: str = "", y: str = "", measure:
     x, y = x or keys[1], y or keys[0]
     _must_be_alone(frame, "heat-map", [x, y])
     columns, rows = _ordered(frame[x]), _ordered(frame[y])
-    points = {(p.values[x], p.values[y]): p.interval for p in _points(frame, measure, [x, y])}
+    points = {(p.values[x], p.values[y]): p.interval for p in points_of(frame, measure, [x, y])}
     shades = np.array([[100 * points[column, row].estimate for column in columns] for row in rows])
     image = axes.imshow(shades, cmap="cividis", aspect="auto", origin="lower", vmin=0)
     for (row, column), shade in np.ndenumerate(shades):
@@ -148,12 +153,13 @@ def trade_off(frame: pd.DataFrame, axes: Axes, against: str = "ack_p99_us", meas
     if not keys:
         raise InputError("trade-off", "needs a sweep that varies something", "korder sweep FILE --vary KEY=V1,V2")
     per = 1 if against == "acked_per_s" else 1000
-    for number, (values, part) in enumerate(_groups(frame, keys[:-1])):
+    for number, (values, part) in enumerate(parts_of(frame, keys[:-1])):
         colour, mark = COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
-        points = _points(part, measure, keys[-1:])
+        points = points_of(part, measure, keys[-1:])
         costs = [_scaled(median(one.frame[against].dropna()), per) for one in points]
         x, y = [cost.estimate for cost in costs], [100 * one.interval.estimate for one in points]
-        axes.plot(x, y, color=colour, linestyle=DASHES[number % len(DASHES)], marker=mark, label=_label(values) or None)
+        dashes, label = DASHES[number % len(DASHES)], label_of(values) or None
+        axes.plot(x, y, color=colour, linestyle=dashes, marker=mark, label=label)
         for cost, one in zip(costs, points, strict=True):
             sides = [[cost.estimate - cost.low], [cost.high - cost.estimate]]
             axes.errorbar([cost.estimate], [100 * one.interval.estimate], xerr=sides, color=colour, elinewidth=0.5)
@@ -175,24 +181,24 @@ def _scaled(one: Interval, per: float) -> Interval:
 
 def loss_by_acks(frame: pd.DataFrame, axes: Axes) -> Axes:
     """Rate of acknowledged records that are lost, by acks; within it a bar for each min.insync.replicas."""
-    x = _key(frame, "acks")
+    x = key_of(frame, "acks")
     by = [key for key in varied(frame) if key.endswith("min.insync.replicas")]
     _must_be_alone(frame, "loss", [x, *by])
     groups = sorted(frame[x].astype(str).unique(), key=("0", "1", "-1", "all").index)
-    series = list(_groups(frame, by))
+    series = list(parts_of(frame, by))
     width = 0.8 / len(series)
     for number, (values, part) in enumerate(series):
         at = np.arange(len(groups)) + (number - (len(series) - 1) / 2) * width
-        by_acks = {str(one.values[x]): one.interval for one in _points(part, "lost", [x])}
+        by_acks = {str(one.values[x]): one.interval for one in points_of(part, "lost", [x])}
         told = [by_acks[name] for name in groups]
         colour, hatch = COLOURS[number % len(COLOURS)], HATCHES[number % len(HATCHES)]
         heights = [100 * one.estimate for one in told]
         look: dict[str, Any] = {"color": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
-        axes.bar(at, heights, 0.86 * width, label=_label(values), **look)
+        axes.bar(at, heights, 0.86 * width, label=label_of(values), **look)
         _bars(axes, at.tolist(), told, INK, "o", colour)
     axes.set_xticks(range(len(groups)), [f"acks={name}" for name in groups])
     _rate_axis(axes, "lost")
-    seen = [100 * one.interval.estimate for one in _points(frame, "lost", [x, *by]) if one.interval.estimate]
+    seen = [100 * one.interval.estimate for one in points_of(frame, "lost", [x, *by]) if one.interval.estimate]
     if seen and max(seen) > 20 * min(seen):  # what acks=0 and acks=1 lose lies orders of magnitude apart
         axes.set_yscale("symlog", linthresh=min(seen) / 2)
     _note(axes, frame, [x, *by])
@@ -203,11 +209,12 @@ def loss_by_acks(frame: pd.DataFrame, axes: Axes) -> Axes:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """*panels*: what to draw side by side (each a function of frame and Axes)."""
+    """*panels*: what to draw side by side (each a function of frame and Axes); *measure*: the rate that is drawn."""
 
     words: str
     panels: tuple[Callable[..., Axes], ...]
     takes: tuple[str, ...] = ()
+    measure: str = "late"
 
 
 def _against_throughput(frame: pd.DataFrame, axes: Axes, measure: str = "late") -> Axes:
@@ -216,11 +223,11 @@ def _against_throughput(frame: pd.DataFrame, axes: Axes, measure: str = "late") 
 
 KINDS: dict[str, Kind] = {
     "in-flight": Kind("reorder rate against requests in flight, with and without idempotence", (reorder_by_in_flight,)),
-    "fault-rate": Kind("records stored twice against the rate of a fault", (duplicates_by_fault_rate,)),
+    "fault-rate": Kind("records stored twice against the rate of a fault", (duplicates_by_fault_rate,), (), "doubled"),
     "extent": Kind("how far records are reordered", (extent_distribution,)),
     "heat-map": Kind("a rate over two options", (heat_map,), ("x", "y", "measure")),
     "trade-off": Kind("order against latency and throughput", (trade_off, _against_throughput), ("measure",)),
-    "loss": Kind("acknowledged records lost, by acks and min.insync.replicas", (loss_by_acks,)),
+    "loss": Kind("acknowledged records lost, by acks and min.insync.replicas", (loss_by_acks,), (), "lost"),
 }
 
 
@@ -229,31 +236,48 @@ def _lines(
     frame: pd.DataFrame, axes: Axes, measure: str, x: str, by: list[str], number_of: Callable[[Any], float]
 ) -> None:
     _must_be_alone(frame, "this figure", [x, *by])
-    for number, (values, part) in enumerate(_groups(frame, by)):
-        points = sorted(_points(part, measure, [x]), key=lambda one: number_of(one.values[x]))
+    lines = list(parts_of(frame, by))
+    for number, (values, part) in enumerate(lines):
+        points = sorted(points_of(part, measure, [x]), key=lambda one: number_of(one.values[x]))
         at, told = [number_of(one.values[x]) for one in points], [one.interval for one in points]
-        _line(axes, at, told, number, _label(values))
+        aside = SIDE_POINTS * (number - (len(lines) - 1) / 2) if len(lines) > 2 else 0.0
+        _line(axes, at, told, number, label_of(values), aside)
     _rate_axis(axes, measure)
     _note(axes, frame, [x, *by])
+    if len(lines) > 2:
+        axes.set_ylim(top=1.5 * axes.get_ylim()[1])  # room for the legend above all bars
     if by:
-        axes.legend(handlelength=2.6)
+        axes.legend(handlelength=2.6, loc="upper left" if len(lines) > 2 else "best")
 
 
-def _line(axes: Axes, x: list[Any], told: list[Interval], number: int, label: str) -> None:
+def _line(axes: Axes, x: list[Any], told: list[Interval], number: int, label: str, aside: float = 0.0) -> None:
     colour, mark = COLOURS[number % len(COLOURS)], MARKS[number % len(MARKS)]
     rates = [100 * one.estimate for one in told]
-    axes.plot(x, rates, color=colour, linestyle=DASHES[number % len(DASHES)], marker=mark, label=label)
-    _bars(axes, x, told, colour, mark, colour)
+    line = axes.plot(x, rates, color=colour, linestyle=DASHES[number % len(DASHES)], marker=mark, label=label)
+    _move(axes, line, aside)
+    _bars(axes, x, told, colour, mark, colour, aside)
 
 
-def _bars(axes: Axes, x: list[Any], told: list[Interval], ink: str, mark: str, colour: str) -> None:
+def _bars(
+    axes: Axes, x: list[Any], told: list[Interval], ink: str, mark: str, colour: str, aside: float = 0.0
+) -> None:
     """Intervals, and hollow markers where nothing was seen."""
     for place, one in zip(x, told, strict=True):
         if one.estimate:
-            low, high = _ends(one)
-            axes.errorbar([place], [100 * one.estimate], yerr=[[low], [high]], color=ink, elinewidth=0.8, capsize=2)
+            ends = [[end] for end in _ends(one)]
+            drawn = axes.errorbar([place], [100 * one.estimate], ends, color=ink, elinewidth=0.8, capsize=2)
+            _move(axes, drawn.get_children(), aside)
         else:
-            axes.plot([place], [0], mark, color=colour, markerfacecolor="white", zorder=5, clip_on=False)
+            hollow = axes.plot([place], [0], mark, color=colour, markerfacecolor="white", zorder=5, clip_on=False)
+            _move(axes, hollow, aside)
+
+
+def _move(axes: Axes, drawn: Iterable[Artist], points: float) -> None:
+    """So many points to the right, and no other data: equal values of several lines stand side by side."""
+    figure = axes.figure
+    assert isinstance(figure, Figure)
+    for artist in drawn if points else ():
+        artist.set_transform(axes.transData + ScaledTranslation(points / 72, 0, figure.dpi_scale_trans))
 
 
 def _ends(one: Interval) -> tuple[float, float]:
@@ -273,7 +297,7 @@ def _note(
     axes: Axes, frame: pd.DataFrame, keys: list[str], more: str = "hollow: none seen (at most {bound:.2g} % of seeds)"
 ) -> None:
     """What is behind each point, at the foot of the figure."""
-    parts = [part for _, part in _groups(frame, keys)]
+    parts = [part for _, part in parts_of(frame, keys)]
     seeds = _span([len(part) for part in parts])
     records, faults = (_span([int(part[name].sum()) for part in parts]) for name in ("counted", "fault_strikes"))
     bound = 100 * rule_of_three(min(len(part) for part in parts))
@@ -287,13 +311,14 @@ def _span(numbers: list[int]) -> str:
     return f"{min(numbers):,}" if min(numbers) == max(numbers) else f"{min(numbers):,}..{max(numbers):,}"
 
 
-def _points(frame: pd.DataFrame, measure: str, keys: list[str]) -> list[Point]:
+def points_of(frame: pd.DataFrame, measure: str, keys: list[str]) -> list[Point]:
+    """The rate of records of every part, in the order of the cells."""
     return [
-        Point(values, ratio(part[measure], part[RATES[measure]]), part) for values, part in _groups(frame, keys)
+        Point(values, ratio(part[measure], part[RATES[measure]]), part) for values, part in parts_of(frame, keys)
     ]  # fmt: skip
 
 
-def _groups(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
+def parts_of(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
     """Parts of the frame by the values of *keys*, in the order of the cells."""
     if not keys:
         yield {}, frame
@@ -302,7 +327,7 @@ def _groups(frame: pd.DataFrame, keys: list[str]) -> Iterator[tuple[dict[str, An
         yield dict(zip(keys, told if isinstance(told, tuple) else (told,), strict=True)), part
 
 
-def _key(frame: pd.DataFrame, ending: str) -> str:
+def key_of(frame: pd.DataFrame, ending: str) -> str:
     """The one varied key that is this option, wherever it stands."""
     found = [key for key in varied(frame) if key == ending or key.endswith(f".{ending}")]
     if len(found) == 1:
@@ -334,7 +359,8 @@ def _ordered(column: pd.Series[Any]) -> list[Any]:
     return values
 
 
-def _label(values: Mapping[str, Any]) -> str:
+def label_of(values: Mapping[str, Any]) -> str:
+    """The values of a line as its legend says them."""
     return ", ".join(_said(key, value) for key, value in values.items())
 
 

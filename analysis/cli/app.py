@@ -133,9 +133,14 @@ def compare(
 
 @app.command()
 def plot(
-    table: Annotated[Path, typer.Argument(metavar="TABLE", help="What sweep --out wrote: the folder or the file.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE", help="What sweep --out wrote; for rebalance-timeline, run --out.")
+    ],
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="in-flight, fault-rate, extent, heat-map, trade-off or loss.")
+        str,
+        typer.Argument(
+            metavar="KIND", help="in-flight, fault-rate, extent, heat-map, trade-off, loss or rebalance-timeline."
+        ),
     ],
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="PNG, PDF or SVG. Default: KIND.png.")] = None,
     where: Annotated[
@@ -144,11 +149,14 @@ def plot(
     measure: Annotated[str | None, typer.Option(metavar="NAME", help="late, doubled or lost.")] = None,
     x: Annotated[str | None, typer.Option(metavar="KEY", help="heat-map: the option along x.")] = None,
     y: Annotated[str | None, typer.Option(metavar="KEY", help="heat-map: the option along y.")] = None,
+    group: Annotated[str | None, typer.Option(metavar="NAME", help="rebalance-timeline: of this group.")] = None,
+    window: Annotated[str | None, typer.Option(metavar="A..B", help="rebalance-timeline: 10s..20s of the run.")] = None,
 ) -> int:
-    """Draw a figure of a sweep, with its intervals, for a column of a paper."""
+    """Draw a figure of a sweep, with its intervals, for a column of a paper; or a consumer group in time."""
     from analysis.cli.plot import plot_table
 
-    return plot_table(table, kind, out=out, where=where or [], options={"measure": measure, "x": x, "y": y})
+    options = {"measure": measure, "x": x, "y": y, "group": group, "window": window}
+    return plot_table(table, kind, out=out, where=where or [], options=options)
 
 
 @app.command()

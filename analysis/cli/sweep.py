@@ -118,12 +118,13 @@ def _write_page(file: str, found: Sweep, out: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
-    from analysis.cli.sweep_page import page
+    from analysis.cli.sweep_page import MOST_RUNS_DRAWN, page
 
     keys = list(found.summary.header["vary"])
     by_seed = seed_rows(found, keys)
     tables = [("Of records, and what it costs", record_rows(found, keys))]
     tables += [] if by_seed is None else [("In how many seeds it happened", by_seed)]
+    tables += [("What is behind it", counted_rows(found, keys))] if found.summary.runs <= MOST_RUNS_DRAWN else []
     write_text(out / PAGE, page(found, file, tables))
 
 
@@ -143,6 +144,19 @@ def seed_rows(found: Sweep, letters: Sequence[str]) -> Rows | None:
     columns = [[rate_words(one.interval) for one in found.summary.of(name, "share")] for name in seen]
     header = [*letters, *(f"{name}, of seeds" for name in seen)]
     return header, [[*cell, *told] for cell, told in zip(_cells(found), zip(*columns, strict=True), strict=True)]
+
+
+def counted_rows(found: Sweep, letters: Sequence[str]) -> Rows:
+    """Of every cell: seeds, records and faults, and how many records were late, stored twice and lost."""
+    names = ("counted", "fault_strikes", *RATES)
+    header = [*letters, "seeds", "records", "faults", "late", "stored twice", "lost"]
+    parts = found.counts_frame.groupby("cell", sort=True)
+    sums, sizes = parts[list(names)].sum(), parts.size()
+    rows = [
+        [*cell, f"{sizes.iloc[at]:,}", *(f"{int(sums[name].iloc[at]):,}" for name in names)]
+        for at, cell in enumerate(_cells(found))
+    ]
+    return header, rows
 
 
 def _cells(found: Sweep) -> list[list[str]]:

@@ -15,7 +15,7 @@ from sim.errors import InputError
 if TYPE_CHECKING:
     from analysis.sweep import Sweep
 
-__all__ = ["figures_of", "page", "repeat_line"]
+__all__ = ["MOST_RUNS_DRAWN", "page", "repeat_line"]
 
 DPI = 200
 MOST_RUNS_DRAWN = 200_000
@@ -25,6 +25,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; background: #fff; m
 h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.15rem; margin: 2rem 0 .4rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
+figure ul { padding-left: 1.1rem; margin: .3rem 0; max-width: 40rem; } figure p { margin: .5rem 0; max-width: 40rem; }
 th, td { padding: .3rem 1rem .3rem 0; text-align: left; white-space: nowrap; border-bottom: 1px solid #e3e6ea; }
 th { color: #5b6470; font-weight: 600; white-space: normal; vertical-align: bottom; min-width: 6.5rem; }
 figure { display: inline-block; margin: 0 1rem 1rem 0; max-width: 100%; break-inside: avoid; }
@@ -50,27 +51,32 @@ def page(found: Sweep, file: str, tables: Iterable[tuple[str, Rows]]) -> str:
         f"<p>{_text(_sizes(found))}</p>",
         *(_section(heading, *rows) for heading, rows in tables),
         f"<p class='quiet'>{_text(legend())}</p>",
-        "<h2>Figures</h2>" if header["vary"] else "", *(_figure(*one) for one in figures_of(found)),
+        "<h2>Figures</h2>" if header["vary"] else "", *figures_of(found),
         _repeat(found, file), "</body></html>\n",
     ])  # fmt: skip
 
 
-def figures_of(found: Sweep) -> Iterator[tuple[str, int, bytes]]:
-    """Every figure that this sweep has the keys and the findings for, as PNG, with what it shows and its panels.
+def figures_of(found: Sweep) -> Iterator[str]:
+    """Every figure that this sweep has the keys and the findings for, with what it shows and the answer that it gives.
 
     None of a sweep whose table is too large to be had in memory as a whole.
     """
+    if found.summary.runs > MOST_RUNS_DRAWN:
+        return
     from analysis.cli.plot import figure_of
+    from analysis.figure_words import ANSWERS
     from analysis.figures_sweep import KINDS
 
-    for kind, known in KINDS.items() if found.summary.runs <= MOST_RUNS_DRAWN else ():
+    frame = found.counts_frame
+    for kind, known in KINDS.items():
         try:
-            figure = figure_of(found.frame, kind, {})
+            figure = figure_of(frame, kind, {})
         except InputError:
             continue
         drawn = BytesIO()
         figure.savefig(drawn, dpi=DPI, metadata={"Software": None})
-        yield known.words, len(known.panels), drawn.getvalue()
+        answer = ANSWERS[kind](frame) if kind in ANSWERS else []
+        yield _figure(known.words, len(known.panels), drawn.getvalue(), answer)
 
 
 def repeat_line(found: Sweep, file: str) -> str:
@@ -89,7 +95,8 @@ def _sizes(found: Sweep) -> str:
     runs, cells = found.summary.runs, len(found.cells)
     told = f"{cells:,} cells, {runs // cells:,} seeds each: {runs:,} runs"
     if runs <= MOST_RUNS_DRAWN:
-        told += f", {found.frame['records'].sum():,} records, {found.frame['fault_strikes'].sum():,} faults"
+        sums = found.counts_frame[["records", "fault_strikes"]].sum()
+        told += f", {sums['records']:,} records, {sums['fault_strikes']:,} faults"
     told += "."
     if found.summary.unsettled:
         told += f" {found.summary.unsettled:,} runs did not settle: what is lost there may be under way."
@@ -102,11 +109,14 @@ def _section(heading: str, header: Sequence[str], rows: Sequence[Sequence[str]])
     return f"<h2>{_text(heading)}</h2><div class='wide'><table><tr>{head}</tr>{body}</table></div>"
 
 
-def _figure(words: str, panels: int, png: bytes) -> str:
+def _figure(words: str, panels: int, png: bytes, answer: Sequence[str]) -> str:
+    """*answer*: sentences below it, of which the last says what follows."""
     source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
     caption = _text(words[0].upper() + words[1:])
     image = f"<img alt='{caption}' src='{source}' width='{480 * panels}'>"
-    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"
+    lines = "".join(f"<li>{_text(one)}</li>" for one in answer[:-1])
+    below = f"<p><b>{_text(answer[-1])}</b></p><ul class='quiet'>{lines}</ul>" if answer else ""
+    return f"<figure>{image}<figcaption>{caption}</figcaption>{below}</figure>"
 
 
 def _repeat(found: Sweep, file: str) -> str:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -164,8 +164,8 @@ class Store:
                 path.unlink(missing_ok=True)
 
 
-def read_table(path: Path) -> pa.Table:
-    """The table of a sweep: its file, or its folder."""
+def read_table(path: Path, without: Collection[str] = ()) -> pa.Table:
+    """The table of a sweep: its file, or its folder. *without*: columns that are not read."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -174,7 +174,8 @@ def read_table(path: Path) -> pa.Table:
         what = "there is no such file" if not path.is_dir() else f"holds no {TABLE_FILE}"
         raise InputError(str(path), what, "name the folder that korder sweep --out wrote")
     try:
-        table = pq.read_table(file)
+        names = [name for name in pq.read_schema(file).names if name not in without]
+        table = pq.read_table(file, columns=names)
     except (OSError, pa.ArrowException) as error:
         rule = f"cannot be read as a table ({' '.join(str(error).split())[:120]})"
         raise InputError(str(file), rule, "name the folder that korder sweep --out wrote") from None

@@ -65,8 +65,8 @@ class Accumulator:
             if node is not None and node.ready and len(node.in_flight) >= limit and self._skips_full:
                 continue  # nothing can leave; what arrives meanwhile waits in the lane
             self.can_leave = True
-            lane = queue.lane
-            if lane.taken < lane.length:
+            lane, at = queue.lane, queue.lane.taken
+            if at < lane.length and lane.times[at] <= now_us:
                 self.buffer.fill(queue, now_us, intake.next)
             if not queue.batches:
                 at_us = self._arrival_us(queue)
@@ -120,10 +120,12 @@ class Accumulator:
 
     def _arrival_us(self, queue: PartitionQueue) -> int:
         """When the next, still future, record of an empty queue would be sendable."""
-        lane = queue.lane
-        if lane.taken >= lane.length or self.intake.blocked is not None:
+        lane, at, linger_us = queue.lane, queue.lane.taken, self.settings.linger_us
+        if at >= lane.length or self.intake.blocked is not None:
             return FOREVER
-        return self._full_or(queue, lane.taken, lane.created_us(lane.taken) + self.settings.linger_us)
+        if linger_us == 0:
+            return lane.created_us(at)
+        return self._full_or(queue, at, lane.created_us(at) + linger_us)
 
     def _full_or(self, queue: PartitionQueue, lo: int, lingered_us: int) -> int:
         """When the batch that begins at *lo* will be full, as far as the lane's future tells, or *lingered_us* if that

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from sim.protocol.java_order import hash_map_order, topic_partition_hash
 from sim.protocol.messages import FetchedPartition, RecordBatch
@@ -90,6 +91,7 @@ class FetchBuffer:
         self._port, self._most, self._names = port, max_poll_records, names
         self._answers: deque[_Answer] = deque()
         self._polls = 0
+        self._place = lru_cache(maxsize=256)(self._place_of)  # few partitions are polled again and again
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -154,11 +156,16 @@ class FetchBuffer:
     def _hand_over(self, slices: list[Slice]) -> None:
         self._polls += 1
         if self._names is not None and len(slices) > 1:
-            names = self._names
-            shown = hash_map_order([one.partition for one, *_ in slices], lambda p: topic_partition_hash(*names[p]))
-            place = {partition: rank for rank, partition in enumerate(shown)}
+            place = self._place(tuple(one.partition for one, *_ in slices))
             slices.sort(key=lambda entry: place[entry[0].partition])
         for one, batch, lo, hi, offset in slices:
             self._port.record(
                 Kind.POLL, partition=one.partition, prod=batch.prod, lo=lo, hi=hi, offset=offset, n=self._polls
             )
+
+    def _place_of(self, partitions: tuple[int, ...]) -> dict[int, int]:
+        """The rank of each partition in the map of an answer that holds them."""
+        names = self._names
+        assert names is not None
+        shown = hash_map_order(partitions, lambda partition: topic_partition_hash(*names[partition]))
+        return {partition: rank for rank, partition in enumerate(shown)}

@@ -8,7 +8,7 @@ second stream of the same kind: TCP sends again after 200, 400, 800 ... ms, so l
 from __future__ import annotations
 
 from sim.plan import LinkPlan
-from sim.streams import bulk, quantile_table, quantiles, stream
+from sim.streams import bulk, knots, quantile_table, quantiles, stream
 
 __all__ = ["Link"]
 
@@ -27,7 +27,7 @@ class Link:
 
     def __init__(self, seed: int, name: str, plan: LinkPlan) -> None:
         self.seed, self.name = seed, name
-        self.table = quantile_table(plan.latency)
+        self.table = knots(quantile_table(plan.latency))
         self.slot_us = plan.slot_us
         self.block: list[int] = []
         self.from_us = self.to_us = 0  # what the block covers

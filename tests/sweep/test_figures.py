@@ -14,11 +14,15 @@ from matplotlib.figure import Figure
 
 from analysis import figures_sweep as figures
 from analysis.cli.plot import figure_of
+from analysis.cli.rates import rate_words
+from analysis.figure_words import behind_points, in_flight_answer
 from analysis.figures_sweep import KINDS
 from analysis.statistics import ratio
 from analysis.sweep import sweep
 from analysis.sweep.measure import COLUMNS, EXTENTS
+from sim import simulate
 from sim.errors import InputError
+from sim.scenario import load, with_overrides
 from tests.cli.conftest import Said, korder  # noqa: F401
 from tests.sweep.conftest import VARY
 
@@ -195,7 +199,7 @@ def test_plot_writes_the_figure_of_a_kept_sweep(
 
     said = korder("plot", tmp_path / "out", "in-flight", "--out", tmp_path / name)
 
-    assert (said.status, said.out) == (0, f"wrote {tmp_path / name}\n")
+    assert said.status == 0 and said.out.splitlines()[-1] == f"wrote {tmp_path / name}"
     assert (tmp_path / name).read_bytes().startswith(start)
 
 
@@ -227,3 +231,85 @@ def test_what_is_no_table_is_refused(korder: Callable[..., Said], tmp_path: Path
     for name, words in (("none", "no such file"), ("", "holds no sweep"), ("x.parquet", "cannot be read")):
         said = korder("plot", tmp_path / name, "in-flight")
         assert said.status == 2 and words in said.err
+
+
+# --- the figure in words ----------------------------------------------------------------------------------------------
+CLIENT = "producers.shop.client"
+
+
+def both_clients() -> pd.DataFrame:
+    """Without idempotence java has k - 1 late in every second seed, librdkafka one in every fourth, also at k = 1."""
+
+    def counts(cell: dict[str, Any], seed: int) -> dict[str, Any]:
+        if cell["enable.idempotence"]:
+            return {"late": 0}
+        return {"late": (cell[WINDOW] - 1) * (seed % 2) if cell[CLIENT] == "java" else int(seed % 4 == 0)}
+
+    return frame_of(counts, **{CLIENT: ["java", "librdkafka"], "enable.idempotence": [False, True], WINDOW: [1, 2, 5]})
+
+
+def test_the_answer_of_the_headline_figure_says_each_line_and_what_follows() -> None:
+    words = in_flight_answer(both_clients())
+
+    assert len(words) == 5
+    none = "none of 20,000 records late with 1 in flight (at most in 13.9 % of seeds each)"
+    assert words[0].startswith(f"java, without idempotence: {none}, ")
+    five, two = (ratio([k * (seed % 2) for seed in range(SEEDS)], [1000] * SEEDS) for k in (4, 1))
+    assert f"{rate_words(two)} with 2, {rate_words(five)} with 5; 5 against 2: +0.15 % (" in words[0]
+    assert words[1].startswith("java, with idempotence: none of 60,000 records late with 1, 2 or 5 in flight")
+    assert words[4] == (
+        "With idempotence no record was late, whatever the number of requests in flight; without it, in java, only one "
+        "request in flight kept the order; without it, in librdkafka, not even one request in flight kept the order."
+    )
+
+
+def test_the_answer_does_not_say_more_than_was_seen() -> None:
+    none = in_flight_answer(frame_of(lambda *_: {}, **{WINDOW: [1, 2], "enable.idempotence": [False, True]}))
+    assert none[-1].endswith("without it none was late either under these failures.")
+    some = in_flight_answer(frame_of(lambda *_: {"late": 1}, **{WINDOW: [2, 5], "enable.idempotence": [False, True]}))
+    assert some[-1].startswith("With idempotence records were late too") and some[-1].endswith("without it some were.")
+    assert len(in_flight_answer(frame_of(lambda *_: {}, **{WINDOW: [1, 2]}))) == 1  # nothing to compare with
+    chance = frame_of(lambda cell, seed: {"late": seed * (cell[WINDOW] != seed % 3)}, **{WINDOW: [1, 2]})
+    assert "which may be chance" in in_flight_answer(chance)[0]
+
+
+def test_behind_every_point_are_its_seeds_records_and_faults() -> None:
+    header, rows = behind_points(in_flight(), "late")
+
+    assert header == [WINDOW, "enable.idempotence", "seeds", "records", "faults", "late", "rate"]
+    assert rows[0] == ["1", "false", "20", "20,000", "40", "0", "0 (up to 13.9 %)"]  # 1 - 0.05 ** (1/20)
+    assert rows[4][:6] == ["5", "false", "20", "20,000", "40", "40"] and len(rows) == 6
+
+
+def test_lines_of_two_clients_stand_side_by_side_with_their_data_as_they_are() -> None:
+    figure = figure_of(both_clients(), "in-flight", {})
+    axes = figure.axes[0]
+
+    drawn = lines(axes)
+    assert list(drawn) == [f"{c}, {w} idempotence" for c in ("java", "librdkafka") for w in ("without", "with")]
+    assert [x for x, _ in drawn["librdkafka, with idempotence"]] == [1, 2, 5]
+    places = [line.get_transform().transform((2, 0))[0] for line in axes.get_lines() if line.get_label() in drawn]
+    apart = figures.SIDE_POINTS / 72 * figure.dpi
+    assert [b - a for a, b in zip(places, places[1:], strict=False)] == pytest.approx([apart] * 3)
+
+
+# --- a group in time --------------------------------------------------------------------------------------------------
+def test_the_rebalance_timeline_is_drawn_from_a_run(
+    korder: Callable[..., Said], tmp_path: Path,  # noqa: F811
+) -> None:  # fmt: skip
+    trace = simulate(with_overrides(load("group_rebalance_reread"), ["run=9s", "consumers.newcomer.start=5s"]), 0)
+    trace.save(tmp_path / "run")
+
+    said = korder("plot", tmp_path / "run", "rebalance-timeline", "--window", "5s..9s", "--out", tmp_path / "g.png")
+    assert (said.status, said.out) == (0, f"wrote {tmp_path / 'g.png'}\n")
+    assert (tmp_path / "g.png").read_bytes().startswith(b"\x89PNG")
+
+    for more, words in (
+        (("--group", "ledgr"), "known: ledger"), (("--window", "3s"), "write --window 10s..20s"),
+        (("--window", "3s..1s"), "ends before it begins"), (("--measure", "late"), "no meaning for rebalance-timeline"),
+        (("--where", "a=1"), "no meaning for rebalance-timeline"),
+    ):  # fmt: skip
+        said = korder("plot", tmp_path / "run", "rebalance-timeline", *more)
+        assert said.status == 2 and said.out == "" and words in said.err and "Traceback" not in said.err
+    assert "korder run FILE --out DIR" in korder("plot", tmp_path / "none", "rebalance-timeline").err
+    assert "no meaning for in-flight" in korder("plot", tmp_path, "in-flight", "--group", "ledger").err
