@@ -36,7 +36,7 @@ def consumer(name: str, *, config: Mapping[str, Any] | None = None, **more: Any)
 
 def play(
     consumers: Mapping[str, Mapping[str, Any]], *, partitions: int = 1, prefilled: int = 0, feed: Any = None,
-    faults: Any = (), producer: Mapping[str, Any] | None = None, run: str = "20s", seed: int = 0,
+    faults: Any = (), producer: Mapping[str, Any] | None = None, run: str = "20s", seed: int = 0, brokers: int = 3,
 ) -> Played:  # fmt: skip
     """*prefilled*: records of each partition before anybody reads; *feed*: workloads beside."""
     workloads = [
@@ -47,8 +47,8 @@ def play(
     scenario = from_dict({
         "run": run,
         "settle": "20s",
-        "brokers": {"count": 3, "config": BROKERS},
-        "topics": {"t": {"partitions": partitions, "replication.factor": 3}},
+        "brokers": {"count": brokers, "config": {**BROKERS, "offsets.topic.replication.factor": min(brokers, 3)}},
+        "topics": {"t": {"partitions": partitions, "replication.factor": min(brokers, 3)}},
         "producers": {"app": {"config": {"linger.ms": 0, **(producer or {})}, "workload": [*workloads, *(feed or [])]}},
         "consumers": dict(consumers),
         "faults": list(faults),
