@@ -55,7 +55,7 @@ class MemberPlay:
     what a sync gives.
     """
 
-    settings: MemberSettings = field(default_factory=lambda: MemberSettings(auto_commit=False))
+    settings: Any = field(default_factory=lambda: MemberSettings(auto_commit=False))
     reader: ReaderSettings = EARLIEST
     processing: ProcessingSettings = ProcessingSettings()
     work_us: int = 0
@@ -63,6 +63,7 @@ class MemberPlay:
     committed: dict[int, int] = field(default_factory=dict)
     share: tuple[int, ...] = (0, 1)
     now: int = 0
+    member: Callable[..., Any] = GroupConsumer  # its role
 
     def __post_init__(self) -> None:
         self.port = ScriptedPort()
@@ -72,7 +73,7 @@ class MemberPlay:
         self.errors: dict[type, list[int]] = {}  # errors of the next answers, by kind of request
         self._opened = 0
         names = {0: ("t", 0), 1: ("t", 1)}
-        self.role = GroupConsumer(
+        self.role = self.member(
             self.port, 0, self.settings, self.reader, self.processing, (0,), (1,), names, lambda: self.work_us
         )
         self.role.start(0)
