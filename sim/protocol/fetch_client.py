@@ -88,6 +88,13 @@ class FetchClient:
         one.gone = True
         self._order.remove(partition)
 
+    def seek(self, partition: int, offset: int) -> None:
+        """Librdkafka: to an offset without epoch, which is not validated."""
+        one = self.assigned[partition]
+        one.seeking = one.asked = one.stuck = one.check = False
+        one.offset, one.epoch = offset, -1
+        self._port.record(Kind.SEEK, partition=partition, offset=offset)
+
     def barrier(self, partition: int) -> None:
         """Librdkafka: what was fetched of it and not handed over is void (``rd_kafka_toppar_op_version_bump``)."""
         one = self.assigned[partition]

@@ -31,8 +31,9 @@ class PartitionAssignment:
     what is stored of removed partitions; *done*: nothing is under way any more."""
 
     __slots__ = (
-        "_coordinator", "_done", "_fetches", "_group", "_names", "_not_before_us", "_outstanding", "_pending",
-        "_queried", "_removed", "_started", "_unassigned", "all", "committed", "stored",
+        "_app_paused", "_coordinator", "_done", "_fetches", "_group", "_lib_paused", "_names", "_not_before_us",
+        "_outstanding", "_pending", "_positions", "_queried", "_removed", "_started", "_unassigned", "all", "committed",
+        "stored",
     )  # fmt: skip
 
     def __init__(
@@ -46,6 +47,9 @@ class PartitionAssignment:
         self._queried: dict[int, None] = {}
         self._started: dict[int, None] = {}
         self._removed: tuple[int, ...] = ()
+        self._app_paused: dict[int, None] = {}
+        self._lib_paused = False
+        self._positions: dict[int, int] = {}
         self.stored: Offsets = {}
         self.committed: Offsets = {}
         self._not_before_us = 0  # no earlier question for committed offsets
@@ -81,17 +85,55 @@ class PartitionAssignment:
     def pause(self) -> None:
         """Until the application has served its rebalance callback nothing is handed over, and what was fetched is void
         (``RD_KAFKA_TOPPAR_F_LIB_PAUSE``)."""
+        self._lib_paused = True
         for partition in self.all:
-            self._fetches.assigned[partition].held = True
             self._fetches.barrier(partition)
+        self._hold()
 
     def resume(self) -> None:
+        self._lib_paused = False
+        self._hold()
+
+    def _hold(self) -> None:
+        """Nothing is fetched of what has no position yet, or is paused by either side."""
         for partition in self.all:
-            if partition in self._started:
-                self._fetches.assigned[partition].held = False
+            paused = self._lib_paused or partition in self._app_paused
+            self._fetches.assigned[partition].held = paused or partition not in self._started
+
+    def call(self, verb: str, partitions: Iterable[int], to: int) -> None:
+        """``pause``, ``resume`` or ``seek`` (to an offset) by the application, of what is assigned: what was fetched and
+        not handed over is void (consumer:F2.13, F2.14; ``rd_kafka_toppar_pause_resume``, ``rd_kafka_toppar_seek``)."""
+        for partition in partitions:
+            if partition not in self.all:
+                continue
+            if verb == "seek":
+                self._seek(partition, to)
+            elif verb == "pause":
+                self._app_paused[partition] = None
+            else:
+                self._app_paused.pop(partition, None)
+            self._fetches.barrier(partition)
+        self._hold()
+
+    def _seek(self, partition: int, to: int) -> None:
+        """Only what was begun can seek. It stores nothing, and the application's position is unknown (S40)."""
+        if partition in self._started:
+            self._positions.pop(partition, None)
+            self._fetches.seek(partition, to)
 
     # --- offsets ------------------------------------------------------------------------------------------------------
+    def handed_over(self, partition: int, offset: int, epoch: int, store: bool) -> None:
+        """The application has been given what is before *offset* (``rd_kafka_update_app_pos``)."""
+        self._positions[partition] = offset
+        if store:
+            self.store(partition, offset, epoch)
+
+    def position(self, partition: int) -> int:
+        """``rd_kafka_position``: -1001 until a record of the partition has been handed over (consumer:F2.36)."""
+        return self._positions.get(partition, -1001)
+
     def store(self, partition: int, offset: int, epoch: int) -> None:
+        """``rd_kafka_offsets_store``"""
         self.stored[partition] = (offset, epoch)
 
     def to_commit(self) -> Offsets:
@@ -126,7 +168,8 @@ class PartitionAssignment:
         for partition in removed:
             self._pending.pop(partition, None)
             self._queried.pop(partition, None)
-            self._started.pop(partition, None)
+            for table in (self._started, self._app_paused, self._positions):
+                table.pop(partition, None)
             self._fetches.barrier(partition)
             self._fetches.drop(partition)
             stored = self.stored.pop(partition, None)
@@ -147,22 +190,23 @@ class PartitionAssignment:
                 wanted.append(partition)
                 del self._pending[partition]
         if wanted and peer is not None:
-            self._queried = dict.fromkeys(wanted)
-            request = OffsetFetchRequest(self._group, tuple(wanted))
-            self._coordinator.ask(peer, request, lambda answer, then_us: self._told(wanted, answer, then_us), now_us)
+            asked = self._sorted(wanted)
+            self._queried = dict.fromkeys(asked)
+            request = OffsetFetchRequest(self._group, asked)
+            self._coordinator.ask(peer, request, lambda answer, then_us: self._told(asked, answer, then_us), now_us)
 
     def _start(self, partition: int, offset: int, epoch: int) -> None:
         """``rd_kafka_toppar_op_fetch_start``"""
         one = self._fetches.assigned[partition]
         self._started[partition] = None
         self._fetches.drained((partition,))  # fetched behind those that began before
-        one.held = False
+        one.held = partition in self._app_paused
         if offset < 0:
             self._fetches.begin_at_reset(one)
         else:
             one.offset, one.epoch, one.ahead, one.ahead_epoch, one.check = offset, epoch, offset, epoch, epoch >= 0
 
-    def _told(self, wanted: list[int], answer: object | None, now_us: int) -> None:
+    def _told(self, wanted: tuple[int, ...], answer: object | None, now_us: int) -> None:
         """``rd_kafka_assignment_handle_OffsetFetch``: what is no longer asked for is nobody's business."""
         offsets: Offsets = {}
         if isinstance(answer, OffsetFetchResponse) and not answer.error:

@@ -14,6 +14,7 @@ Law: positions move only by delivery, reset, or a new assignment.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import Enum
@@ -69,6 +70,7 @@ class LibrdkafkaConsumer:
         self._thread = Thread.POLLING
         self._poll_from_us = 0
         self._poll_until_us = _NEVER  # end of the poll under way, once there is something in the queue
+        self._calls: deque[tuple[str, tuple[int, ...], int]] = deque()  # pause, resume, seek: between two polls
         self._closing = False
         self._woken = False  # the application has asked librdkafka's thread for something
         self.failed = False  # the application left its loop with an exception
@@ -94,6 +96,15 @@ class LibrdkafkaConsumer:
         """The application is told to stop: it closes the consumer at its next poll."""
         self._closing = True
         self._go(now_us, woken=True)
+
+    def call(self, verb: str, partitions: tuple[int, ...], to: int, now_us: int) -> None:
+        """The application calls ``rd_kafka_pause_partitions``, ``rd_kafka_resume_partitions`` or ``rd_kafka_seek`` when
+        it is not at work; a poll that it is in goes on as if it began anew."""
+        self._calls.append((verb, partitions, to))
+        self._go(now_us, woken=True)
+
+    def position(self, partition: int) -> int:
+        return self.cgrp.assignment.position(partition)
 
     # --- stimuli ------------------------------------------------------------------------------------------------------
     def start(self, now_us: int) -> None:
@@ -179,6 +190,8 @@ class LibrdkafkaConsumer:
     def _poll(self, now_us: int) -> bool:
         """``rd_kafka_q_serve_rkmessages``: callbacks when they come, records when there are enough or time is over."""
         cgrp, most = self.cgrp, self._settings.consume_messages
+        while self._calls:
+            cgrp.assignment.call(*self._calls.popleft())
         if self._closing:
             self._thread, self._woken = Thread.CLOSING, True
             cgrp.terminate(now_us)
@@ -199,9 +212,9 @@ class LibrdkafkaConsumer:
 
     def _hand_over(self, most: int, now_us: int) -> None:
         slices = self._queue.take(most)
-        if self._settings.auto_offset_store:
-            for one, _, lo, hi, offset in slices:
-                self.cgrp.assignment.store(one.partition, offset + hi - lo, one.epoch)
+        for one, _, lo, hi, offset in slices:
+            behind = offset + hi - lo
+            self.cgrp.assignment.handed_over(one.partition, behind, one.epoch, self._settings.auto_offset_store)
         self.cgrp.last_poll_us = now_us
         self._application.take(slices, now_us)
         self._thread = Thread.WORKING

@@ -41,7 +41,7 @@ def consumer(name: str, *, config: Mapping[str, Any] | None = None, **more: Any)
 def play(
     consumers: Mapping[str, Mapping[str, Any]], *, partitions: int = 1, prefilled: int = 0, feed: Any = None,
     faults: Any = (), producer: Mapping[str, Any] | None = None, run: str = "20s", seed: int = 0,
-    brokers: Mapping[str, Any] | None = None,
+    brokers: Mapping[str, Any] | None = None, count: int = 3,
 ) -> Played:  # fmt: skip
     """*prefilled*: records of each partition before anybody reads; *feed*: workloads beside."""
     workloads = [
@@ -52,8 +52,10 @@ def play(
     scenario = from_dict({
         "run": run,
         "settle": "20s",
-        "brokers": {"count": 3, "config": {**BROKERS, **(brokers or {})}},
-        "topics": {"t": {"partitions": partitions, "replication.factor": 3}},
+        "brokers": {
+            "count": count, "config": {**BROKERS, "offsets.topic.replication.factor": min(count, 3), **(brokers or {})},
+        },
+        "topics": {"t": {"partitions": partitions, "replication.factor": min(count, 3)}},
         "producers": {"app": {"config": {"linger.ms": 0, **(producer or {})}, "workload": [*workloads, *(feed or [])]}},
         "consumers": dict(consumers),
         "faults": list(faults),

@@ -57,7 +57,7 @@ class MemberPlay:
     what a sync gives.
     """
 
-    settings: MemberSettings = field(default_factory=lambda: MemberSettings(auto_commit=False))
+    settings: Any = field(default_factory=lambda: MemberSettings(auto_commit=False))
     reader: ReaderSettings = EARLIEST
     processing: ProcessingSettings = ProcessingSettings()
     work_us: int = 0
@@ -67,6 +67,7 @@ class MemberPlay:
     committed: dict[int, int] = field(default_factory=dict)
     share: tuple[int, ...] = (0, 1)
     now: int = 0
+    member: Callable[..., Any] = GroupConsumer  # its role
 
     def __post_init__(self) -> None:
         self.port = ScriptedPort()
@@ -77,7 +78,7 @@ class MemberPlay:
         self._opened = 0
         self._told: tuple[int, ...] = ()
         names = {0: ("t", 0), 1: ("t", 1)}
-        self.role = GroupConsumer(
+        self.role = self.member(
             self.port, 0, self.settings, self.reader, self.processing, (0,), (1,), names,
             lambda: self.times_us.pop(0) if self.times_us else self.work_us, self.desk,
         )  # fmt: skip

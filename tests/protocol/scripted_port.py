@@ -65,6 +65,9 @@ class ScriptedPort:
         if conn.number not in self.closed:
             self.sent.append((conn, message))
 
+    def stopped(self) -> None:
+        """The role has ended its process by itself."""
+
     def close(self, conn: Any) -> None:
         self.closed.append(conn.number)
 

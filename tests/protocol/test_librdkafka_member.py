@@ -1,0 +1,384 @@
+"""A librdkafka member of a classic group, step by step: its queue, its commits, callbacks that wait, being put out.
+
+``P1``, ``P2``, ``P4``, ``C7`` and ``D-none-latest`` are recorded cells (lr) whose application seeks, pauses or asks for a
+position.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sim.protocol.error_codes import ErrorCode
+from sim.protocol.group_messages import (
+    FindCoordinatorRequest,
+    HeartbeatRequest,
+    JoinGroupRequest,
+    JoinGroupResponse,
+    LeaveGroupRequest,
+    OffsetCommitRequest,
+    OffsetCommitResponse,
+    OffsetFetchRequest,
+    SyncGroupRequest,
+)
+from sim.protocol.librdkafka_consumer import LibrdkafkaConsumer
+from sim.protocol.librdkafka_join import JoinState
+from sim.protocol.messages import FetchRequest, ListOffsetsRequest, ListOffsetsResponse
+from sim.protocol.rows import Kind
+from sim.protocol.settings import LibrdkafkaMemberSettings, ProcessingSettings, ReaderSettings
+from tests.protocol.member_play import MS, MemberPlay, S
+
+READER = ReaderSettings(flavour="librdkafka", offset_reset="earliest", request_timeout_us=60 * S)
+
+
+def settings(**more: Any) -> LibrdkafkaMemberSettings:
+    return LibrdkafkaMemberSettings(**{"auto_commit": False, "consume_messages": 10, "consume_timeout_us": S, **more})
+
+
+def member(reader: ReaderSettings = READER, play: dict[str, Any] | None = None, **more: Any) -> MemberPlay:
+    return MemberPlay(settings(**more), reader, member=LibrdkafkaConsumer, **(play or {}))
+
+
+def busy(work_us: int = 100 * MS, **more: Any) -> MemberPlay:
+    return member(play={"work_us": work_us}, **more)
+
+
+COOPERATIVE: dict[str, Any] = {"assignors": ("cooperative-sticky",), "cooperative": True}
+AUTO: dict[str, Any] = {"auto_commit": True, "auto_commit_interval_us": 5 * S}
+
+
+def next_fetch(play: MemberPlay) -> dict[int, int]:
+    return {asked.partition: asked.offset for asked in play.held(FetchRequest).partitions}
+
+
+# --- polls and the queue ----------------------------------------------------------------------------------------------
+def test_a_poll_waits_for_enough_or_for_the_end_of_its_time() -> None:
+    """consumer:F2.36"""
+    play = member()
+    play.fetched((0, 0, 3))
+    assert play.polls() == []
+    play.run_to(S)
+    assert play.polls() == [(0, 0, 3)]
+    play.fetched((0, 3, 12))  # ten of them are enough, the rest waits for the end of the second poll
+    assert play.polls()[1:] == [(0, 3, 10)]
+    play.run_to(2 * S)
+    assert play.polls()[2:] == [(0, 13, 2)]
+
+
+def test_polls_with_nothing_in_them_follow_each_other() -> None:
+    play = member()
+    play.run_to(2_300 * MS)
+    play.fetched((0, 0, 3))
+    play.run_to(2_999 * MS)
+    assert play.polls() == []
+    play.run_to(3 * S)
+    assert play.polls() == [(0, 0, 3)]
+
+
+def test_a_poll_of_one_message_returns_at_once() -> None:
+    play = member(consume_messages=1)
+    play.fetched((0, 0, 2))
+    assert play.polls() == [(0, 0, 1), (0, 1, 1)]
+
+
+def test_fetching_goes_on_ahead_of_the_work_until_the_queue_is_full() -> None:
+    """consumer:F2.5: only the limits of the queue hold a fetch back, and then for fetch.queue.backoff.ms"""
+    play = busy(S, queued_min_messages=25, consume_messages=1)
+    play.fetched((0, 0, 10))
+    play.fetched((0, 10, 10))
+    assert next_fetch(play) == {0: 20, 1: 0} and play.polls() == [(0, 0, 1)]
+    play.fetched((1, 0, 8))
+    with pytest.raises(StopIteration):
+        play.held(FetchRequest)
+    play.run_to(900 * MS)
+    with pytest.raises(StopIteration):
+        play.held(FetchRequest)
+    play.run_to(5 * S)
+    assert next_fetch(play) == {0: 20, 1: 8}
+    assert play.polls()[-1] == (0, 5, 1)
+
+
+def test_answers_stand_in_the_queue_in_the_order_in_which_they_came() -> None:
+    """consumer:F2.7, consumer:F2.8"""
+    play = member(consume_messages=4)
+    play.fetched((1, 0, 3), (0, 0, 2))
+    play.fetched((1, 3, 3))
+    assert play.polls() == [(1, 0, 3), (0, 0, 1), (0, 1, 1), (1, 3, 3)]
+
+
+# --- calls of the application -----------------------------------------------------------------------------------------
+def test_p1_a_paused_partition_is_read_on_after_it_is_resumed() -> None:
+    play = member(consume_messages=2)
+    play.fetched((0, 0, 3))
+    assert play.polls() == [(0, 0, 2)]
+    play.role.call("pause", (0,), 0, play.now)
+    play.run_to(3 * S)
+    assert play.polls() == [(0, 0, 2)]  # while_paused: nothing; the third is fetched again
+    play.role.call("resume", (0,), 0, play.now)
+    play.settle()
+    play.answer(FetchRequest)  # the long poll that was under way
+    assert next_fetch(play)[0] == 2
+    play.fetched((0, 2, 1))
+    play.run_to(5 * S)
+    assert play.polls()[1:] == [(0, 2, 1)]
+
+
+def test_p2_a_seek_back_throws_away_what_was_fetched() -> None:
+    play = member()
+    play.fetched((0, 0, 100))
+    assert play.polls()[0] == (0, 0, 10)
+    play.role.call("seek", (0,), 5, play.now)
+    play.settle()
+    play.answer(FetchRequest)
+    assert next_fetch(play)[0] == 5
+    count = len(play.polls())
+    play.fetched((0, 5, 10))
+    assert play.polls()[count:] == [(0, 5, 10)]
+
+
+def test_p4_other_partitions_flow_while_one_is_paused() -> None:
+    play = busy(consume_messages=5, consume_timeout_us=100 * MS)
+    play.fetched((0, 0, 20), (1, 0, 20))
+    assert play.polls() == [(0, 0, 5)]
+    play.role.call("pause", (0,), 0, play.now)
+    play.run_to(10 * S)
+    assert [p for p, _, _ in play.polls()[1:]] == [1] * 4 and play.polls()[-1] == (1, 15, 5)
+    play.role.call("resume", (0,), 0, play.now)
+    play.settle()
+    play.answer(FetchRequest)
+    assert next_fetch(play) == {0: 5, 1: 20}
+
+
+@pytest.mark.parametrize(("read", "committed"), [(False, []), (True, [{0: 303}])])
+def test_c7_a_seek_stores_nothing(read: bool, committed: list[dict[int, int]]) -> None:
+    """consumer:S40, consumer:F2.23: only what was handed over is committed at the close"""
+    play = member(consume_messages=3, **AUTO)
+    play.role.call("seek", (0,), 300, play.now)
+    play.role.call("seek", (1,), 500, play.now)
+    play.settle()
+    play.answer(FetchRequest)
+    assert next_fetch(play) == {0: 300, 1: 500}
+    if read:
+        play.fetched((0, 300, 3))
+    play.role.close(play.now)
+    play.settle()
+    assert play.commits() == committed and play.role.ended
+
+
+def test_d_none_latest_the_position_is_unknown_until_a_record_was_handed_over() -> None:
+    play = member(ReaderSettings(flavour="librdkafka", offset_reset="latest"), {"hold": (ListOffsetsRequest, FetchRequest)})
+    for partition in (0, 1):
+        play.answer(ListOffsetsRequest, ListOffsetsResponse(partition, 0, 100))
+    assert next_fetch(play) == {0: 100, 1: 100}
+    assert play.role.position(0) == -1001
+    play.fetched((0, 100, 10))
+    assert play.role.position(0) == 110 and play.role.position(1) == -1001
+
+
+# --- commits ----------------------------------------------------------------------------------------------------------
+def test_the_timer_commits_what_was_handed_over_while_the_application_works() -> None:
+    """consumer:S05, consumer:S60, consumer:F4.12"""
+    play = busy(2 * S, **AUTO)
+    play.fetched((0, 0, 10))
+    play.run_to(4_999 * MS)
+    assert play.commits() == []
+    play.run_to(5 * S)
+    assert play.commits() == [{0: 10}]  # of partition 1 nothing was handed over
+    play.run_to(16 * S)
+    assert play.commits() == [{0: 10}]  # nothing new is stored
+
+
+def test_what_the_application_stores_by_itself_is_what_the_timer_commits() -> None:
+    play = busy(2 * S, auto_offset_store=False, **AUTO)
+    play.fetched((0, 0, 10))
+    play.run_to(5 * S)
+    assert play.commits() == [{0: 2}]
+
+
+def test_a_timer_that_rings_during_a_rebalance_commits_nothing() -> None:
+    """consumer:F4.12; the revocation commits what is stored (consumer:F3.13)"""
+    play = busy(400 * MS, **AUTO)
+    play.fetched((0, 0, 10))  # in work until 4 s
+    play.hold = (FetchRequest, JoinGroupRequest)
+    play.rebalance()
+    assert play.role.cgrp.who.state is JoinState.WAIT_UNASSIGN_CALL
+    play.run_to(3_900 * MS)
+    assert play.callbacks()[2:] == [] and play.commits() == []
+    play.run_to(4 * S)
+    assert play.callbacks()[2:] == [("revoked", 0), ("revoked", 1)] and play.commits() == [{0: 10}]
+    play.run_to(6 * S)
+    assert play.commits() == [{0: 10}]
+
+
+def test_new_partitions_wait_until_the_commit_of_the_old_ones_has_ended() -> None:
+    play = member(**AUTO)
+    play.fetched((0, 0, 10))
+    play.hold = (FetchRequest, OffsetCommitRequest)
+    asked = play.count(OffsetFetchRequest)
+    play.rebalance()
+    assert play.commits() == [{0: 10}] and play.count(JoinGroupRequest) == 1
+    play.answer(OffsetCommitRequest, OffsetCommitResponse(0))
+    assert play.count(JoinGroupRequest) == 2 and play.count(OffsetFetchRequest) == asked + 1
+
+
+@pytest.mark.parametrize(
+    ("errors", "sent"),
+    [([14, 14], 3), ([14, 14, 14], 3), ([27], 1), ([25], 1)], ids=["passes", "goes on", "rebalance", "unknown"],
+)  # fmt: skip
+def test_a_commit_that_may_pass_is_tried_twice_more(errors: list[int], sent: int) -> None:
+    """consumer:F3.9, consumer:F3.38"""
+    play = member(play={"processing": ProcessingSettings(commit="after")}, **COOPERATIVE)
+    play.errors = {OffsetCommitRequest: errors}
+    play.fetched((0, 0, 10))
+    play.run_to(2 * S)
+    assert play.count(OffsetCommitRequest) == sent
+
+
+def test_a_commit_without_coordinator_waits_for_one() -> None:
+    play = busy(S, **AUTO)
+    play.fetched((0, 0, 10))
+    play.hold = (FetchRequest, FindCoordinatorRequest)
+    play.role.cgrp._coordinator.unknown()
+    play.run_to(7 * S)
+    assert play.commits() == []
+    play.answer(FindCoordinatorRequest)
+    assert play.commits() == [{0: 10}]
+
+
+# --- rebalances -------------------------------------------------------------------------------------------------------
+def test_nothing_more_is_handed_over_once_a_rebalance_waits_for_its_callback() -> None:
+    """What a poll has gathered is void too (RD_KAFKA_OP_BARRIER), so the hand-over is exact."""
+    play = member(consume_timeout_us=5 * S)
+    play.run_to(5_200 * MS)
+    play.fetched((0, 0, 3))  # the poll goes on until 10 s
+    play.hold = (FetchRequest, JoinGroupRequest)
+    play.errors[HeartbeatRequest] = [27]
+    play.run_to(7 * S)
+    assert play.callbacks()[2:] == [("revoked", 0), ("revoked", 1)] and play.count(JoinGroupRequest) == 2
+    play.fetched((0, 3, 1))
+    play.run_to(20 * S)
+    assert play.polls() == []
+
+
+def test_an_eager_member_begins_again_at_what_is_committed() -> None:
+    """consumer:S06, consumer:F3.12"""
+    play = member()
+    play.fetched((0, 0, 10))
+    play.rebalance()
+    assert play.callbacks()[2:] == [("revoked", 0), ("revoked", 1), ("assigned", 0), ("assigned", 1)]
+    play.answer(FetchRequest)
+    assert next_fetch(play) == {0: 0, 1: 0}
+
+
+def test_a_cooperative_member_goes_on_where_it_was_and_gives_up_the_rest_behind_the_sync() -> None:
+    """consumer:F3.15, consumer:S07, consumer:S08"""
+    play = busy(**COOPERATIVE)
+    play.fetched((0, 0, 10))
+    play.hold = (FetchRequest, JoinGroupRequest)
+    play.rebalance()
+    play.fetched((0, 10, 5))
+    play.run_to(play.now + 2 * S)
+    assert play.polls() == [(0, 0, 10), (0, 10, 5)]  # while the JoinGroup waits
+    play.share = (0,)
+    play.hold = (FetchRequest,)
+    play.answer(JoinGroupRequest)
+    play.run_to(play.now + S)
+    assert play.callbacks()[2:] == [("revoked", 1)]
+    assert play.count(JoinGroupRequest) == 3  # the next round begins at once
+    play.answer(FetchRequest)
+    assert next_fetch(play) == {0: 15}
+
+
+def late(**more: Any) -> MemberPlay:
+    """Its application works for 10 s; the poll interval is 5 s."""
+    return busy(S, max_poll_interval_us=5 * S, session_timeout_us=5 * S, **more)
+
+
+def test_a_late_member_leaves_by_a_timer_twice_a_second_and_joins_again_after_its_next_poll() -> None:
+    """consumer:F3.35, consumer:S44"""
+    play = late()
+    play.fetched((0, 0, 10))
+    play.run_to(4_999 * MS)
+    assert play.count(LeaveGroupRequest) == 0
+    play.run_to(5_500 * MS)
+    assert play.count(LeaveGroupRequest) == 1 and [row.code for row in play.port.of(Kind.LEFT)] == [1]
+    joins, beats = play.count(JoinGroupRequest), play.count(HeartbeatRequest)
+    play.run_to(9_900 * MS)
+    assert play.count(JoinGroupRequest) == joins and play.count(HeartbeatRequest) == beats
+    play.run_to(11 * S)
+    assert play.callbacks()[2:4] == [("lost", 0), ("lost", 1)]
+    assert play.count(JoinGroupRequest) == joins + 1
+
+
+def test_a_late_member_that_a_rebalance_waited_for_hears_of_a_revocation() -> None:
+    """consumer:F3.39: nothing marks its assignment as lost while a callback waits (RD_KAFKA_CGRP_REBALANCING)"""
+    play = late()
+    play.fetched((0, 0, 10))
+    play.rebalance()
+    play.run_to(11 * S)
+    assert play.callbacks()[2:4] == [("revoked", 0), ("revoked", 1)]
+
+
+def test_a_static_member_that_is_late_does_not_say_so() -> None:
+    """consumer:F3.32"""
+    play = late(instance="i")
+    play.fetched((0, 0, 10))
+    play.run_to(6 * S)
+    assert play.count(LeaveGroupRequest) == 0 and [row.code for row in play.port.of(Kind.LEFT)] == [1]
+
+
+def test_a_member_whose_heartbeats_are_not_answered_gives_up_by_its_own_clock() -> None:
+    """rd_kafka_cgrp_session_timeout_check: the Java client keeps what it has (consumer 3.4)"""
+    play = member(session_timeout_us=10 * S)
+    play.hold = (FetchRequest, HeartbeatRequest, JoinGroupRequest, FindCoordinatorRequest)
+    play.run_to(8 * S)
+    assert play.callbacks()[2:] == []
+    play.run_to(14 * S)
+    assert play.callbacks()[2:] == [("lost", 0), ("lost", 1)]
+
+
+def test_a_fenced_member_is_dead() -> None:
+    """consumer:S31, consumer:F3.30"""
+    play = busy(instance="i")
+    play.fetched((0, 0, 10))
+    play.errors[HeartbeatRequest] = [int(ErrorCode.FENCED_INSTANCE_ID)]
+    play.run_to(20 * S)
+    assert play.role.ended and play.callbacks()[2:] == [("lost", 0), ("lost", 1)]
+    assert play.commits() == [] and play.count(JoinGroupRequest) == 1
+
+
+def test_a_join_that_fails_waits_two_seconds_and_one_that_is_given_an_id_none() -> None:
+    """rd_interval_backoff; consumer:F3.3"""
+    play = member(play={"hold": (FetchRequest, JoinGroupRequest)})
+    play.answer(JoinGroupRequest, JoinGroupResponse(int(ErrorCode.MEMBER_ID_REQUIRED), member="me"))
+    assert play.held(JoinGroupRequest).member == "me"
+    play.answer(JoinGroupRequest, JoinGroupResponse(int(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)))
+    play.run_to(1_900 * MS)
+    assert play.count(JoinGroupRequest) == 2
+    play.run_to(2 * S)
+    assert play.count(JoinGroupRequest) == 3
+
+
+@pytest.mark.parametrize("in_sync", [False, True])
+def test_a_close_in_the_middle_of_a_join_leaves_and_ends(in_sync: bool) -> None:
+    held = SyncGroupRequest if in_sync else JoinGroupRequest
+    play = member(play={"hold": (FetchRequest, held)})
+    play.role.close(play.now)
+    play.settle()
+    if in_sync:
+        assert not play.role.ended
+        play.answer(held)
+        assert play.count(LeaveGroupRequest) == 1
+    assert play.role.ended and play.callbacks() == []
+
+
+def test_a_close_serves_the_callback_and_leaves_behind_the_last_commit() -> None:
+    """consumer:F4.1"""
+    play = member(**AUTO)
+    play.fetched((0, 0, 10))
+    play.role.close(play.now)
+    play.settle()
+    kinds = [type(message) for message in play.asked if isinstance(message, OffsetCommitRequest | LeaveGroupRequest)]
+    assert kinds == [OffsetCommitRequest, LeaveGroupRequest]
+    assert play.callbacks()[2:] == [("revoked", 0), ("revoked", 1)] and play.role.ended
