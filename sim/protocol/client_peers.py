@@ -124,12 +124,14 @@ class Peers:
                 self.close(peer)
         self._by_conn.clear()
 
-    def deadlines(self) -> Iterator[int]:
+    def deadlines(self) -> list[int]:
+        times, timeout_us = [], self._settings.request_timeout_us
         for peer in self._by_key.values():
             node = peer.node
             if peer.pending:
-                yield peer.pending[0][0] + self._settings.request_timeout_us
+                times.append(peer.pending[0][0] + timeout_us)
             if node.conn is None:
-                yield node.not_before_us
+                times.append(node.not_before_us)
             elif not node.ready:
-                yield node.setup_until_us
+                times.append(node.setup_until_us)
+        return times
