@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sim.normal_quantiles import P99, UPPER
 from sim.plan import Distribution
 
-__all__ = ["bulk", "knots", "quantile", "quantile_table", "quantiles", "stream"]
+__all__ = ["bulk", "quantile", "quantile_table", "quantiles", "stream"]
 
 CELLS = 1024
 LAST = Decimal(8191) / Decimal(8192)  # where the last cell ends instead of at 1
@@ -47,21 +47,13 @@ def quantile(table: tuple[int, ...], raw: int) -> int:
     return low + ((table[cell + 1] - low) * part >> 22)
 
 
-def quantiles(table: tuple[int, ...] | NDArray[np.int64], raws: NDArray[np.uint32]) -> NDArray[np.int64]:
-    """:func:`quantile` of many draws at once; *table* as it is, or (for who draws often) as its :func:`knots`."""
-    at = np.asarray(table, dtype=np.int64)
+def quantiles(table: tuple[int, ...], raws: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """:func:`quantile` of many draws at once."""
+    knots = np.asarray(table, dtype=np.int64)
     cell = (raws >> np.uint32(22)).astype(np.int64)
     part = (raws & np.uint32(0x3FFFFF)).astype(np.int64)
-    low = at[cell]
-    return low + ((at[cell + 1] - low) * part >> 22)
-
-
-@lru_cache(maxsize=256)
-def knots(table: tuple[int, ...]) -> NDArray[np.int64]:
-    """A table as an array, to be read only."""
-    array = np.array(table, dtype=np.int64)
-    array.flags.writeable = False
-    return array
+    low = knots[cell]
+    return low + ((knots[cell + 1] - low) * part >> 22)
 
 
 def quantile_table(distribution: Distribution) -> tuple[int, ...]:

@@ -78,18 +78,26 @@ class FetchService:
                 answers.append(self._refusal(part, want, stale))
                 urgent = True
                 continue
+            log = part.log
+            end = log.end
+            at_end = want.offset == end and (want.last_epoch == log.last_epoch or want.last_epoch < 0)
             if view.session != session:
                 view.session, view.told_hw = session, -1
-            log = part.log
-            if want.offset != log.end or want.last_epoch != log.last_epoch:
+            elif at_end and view.end == end and view.told_hw == log.high_watermark and view.in_maximal:
+                if counts:  # most partitions of most fetches: nothing has changed, and so it says
+                    view.still_there(end, request.broker_epoch, now_us)
+                continue
+            if not at_end:
                 answer = self._read(part, want, room)
-                answers.append(answer)
                 if answer.error or answer.diverging_epoch >= 0:
+                    answers.append(answer)
                     urgent = True
                     continue  # it counts for nothing
-                view.told_hw = log.high_watermark
                 for batch in answer.batches:
                     room -= batch.size_bytes
+                if answer.batches or view.told_hw != log.high_watermark:
+                    answers.append(answer)
+                view.told_hw = log.high_watermark
             elif view.told_hw != log.high_watermark:
                 view.told_hw = log.high_watermark
                 answers.append(FetchedPartition(want.partition, 0, log.high_watermark, log.start, [], [], []))

@@ -129,12 +129,14 @@ class Peers:
                 self.close(peer)
         self._by_conn.clear()
 
-    def deadlines(self) -> Iterator[int]:
+    def deadlines(self) -> list[int]:
+        times: list[int] = []
         for peer in self._by_key.values():
             node = peer.node
             if peer.pending:
-                yield self._answer_by_us(peer)
+                times.append(self._answer_by_us(peer))
             if node.conn is None:
-                yield node.not_before_us
+                times.append(node.not_before_us)
             elif not node.ready:
-                yield node.setup_until_us
+                times.append(node.setup_until_us)
+        return times

@@ -12,7 +12,7 @@ one round trip more); a partition whose answer asked for new metadata waits for 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
 from sim.protocol.client_network import Backoff, MetadataCache
 from sim.protocol.client_peers import Peer, Peers
@@ -283,8 +283,14 @@ class FetchClient:
     def serve(self, now_us: int) -> None:
         """Send whatever may be sent now."""
         self.ask_metadata(now_us)
+        reached: dict[int, Peer | None] = {}  # of many partitions there are few leaders
         for one in self.assigned.values():
-            peer = self._leader_of(one, now_us)
+            leader = self.cache.leader(one.partition)
+            if leader < 0 or one.stuck:
+                continue
+            if leader not in reached:
+                reached[leader] = self.peers.ready(leader, now_us)
+            peer = reached[leader]
             if one.seeking and one.ready(now_us) and peer is not None:
                 one.asked, one.asked_us = True, now_us
                 epoch = self.cache.leader_epoch(one.partition)
@@ -346,18 +352,14 @@ class FetchClient:
             self._asking_metadata = True
             self._send(peer, MetadataRequest(self._topics), now_us)
 
-    def _leader_of(self, one: Assigned, now_us: int) -> Peer | None:
-        leader = self.cache.leader(one.partition)
-        return None if leader < 0 or one.stuck else self.peers.ready(leader, now_us)
-
     def _send(self, peer: Peer, request: object, now_us: int) -> None:
         self.peers.send(peer, request, request, now_us)
 
-    def deadlines(self) -> Iterator[int]:
+    def deadlines(self) -> list[int]:
         """When to look again, past times included."""
-        yield self._metadata_old_at_us
+        times = self.peers.deadlines()
+        times.append(self._metadata_old_at_us)
         if self._refresh and not self._asking_metadata:
-            yield self._metadata_not_before_us
-        yield from self.peers.deadlines()
-        for one in self.assigned.values():
-            yield one.not_before_us
+            times.append(self._metadata_not_before_us)
+        times += [one.not_before_us for one in self.assigned.values() if one.not_before_us]
+        return times

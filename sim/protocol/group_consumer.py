@@ -158,7 +158,11 @@ class GroupConsumer:
             while self._step(now_us):
                 pass
         if not self.ended:
-            self._port.wake_at(min((time_us for time_us in self._deadlines() if time_us > now_us), default=_NEVER))
+            wake_us = _NEVER
+            for time_us in self._deadlines():
+                if now_us < time_us < wake_us:
+                    wake_us = time_us
+            self._port.wake_at(wake_us)
 
     def _deadlines(self) -> list[int]:
         times = [*self._fetches.deadlines(), *self._coordinator.deadlines(), *self._offsets.deadlines()]

@@ -67,6 +67,12 @@ class Follower:
         self.fetched_us = now_us
         self.leader_end = leader_end
 
+    def still_there(self, leader_end: int, epoch: int, now_us: int) -> None:
+        """It fetched once more at the leader's end, as before: :meth:`fetched` in short."""
+        self.broker_epoch = epoch
+        self.caught_up_us = self.fetched_us = now_us
+        self.leader_end = leader_end
+
 
 class Partition:
     """One partition on one broker, leader or follower."""

@@ -151,7 +151,7 @@ class Host:
         kernel = self.kernel
         now = kernel._now
         if link.from_us <= now < link.to_us:
-            arrival = now + link.block[(now - link.from_us) // link.slot_us]
+            arrival = now + (link.block[(now - link.from_us) // link.slot_us] or link.latency_us(now))
         else:
             arrival = now + link.latency_us(now)
         if arrival < way.last_us:

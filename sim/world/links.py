@@ -8,7 +8,7 @@ second stream of the same kind: TCP sends again after 200, 400, 800 ... ms, so l
 from __future__ import annotations
 
 from sim.plan import LinkPlan
-from sim.streams import bulk, knots, quantile_table, quantiles, stream
+from sim.streams import bulk, quantile, quantile_table, stream
 
 __all__ = ["Link"]
 
@@ -21,16 +21,17 @@ class Link:
     """One way from one host to another. ``plain`` is False while a fault changes what the draws say."""
 
     __slots__ = (
-        "block", "cuts", "from_us", "loss", "loss_block", "loss_number", "losses", "name", "plain", "seed", "slot_us",
-        "slow_us", "stalled", "table", "to_us",
+        "_raws", "block", "cuts", "from_us", "loss", "loss_block", "loss_number", "losses", "name", "plain", "seed",
+        "slot_us", "slow_us", "stalled", "table", "to_us",
     )  # fmt: skip
 
     def __init__(self, seed: int, name: str, plan: LinkPlan) -> None:
         self.seed, self.name = seed, name
-        self.table = knots(quantile_table(plan.latency))
+        self.table = quantile_table(plan.latency)
         self.slot_us = plan.slot_us
-        self.block: list[int] = []
+        self.block: list[int] = []  # by slot; 0: not worked out yet, as most links carry little
         self.from_us = self.to_us = 0  # what the block covers
+        self._raws = b""
         self.plain = True
         self.cuts = 0  # how many faults cut it now
         self.slow_us = 0
@@ -43,15 +44,19 @@ class Link:
         """At least 1, so that nothing arrives at the time it was sent."""
         if not self.from_us <= now_us < self.to_us:
             self._draw(now_us)
-        latency = self.block[(now_us - self.from_us) // self.slot_us]
+        slot = (now_us - self.from_us) // self.slot_us
+        latency = self.block[slot]
+        if not latency:
+            raw = int.from_bytes(self._raws[4 * slot : 4 * slot + 4], "little")
+            latency = self.block[slot] = max(1, quantile(self.table, raw))
         return latency if self.plain else latency + self.slow_us + self._retransmissions_us(now_us)
 
     def _draw(self, now_us: int) -> None:
         span = BLOCK_SLOTS * self.slot_us
         number = now_us // span
-        raws = bulk(stream(self.seed, f"latency/{self.name}/{number}"), BLOCK_SLOTS)
-        drawn = quantiles(self.table, raws)
-        self.block = drawn.clip(min=1).tolist()
+        generator = stream(self.seed, f"latency/{self.name}/{number}")
+        self._raws = generator.getrandbits(32 * BLOCK_SLOTS).to_bytes(4 * BLOCK_SLOTS, "little")
+        self.block = [0] * BLOCK_SLOTS
         self.from_us, self.to_us = number * span, (number + 1) * span
 
     def _retransmissions_us(self, now_us: int) -> int:

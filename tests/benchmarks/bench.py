@@ -1,8 +1,8 @@
 """korder's speed and memory, by ratio: ``make bench``.
 
 A number in records per second says more about the machine than about korder, so each bar compares two things measured
-in the same process, turn about, and takes the median of at least five. The table goes to stdout, the same as JSON to
-``--json FILE``. Exit status 1 if a bar is missed.
+in the same process, turn about, and takes the median of at least five; those of groups alone are absolute. The table
+goes to stdout, the same as JSON to ``--json FILE``. Exit status 1 if a bar is missed.
 
     python tests/benchmarks/bench.py [--only NAME]... [--rounds N] [--json FILE]
 """
@@ -19,6 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # runs from a checkout, installed or not
 
 from tests.benchmarks.analysis_speed import judging, reading  # noqa: E402
+from tests.benchmarks.group_speed import deliveries, rebalances  # noqa: E402
 from tests.benchmarks.measured import Measured  # noqa: E402
 from tests.benchmarks.measures import (  # noqa: E402
     batched_records,
@@ -31,6 +32,8 @@ from tests.benchmarks.measures import (  # noqa: E402
 BENCHES: dict[str, Callable[[int], list[Measured]]] = {
     "round-trips": round_trips,
     "batched": batched_records,
+    "group": deliveries,
+    "rebalances": rebalances,
     "judging": judging,
     "reading": reading,
     "memory": memory_per_record,

@@ -12,7 +12,7 @@ from sim.scenario import load, with_overrides
 from sim.trace import Trace
 
 __all__ = [
-    "BATCHED", "ROUND_TRIPS", "Run", "acknowledged_records", "produce_requests", "simulated",
+    "BATCHED", "ROUND_TRIPS", "Run", "acknowledged_records", "delivered", "produce_requests", "simulated",
 ]  # fmt: skip
 
 HERE = Path(__file__).resolve().parent
@@ -42,3 +42,10 @@ def produce_requests(trace: Trace) -> int:
 def acknowledged_records(trace: Trace) -> int:
     acks = trace.events["kind"] == Kind.ACK
     return int((trace.events["hi"][acks].astype("int64") - trace.events["lo"][acks]).sum())
+
+
+def delivered(trace: Trace) -> tuple[int, int]:
+    """Records handed to applications, and in how many pieces: a poll's part of one batch is one."""
+    polls = trace.events["kind"] == Kind.POLL
+    records = trace.events["hi"][polls].astype("int64") - trace.events["lo"][polls]
+    return int(records.sum()), int(polls.sum())

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 import simpy
 
-from sim.scenario import load, with_overrides
+from sim.protocol.rows import Kind
+from sim.run import simulate
+from sim.scenario import from_dict, load, with_overrides
 from tests.benchmarks.bare_loop import EVENTS_PER_REQUEST, BareLoop
+from tests.benchmarks.group_speed import GROUP, rebalanced
 from tests.benchmarks.measured import Measured
-from tests.benchmarks.runs import acknowledged_records, produce_requests, simulated
+from tests.benchmarks.parts import clocked, in_words
+from tests.benchmarks.runs import acknowledged_records, delivered, produce_requests, simulated
 
 HERE = Path(__file__).resolve().parent
 
@@ -34,7 +38,7 @@ def test_the_bare_loop_spends_six_kernel_events_on_a_request(monkeypatch: pytest
     assert len(steps) == 20 * EVENTS_PER_REQUEST
 
 
-@pytest.mark.parametrize("name", ["round_trips", "batched", "failover"])
+@pytest.mark.parametrize("name", ["round_trips", "batched", "failover", "group"])
 def test_the_scenario_of_each_benchmark_is_valid(name: str) -> None:
     assert load(HERE / f"{name}.yaml").brokers.count == 3
 
@@ -57,6 +61,26 @@ def test_the_checked_failover_is_the_one_the_bar_names() -> None:
 
     assert (len(scenario.seeds), scenario.run) == (200, 30_000_000)
     assert with_overrides(scenario, []).producers["billing"].workload[0].rate == 500
+
+
+def test_the_large_group_is_the_one_the_bar_names_and_reads_everything_within_its_budget_of_kernel_events() -> None:
+    scenario = load(GROUP)
+    run = simulated(GROUP, "producers.app.workload[0].rate=25000/s", "producers.app.workload[0].count=100000")
+    records, batches = delivered(run.trace)
+
+    assert (scenario.consumers["ledger"].members, scenario.topics["load"].partitions) == (20, 100)
+    assert scenario.producers["app"].workload[0].count == 1_000_000
+    assert records == run.trace.send_count == 100_000 and run.trace.header["settled"]
+    assert run.kernel_events / batches <= 6
+
+
+def test_each_death_makes_two_rebalances_and_the_parts_make_the_whole() -> None:
+    with clocked() as spent:
+        trace = simulate(from_dict(rebalanced(3)), 0)
+
+    assert int((trace.events["kind"] == Kind.GENERATION).sum()) == 1 + 2 * 3  # the first is that of the group's begin
+    assert {"members", "coordinator", "assignor", "producer"} < set(spent) and min(spent.values()) > 0
+    assert in_words({"a": 1.0, "b": 3.0}) == "b 75 %, a 25 %"
 
 
 @pytest.mark.parametrize(
