@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.expectations import Judged, judge_one, judge_seeds, overall
+from analysis.jsonl.read import read_jsonl
 from analysis.outcome import first_difference, outcome_of
-from analysis.read_jsonl import read_jsonl
 from analysis.verdict import Verdict, judge
 from sim.real.history import lines_of
 from sim.real.result import result_of

@@ -6,9 +6,14 @@ at most :data:`WITNESSES` cases; it knows nothing of expectations or configurati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.columns import mask_of
+from analysis.history import Column
 
 if TYPE_CHECKING:
     from analysis.evidence import Evidence
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CLASSES", "LOG_LEVEL", "WITNESSES", "Finder", "Finding", "Found"]
 
 WITNESSES = 100
+MOST_MARKED = 1 << 22  # pairs of which a mask is quicker than a sort
 Pair = tuple[int, int]  # producer instance and partition, -1 where there is none
 
 
@@ -98,5 +104,11 @@ LOG_LEVEL = (
 )  # fmt: skip
 
 
-def pairs_of(prod: Iterable[Any], partition: Iterable[Any]) -> set[Pair]:
-    return set(zip(map(int, prod), map(int, partition), strict=True))
+def pairs_of(prod: Column, partition: Column) -> set[Pair]:
+    """The different pairs."""
+    if not len(prod):
+        return set()
+    width = int(partition.max()) + 2
+    code = (prod.astype(np.int64) + 1) * width + partition + 1
+    found = np.flatnonzero(mask_of(code, int(code.max()) + 1)) if code.max() < MOST_MARKED else np.unique(code)
+    return {(a - 1, b - 1) for a, b in zip((found // width).tolist(), (found % width).tolist(), strict=True)}

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.jsonl_lines import MAX_LINE_BYTES, LineTooLong, chunks_of_lines
-from analysis.jsonl_rules import check_event, check_header, parse_strictly
+from analysis.jsonl.lines import MAX_LINE_BYTES, LineTooLong, chunks_of_lines
+from analysis.jsonl.rules import check_event, check_header, parse_strictly
 from analysis.log_dump import Dump, Stored, read_dump
 from sim.errors import InputError
 

@@ -51,10 +51,11 @@ def reordering(
     raw = _column("arrivals", arrivals)
     numbers, base = _unrolled(raw, modulus)
     first = _first_copies(numbers)
-    s = numbers[first]
+    s = numbers if first is None else numbers[first]
     low, high = _sent_range(sent, s, base, raw, modulus)
     named = _Names(modulus)
-    when = None if times is None else _column("times", times, len(raw), kinds="iuf")[first]
+    when = None if times is None else _column("times", times, len(raw), kinds="iuf")
+    when = when if when is None or first is None else when[first]
     weight = _weights(sizes, len(raw), first)
     stream = _Stream(s)
     measures = _counts(stream, numbers, first, low, high, named)
@@ -89,6 +90,8 @@ class _Stream:
         self.earliest_larger = np.searchsorted(self.highest, s[self.late], side="right")
         self.extent = self.late - self.earliest_larger
         self.tangled = self._tangled()
+        self.rank = np.empty(len(self.tangled), np.int64)  # of each tangled number among them
+        self.rank[np.argsort(s[self.tangled], kind="stable")] = np.arange(len(self.tangled))
 
     def _tangled(self) -> Column:
         """Positions in stretches that are out of order: no cut with all smaller numbers before all larger ones."""
@@ -159,28 +162,34 @@ def _two_integers(sent: Any) -> tuple[int, int]:
     return first, last
 
 
-def _first_copies(numbers: Column) -> Column:
-    """Positions of first copies, ascending."""
+def _first_copies(numbers: Column) -> Column | None:
+    """Positions of first copies, ascending; None: all of them."""
     if len(numbers) < 2 or (numbers[1:] > numbers[:-1]).all():
-        return np.arange(len(numbers))
-    return np.sort(np.unique(numbers, return_index=True)[1])
+        return None
+    ordered = np.sort(numbers)
+    again = ordered[1:][ordered[1:] == ordered[:-1]]
+    if not len(again):
+        return None
+    doubtful = np.flatnonzero(np.isin(numbers, again))
+    first = np.unique(numbers[doubtful], return_index=True)[1]
+    return np.delete(np.arange(len(numbers)), np.delete(doubtful, first))
 
 
-def _weights(sizes: Numbers | int | None, length: int, first: Column) -> Column | None:
+def _weights(sizes: Numbers | int | None, length: int, first: Column | None) -> Column | None:
     if sizes is None:
         return None
     column = np.full(length, sizes) if isinstance(sizes, int | np.integer) else sizes
     column = _column("sizes", column, length)
     if column.min(initial=0) < 0:
         raise InputError("reordering: sizes", f"must not be negative, as {column.min()} is", "give bytes")
-    return column[first]
+    return column if first is None else column[first]
 
 
 # --- RFC 4737 -------------------------------------------------------------------------------------------------------
 def _counts(
-    stream: _Stream, numbers: Column, first: Column, low: int, high: int, named: _Names,
+    stream: _Stream, numbers: Column, first: Column | None, low: int, high: int, named: _Names,
 ) -> dict[str, Any]:  # fmt: skip
-    again = np.delete(numbers, first) if len(first) < len(numbers) else numbers[:0]
+    again = numbers[:0] if first is None else np.delete(numbers, first)
     lost = _missing(stream.s, low, high)
     late = stream.s[stream.late]
     return {
@@ -192,14 +201,14 @@ def _counts(
 
 def _missing(s: Column, low: int, high: int) -> Column:
     """The numbers from *low* to *high* that are not in *s*, ascending."""
-    inside = np.sort(s[(s >= low) & (s <= high)])
-    lost = high - low + 1 - len(inside)
+    inside = (s >= low) & (s <= high)
+    lost = high - low + 1 - int(inside.sum())
     if lost <= 0:
         return s[:0]
     if lost > MOST_LOST:
         rule = f"{lost} numbers from {low} to {high} never came, and {MOST_LOST} are the most that are listed"
         raise InputError("reordering: sent", rule, "give the first and the last number that was really sent")
-    ends = np.concatenate(([low - 1], inside, [high + 1]))
+    ends = np.concatenate(([low - 1], np.sort(s[inside]), [high + 1]))
     missing: Column = expand(np.diff(ends) - 1, ends[:-1] + 1)[1]
     return missing
 
@@ -270,8 +279,8 @@ def _directly_before(s: list[int]) -> Column:
 
 # --- RFC 5236 -------------------------------------------------------------------------------------------------------
 def _density(stream: _Stream, low: int, threshold: int | None, named: _Names) -> dict[str, Any]:
-    displacement, count = np.unique(np.sort(stream.s) - stream.s, return_counts=True)
-    measures: dict[str, Any] = {"FD": dict(zip(displacement.tolist(), count.tolist(), strict=True))}
+    tangled = stream.s[stream.tangled]
+    measures: dict[str, Any] = {"FD": _histogram(np.sort(tangled) - tangled, stream.size - len(tangled))}
     if threshold is None:
         return measures | {"FD_online": None, "RD_discarded": None}
     found, discarded = density_online(stream.s.tolist(), low, _threshold("DT", threshold))
@@ -280,14 +289,19 @@ def _density(stream: _Stream, low: int, threshold: int | None, named: _Names) ->
 
 def _buffer(stream: _Stream, low: int, threshold: int | None) -> dict[str, Any]:
     """A receiver that knows what is lost: how many records wait for an earlier one, after each arrival."""
-    order = np.argsort(stream.s, kind="stable")
-    complete_at = np.maximum.accumulate(order) if stream.size else order  # rank r and all before it are here by then
-    now = np.arange(stream.size)
-    occupancy = now + 1 - np.searchsorted(complete_at, now, side="right")
+    now = np.arange(len(stream.rank))  # only while a stretch is out of order somebody waits
+    order = np.empty_like(now)
+    order[stream.rank] = now
+    complete_at = np.maximum.accumulate(order) if len(order) else order  # rank r and all before it are here by then
+    waiting = now + 1 - np.searchsorted(complete_at, now, side="right")
+    occupancy = [0] * stream.size
+    for place, number in zip(stream.tangled.tolist(), waiting.tolist(), strict=True):
+        occupancy[place] = number
     online = None
     if threshold is not None:
-        online = _histogram(buffer_online(stream.s.tolist(), low, _threshold("BT", threshold)))
-    return {"occupancy": occupancy.tolist(), "FB_offline": _histogram(occupancy.tolist()), "FB_online": online}
+        online = _histogram(np.array(buffer_online(stream.s.tolist(), low, _threshold("BT", threshold)), np.int64))
+    offline = _histogram(waiting, stream.size - len(waiting))
+    return {"occupancy": occupancy, "FB_offline": offline, "FB_online": online}
 
 
 def _threshold(name: str, value: int) -> int:
@@ -296,18 +310,20 @@ def _threshold(name: str, value: int) -> int:
     return int(value)
 
 
-def _histogram(values: Sequence[int]) -> dict[int, int]:
-    found, count = np.unique(np.array(values, np.int64), return_counts=True)
-    return dict(zip(found.tolist(), count.tolist(), strict=True))
+def _histogram(values: Column, zeros: int = 0) -> dict[int, int]:
+    """How often each value comes; *zeros* more of 0."""
+    found, count = np.unique(values, return_counts=True)
+    histogram = dict(zip(found.tolist(), count.tolist(), strict=True))
+    if zeros:
+        histogram[0] = histogram.get(0, 0) + zeros
+    return dict(sorted(histogram.items()))
 
 
 # --- sorting --------------------------------------------------------------------------------------------------------
 def _sorting(stream: _Stream) -> dict[str, Any]:
     tangled = stream.s[stream.tangled]
     inversions = int(_larger_before(tangled, np.ones(len(tangled), np.int64)).sum())
-    rank = np.empty(stream.size, np.int64)
-    rank[np.argsort(stream.s, kind="stable")] = np.arange(stream.size)
-    moved = np.abs(np.arange(stream.size) - rank)
+    moved = np.abs(np.arange(len(stream.rank)) - stream.rank)
     lis = stream.size - len(tangled) + _longest_increasing(tangled.tolist())
     pairs = stream.size * (stream.size - 1)
     return {

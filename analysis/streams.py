@@ -38,7 +38,7 @@ class _Numbered:
         known = np.flatnonzero((sends.prod >= 0) & (partition >= 0))
         self.stream = np.full(len(sends), -1, np.int64)
         self.stream[known] = sends.prod[known].astype(np.int64) * self.width + partition[known]
-        order = np.lexsort((sends.i[known], self.stream[known]))
+        order = _in_order(sends.i[known], self.stream[known])
         if not evidence.unique_uids:
             order = order[_firsts(self.stream[known[order]], sends.uid[known[order]])]
         first = known[order]
@@ -52,6 +52,14 @@ class _Numbered:
     def name(self, evidence: Evidence, stream: int) -> str:
         prod, partition = divmod(stream, self.width)
         return f"{evidence.history.producers[prod]}/{evidence.history.partitions[partition]}"
+
+
+def _in_order(i: Column, stream: Column) -> Column:
+    """The order by stream, and by position there; most often it is that of the values."""
+    same = stream[1:] == stream[:-1]
+    if ((stream[1:] > stream[:-1]) | (same & (i[1:] >= i[:-1]))).all():
+        return np.arange(len(i))
+    return np.lexsort((i, stream))
 
 
 def _partition_of(evidence: Evidence) -> Column:

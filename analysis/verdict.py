@@ -135,7 +135,7 @@ def history_of(source: Any) -> History:
     if isinstance(source, str | Path):
         path = Path(source)
         if not path.is_dir() and path.suffix != ".parquet":
-            from analysis.read_jsonl import read_jsonl
+            from analysis.jsonl.read import read_jsonl
 
             return read_jsonl(path)
         source = Trace.load(path)

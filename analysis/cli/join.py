@@ -23,7 +23,7 @@ def join_histories(recordings: list[Path], logs: list[str], out: Path, *, identi
     with steps() as step:
         step.begin("joining")
         from analysis.join import join
-        from analysis.write_jsonl import write_events
+        from analysis.jsonl.write import write_events
 
         joined = join(recordings, named, identity=identity, drain=drain)
         write_events(joined.events(), out)

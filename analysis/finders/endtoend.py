@@ -98,20 +98,29 @@ def _with_starts(evidence: Evidence, met: Met) -> Met:
 
 
 def _late(evidence: Evidence, groups: Column, met: Met, blame: bool) -> Found:
-    sends = evidence.history.records
-    keep = first_copies(sends.uid[met.value], groups)
+    sends, again = evidence.history.records, evidence.deliveries.repeated
+    doubtful = None
+    if evidence.unique_uids and not len(evidence.history.processing):
+        doubtful = met.value[:0] if again is None else np.flatnonzero(again[met.value])
+    keep = first_copies(sends.uid[met.value], groups, doubtful)
     if not keep.all():
         groups, met = groups[keep], met.take(keep)
     order = by_group(groups)
     late, overtaker, extent = late_in(sends.i[met.value[order]], groups[order])
     late, overtaker = order[late], order[overtaker]
-    chosen = np.argsort(late, kind="stable")[:WITNESSES]
-    witnesses = [_witness(evidence, met, int(late[k]), int(overtaker[k]), int(extent[k]), blame) for k in chosen]
+    chosen = np.flatnonzero(late <= np.partition(late, WITNESSES)[WITNESSES]) if len(late) > WITNESSES else slice(None)
+    told = sorted(zip(*(column[chosen].tolist() for column in (late, overtaker, extent)), strict=True))[:WITNESSES]
+    witnesses = [_witness(evidence, met, *case, blame) for case in told]
     pairs = pairs_of(sends.prod[met.value[late]], met.partition[late])
     split = met.partition[late] != met.partition[overtaker]
-    places = evidence.logs.place_of
-    innocent = bool((~split & (places[met.value[late]] < places[met.value[overtaker]])).any())
+    innocent = blame and _in_order_in_the_log(evidence, met.value[late[~split]], met.value[overtaker[~split]])
     return Found(len(late), witnesses, len(late), pairs, elsewhere=int(split.sum()), blameless=innocent)
+
+
+def _in_order_in_the_log(evidence: Evidence, late: Column, overtaker: Column) -> bool:
+    """Some late value stands before its overtaker there."""
+    places = evidence.logs.place_of
+    return bool((places[late] < places[overtaker]).any())
 
 
 def _witness(evidence: Evidence, met: Met, late: int, other: int, extent: int, blame: bool) -> dict[str, Any]:

@@ -26,17 +26,21 @@ def late_in(numbers: Column, groups: Column) -> tuple[Column, Column, Column]:
     return late, overtaker, late - overtaker
 
 
-def first_copies(uid: Column, groups: Column) -> Column:
-    """Mask: the first record of its identity within its group (groups need not stand together)."""
-    first = np.zeros(int(uid.max(initial=-1)) + 1, np.int64)
-    first[uid[::-1]] = np.arange(len(uid) - 1, -1, -1)
-    mask: Column = first[uid] == np.arange(len(uid))
-    if mask.all():
-        return mask
-    again = np.flatnonzero(np.bincount(uid)[uid] > 1)  # few: the same question within each group
-    lane = combine(groups[again], uid[again])
-    mask[again] = False
-    mask[again[np.unique(lane, return_index=True)[1]]] = True
+def first_copies(uid: Column, groups: Column, doubtful: Column | None = None) -> Column:
+    """Mask: the first record of its identity within its group (groups need not stand together).
+
+    *doubtful*: positions of all identities that come more than once, ascending, where that is known.
+    """
+    mask = np.ones(len(uid), bool)
+    if doubtful is None:
+        first = np.zeros(int(uid.max(initial=-1)) + 1, np.int64)
+        first[uid[::-1]] = np.arange(len(uid) - 1, -1, -1)
+        if (first[uid] == np.arange(len(uid))).all():
+            return mask
+        doubtful = np.flatnonzero(np.bincount(uid)[uid] > 1)
+    lane = combine(groups[doubtful], uid[doubtful])
+    mask[doubtful] = False
+    mask[doubtful[np.unique(lane, return_index=True)[1]]] = True
     return mask
 
 
@@ -120,11 +124,4 @@ def _told(evidence: Evidence, late: Column, overtaker: Column, extent: Column, p
             "partition": evidence.partition(seen.partition[place]), "records": records,
             "offsets": [r["o"] for r in records], "events": [r["event"] for r in records], "extent": int(distance),
         })  # fmt: skip
-    return Found(len(late), witnesses, len(late), pairs_of(*_unique_pairs(prod, seen.partition[late])))
-
-
-def _unique_pairs(a: Column, b: Column) -> tuple[Column, Column]:
-    if len(a) == 0:
-        return a, b
-    _, first = np.unique(combine(a, b), return_index=True)
-    return a[first], b[first]
+    return Found(len(late), witnesses, len(late), pairs_of(prod, seen.partition[late]))

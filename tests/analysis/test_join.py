@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from analysis.join import Joined, join
-from analysis.read_jsonl import read_jsonl
+from analysis.jsonl.read import read_jsonl
+from analysis.jsonl.write import write_events
 from analysis.verdict import Verdict, judge
-from analysis.write_jsonl import write_events
 from sim.errors import InputError
 from tests.analysis.test_log_dump import DUMPS, HEAD, RECORD, batch
 from tests.analysis.written import events_of, header

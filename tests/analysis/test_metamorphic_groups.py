@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from analysis.finding import CLASSES
+from analysis.jsonl.write import write_jsonl
 from analysis.verdict import judge
-from analysis.write_jsonl import write_jsonl
 from tests.analysis.txn_chaos import CONSUMERS, TxnChaos
 from tests.analysis.written import header
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from analysis.read_jsonl import read_jsonl
+from analysis.jsonl.read import read_jsonl
 from analysis.verdict import judge
 from sim.errors import InputError
 from tests.analysis.written import events_of, header, history, judged, write
@@ -216,7 +216,7 @@ def test_reading_by_blocks_and_line_by_line_gives_the_same(tmp_path, monkeypatch
     """
     path = write(Path(tmp_path) / "h.jsonl", text)
     by_blocks = read_jsonl(path)
-    monkeypatch.setattr("analysis.read_jsonl.COMMON", {})
+    monkeypatch.setattr("analysis.jsonl.read.COMMON", {})
     by_lines = read_jsonl(path)
 
     for (name, a), (_, b) in zip(by_blocks.tables(), by_lines.tables(), strict=True):

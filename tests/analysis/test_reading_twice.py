@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-import analysis.read_jsonl as reading
-from analysis import jsonl_fast, jsonl_lines
+import analysis.jsonl.read as reading
 from analysis.history import History
-from analysis.jsonl_fast import Codes, Irregular
-from analysis.jsonl_sheet import Sheet, Slices
+from analysis.jsonl import block as jsonl_block
+from analysis.jsonl import lines as jsonl_lines
+from analysis.jsonl.block import Codes, Irregular
+from analysis.jsonl.sheet import Sheet, Slices
 from sim.errors import InputError
 from tests.analysis.chaos import Chaos
 from tests.analysis.test_mutated_histories import FIELDS, ODD, damaged
@@ -219,9 +220,9 @@ def test_lines_that_look_alike_are_parsed_once(tmp_path, monkeypatch):
     path = tmp_path / "history.jsonl"
     path.write_bytes(plain(1000))
     parsed = []
-    original = jsonl_fast._parsed
+    original = jsonl_block._parsed
     monkeypatch.setattr(jsonl_lines, "BLOCK_BYTES", 1000)
-    monkeypatch.setattr(jsonl_fast, "_parsed", lambda text, *rest: parsed.append(text) or original(text, *rest))
+    monkeypatch.setattr(jsonl_block, "_parsed", lambda text, *rest: parsed.append(text) or original(text, *rest))
     history = reading.read_jsonl(path)
 
     assert (len(history.appends), len(history.polls)) == (1000, 2000)

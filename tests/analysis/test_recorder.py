@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from analysis.read_jsonl import read_jsonl
+from analysis.jsonl.read import read_jsonl
 from analysis.recorder import HEADER, Recorder, identity_in_header
 from analysis.verdict import judge
 

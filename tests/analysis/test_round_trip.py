@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.read_jsonl import read_jsonl
+from analysis.jsonl.read import read_jsonl
+from analysis.jsonl.write import write_jsonl
 from analysis.verdict import Verdict, judge
-from analysis.write_jsonl import write_jsonl
 from sim.run import simulate
 from sim.scenario import load
 from sim.trace import Trace
@@ -110,7 +110,7 @@ def test_what_was_written_is_written_the_same_again(tmp_path, suffix):
 
 def test_an_export_that_fails_leaves_no_file(tmp_path, monkeypatch):
     trace = BatchChaos(3).trace(40)
-    monkeypatch.setattr("analysis.write_jsonl.json.dumps", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("analysis.jsonl.write.json.dumps", lambda *_, **__: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         write_jsonl(trace, tmp_path / "trace.jsonl")

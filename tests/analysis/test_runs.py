@@ -13,8 +13,8 @@ import pytest
 
 import analysis.history as h
 from analysis.history import History
+from analysis.jsonl.write import write_jsonl
 from analysis.verdict import judge
-from analysis.write_jsonl import write_jsonl
 from tests.analysis.synthetic_transactions import empty
 
 BATCH, PARTITIONS, SLOTS = 4, 2, 200

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from analysis.history import History
-from analysis.read_jsonl import read_jsonl
+from analysis.jsonl.read import read_jsonl
 from analysis.verdict import Verdict, judge
 
 __all__ = ["assert_none", "counts", "events_of", "header", "history", "judged", "witnesses", "write"]

@@ -83,7 +83,7 @@ def reading(rounds: int) -> list[Measured]:
 
 
 def _compared(name: str, path: Path, parse: Callable[[bytes], Any], rounds: int) -> Measured:
-    from analysis.read_jsonl import read_jsonl
+    from analysis.jsonl.read import read_jsonl
 
     ours, bare = [], []
     for _ in range(rounds):
@@ -125,7 +125,7 @@ def _plain(path: Path) -> Path:
 
 def _exported(path: Path) -> Path:
     """What ``write_jsonl`` makes of a run: several replicas, high watermarks, an id on every event."""
-    from analysis.write_jsonl import write_jsonl
+    from analysis.jsonl.write import write_jsonl
     from tests.benchmarks.histories import in_memory
 
     history = in_memory(LINES // 5, 20, read=True)

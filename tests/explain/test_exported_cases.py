@@ -9,8 +9,8 @@ import pytest
 from analysis import judge
 from analysis.explaining import explain
 from analysis.explaining.mechanisms import NOT_EXPLAINED
-from analysis.read_jsonl import read_jsonl
-from analysis.write_jsonl import write_jsonl
+from analysis.jsonl.read import read_jsonl
+from analysis.jsonl.write import write_jsonl
 from sim import simulate
 
 CASES = {  # scenario, seed, finding: can an export tell it?

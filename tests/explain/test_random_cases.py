@@ -17,7 +17,7 @@ from analysis.explaining.mechanisms import MECHANISMS, NOT_EXPLAINED
 from analysis.explaining.sequence import diagram_of, diagram_text
 from analysis.explaining.story import MOST_LINES
 from analysis.explaining.svg import diagram_svg
-from analysis.read_jsonl import read_jsonl
+from analysis.jsonl.read import read_jsonl
 from analysis.verdict import Verdict
 from sim import simulate
 from sim.errors import InputError

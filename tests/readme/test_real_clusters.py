@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from analysis.read_jsonl import read_jsonl
+from analysis.jsonl.read import read_jsonl
 from tests.analysis.test_recorder import FakeConsumer, FakeProducer, Message
 from tests.readme.blocks import ROOT, agrees, claims, outcome
 

@@ -13,7 +13,7 @@ import numpy as np
 
 import analysis.history as h
 from analysis.history import Column
-from analysis.jsonl_fast import Codes, Events, Irregular, codes_of
+from analysis.jsonl.block import Codes, Events, Irregular, codes_of
 
 __all__ = ["COMMON", "RESULTS"]
 

@@ -1,4 +1,4 @@
-"""The events of a block that look alike, by columns: what :class:`analysis.jsonl_fast.Kind` is for parsed ones."""
+"""The events of a block that look alike, by columns: what :class:`analysis.jsonl.block.Kind` is for parsed ones."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from analysis.history import Column
-from analysis.jsonl_sheet import Sheet, Slices, together
-from analysis.jsonl_template import RECORD, Places, Template
+from analysis.jsonl.sheet import Sheet, Slices, together
+from analysis.jsonl.template import RECORD, Places, Template
 
 __all__ = ["Matched", "matched"]
 

@@ -1,4 +1,4 @@
-"""Decoders of the exchange format's events, made by msgspec from the table of rules in ``jsonl_rules``.
+"""Decoders of the exchange format's events, made by msgspec from the table of rules in ``rules``.
 
 A decoder checks types and ranges while it parses, and refuses what its structs do not know. The narrower they are the
 faster it is, so a :class:`Shape` learns from the blocks that were read which events, which fields and (where they are
@@ -17,9 +17,9 @@ import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
 from analysis.history import Column
-from analysis.jsonl_rules import COMMON_FIELDS, EVENTS, LIMIT, OFFSETS
-from analysis.jsonl_sheet import Sheet
-from analysis.jsonl_template import Template, template_of
+from analysis.jsonl.rules import COMMON_FIELDS, EVENTS, LIMIT, OFFSETS
+from analysis.jsonl.sheet import Sheet
+from analysis.jsonl.template import Template, template_of
 
 __all__ = ["ANY", "STRANGE", "Decoder", "Shape"]
 

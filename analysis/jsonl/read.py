@@ -1,6 +1,6 @@
 """From the exchange format (JSON Lines) to a :class:`History`.
 
-Strict: the first line that is not as ``jsonl_rules`` wants it ends the reading, and nothing is judged. Memory is a few
+Strict: the first line that is not as ``rules`` wants it ends the reading, and nothing is judged. Memory is a few
 dozen bytes an event and the names; no event is kept as an object.
 """
 
@@ -18,12 +18,12 @@ import numpy as np
 
 import analysis.history as h
 from analysis.history import Column, Consumers, History, Records, Table
-from analysis.jsonl_common import COMMON, RESULTS
-from analysis.jsonl_fast import Block, Codes, Irregular, Kind
-from analysis.jsonl_lines import MAX_LINE_BYTES, LineTooLong, chunks_of_lines
-from analysis.jsonl_rules import check_event, check_header, parse_strictly
-from analysis.jsonl_shape import Shape
-from analysis.jsonl_tables import Growing, coded_brokers, in_order, table_of
+from analysis.jsonl.block import Block, Codes, Irregular, Kind
+from analysis.jsonl.common import COMMON, RESULTS
+from analysis.jsonl.lines import MAX_LINE_BYTES, LineTooLong, chunks_of_lines
+from analysis.jsonl.rules import check_event, check_header, parse_strictly
+from analysis.jsonl.shape import Shape
+from analysis.jsonl.tables import Growing, coded_brokers, in_order, table_of
 from sim.errors import InputError
 
 __all__ = ["read_jsonl"]

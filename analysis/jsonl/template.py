@@ -19,8 +19,8 @@ import msgspec
 import numpy as np
 
 from analysis.history import Column
-from analysis.jsonl_rules import COMMON_FIELDS, EVENTS, LIMIT, OFFSETS
-from analysis.jsonl_sheet import WORD, Sheet, numbers_at
+from analysis.jsonl.rules import COMMON_FIELDS, EVENTS, LIMIT, OFFSETS
+from analysis.jsonl.sheet import WORD, Sheet, numbers_at
 
 __all__ = ["RECORD", "Places", "Template", "template_of"]
 

@@ -1,7 +1,7 @@
 """A block of lines of the exchange format read by columns.
 
-The rules stand in ``jsonl_rules`` alone. This module only recognises a block in which everything is plainly as it
-should be: its lines look like lines seen before (``jsonl_template``), or a decoder of ``jsonl_shape`` takes them, and
+The rules stand in ``rules`` alone. This module only recognises a block in which everything is plainly as it
+should be: its lines look like lines seen before (``template``), or a decoder of ``shape`` takes them, and
 what decoders do not see holds as well: there are as many objects as lines, every line begins and ends with a brace, and
 there are as many keys in the bytes as fields were met, so that none stands twice. Anything else is :class:`Irregular`,
 and the block is read again line by line, which finds the line and says what is wrong with it.
@@ -20,9 +20,9 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import astuple
 
 from analysis.history import Column
-from analysis.jsonl_matched import Matched, matched
-from analysis.jsonl_shape import ANY, STRANGE, Decoder, Fields, Shape
-from analysis.jsonl_sheet import Sheet
+from analysis.jsonl.matched import Matched, matched
+from analysis.jsonl.shape import ANY, STRANGE, Decoder, Fields, Shape
+from analysis.jsonl.sheet import Sheet
 
 __all__ = ["Block", "Codes", "Events", "Irregular", "Kind"]
 
