@@ -53,6 +53,9 @@ class Proxy:
         *links*: both ways between a client (by its client.id) and a broker."""
         self._topics, self.partitions, self._scripts, self._links = topics, dict(partitions), scripts, links
         self.sightings, self.crossings = [], []
+        for wire in self._wires:  # brokers stay connected to each other from run to run
+            if wire.client and not wire.closed:
+                wire.up.link, wire.down.link = links(wire.client, wire.broker)
 
     # --- gates --------------------------------------------------------------------------------------------------------
     async def open(self, broker: int) -> None:

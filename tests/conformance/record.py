@@ -2,7 +2,8 @@
 
     python tests/conformance/record.py [--repeat N] [--keep] [--into FILE] [--kafka 4.3] [SCRIPT]...
 
-One line a script; ``--keep`` writes the outcomes in which all repeats agree into ``scripts.json``. Exit status 1 if a
+One line a script; ``--keep`` writes the outcomes in which all repeats agree, with each other and with what was recorded
+before, into ``scripts.json``. Exit status 1 if a
 script ends otherwise than recorded or simulated. Repeats may differ in how often something was sent and in which order
 several partitions were reported; then these are not kept.
 """
@@ -86,14 +87,13 @@ class Suite:
         if recording is None:
             return words or ""
         known = self._known.get((name, kafka))
-        if self._arguments.keep:
-            if words is None:
-                self._known[name, kafka] = recording
-                write(list(self._known.values()), self._arguments.into)
-        elif known is not None:
-            for field in known["differing"]:  # known to differ from run to run
-                recording["outcome"].pop(field, None)
-            words = words or first_difference(known["outcome"], recording["outcome"])
+        if known is not None:
+            first, again = known["outcome"], recording["outcome"]
+            both = [field for field in again if field not in known["differing"]]
+            words = words or first_difference({field: first[field] for field in both if field in first}, again, both)
+        if self._arguments.keep and words is None:
+            self._known[name, kafka] = recording
+            write(list(self._known.values()), self._arguments.into)
         return words or compare(recording) or "agrees"
 
 

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 
-from sim.plan import MessageFault
+from sim.plan import Distribution, LinkPlan, MessageFault
 from sim.real.produce import answers_in
 from sim.real.proxy import Proxy
 from sim.real.script import Script
 from sim.real.way import Clock
+from sim.world.links import Link
 from tests.real.written import answer, batch, produce, record
 
 VERSION = 9
@@ -259,6 +260,26 @@ def test_a_reset_breaks_chosen_connections_only() -> None:
         assert await next_frame(reader) is not None
         scene.proxy.reset(lambda wire: wire.client == "p")
         assert await next_frame(reader) is None
+
+    play(act)
+
+
+def test_a_connection_that_outlives_a_run_gets_the_links_of_the_next() -> None:
+    async def act(scene: Scene) -> None:
+        reader, writer = await scene.client()
+        writer.write(framed(request("0", 0)))
+        assert await next_frame(reader) is not None
+        link = Link(0, "p>broker-1", LinkPlan(Distribution("constant", {"value": 1_000})))
+        scene.proxy.begin({}, PARTITIONS, {}, lambda client, broker: (link, link) if client == "p" else (None, None))
+        link.cut()
+        writer.write(framed(request("1", 1)))
+        while not scene.proxy._wires[0].up._items:
+            await asyncio.sleep(0)
+        assert scene.broker.taken == [0]
+        link.mend()
+        scene.proxy.pump()
+        assert await next_frame(reader) is not None
+        assert len(scene.proxy.crossings) == 2  # there and back
 
     play(act)
 
