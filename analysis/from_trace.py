@@ -237,9 +237,9 @@ class _Expansion:
         rows = self.rows(Kind.POLL)
         value, count = self.run(rows)
         row, t, host, partition, offset, number = self.plain(rows, "host", "partition", "offset", "n")
-        consumer = self._consumer_of(host)
-        pairs = consumer * (int(number.max(initial=0)) + 2) + number
-        group = np.unique(pairs, return_inverse=True)[1]
+        consumer, process = self._consumer_of(host), self._process_of(host, rows)
+        whose = consumer * (int(process.max(initial=0)) + 1) + process
+        group = np.unique(whose * (int(number.max(initial=0)) + 2) + number, return_inverse=True)[1]
         return h.Polls(row, t, consumer, partition, offset, value, count, group, np.full(len(rows), -1, np.int64))
 
     def positions(self) -> h.Positions:
@@ -269,6 +269,16 @@ class _Expansion:
         row, t, host, partition, offset = self.plain(rows, "host", "partition", "offset")
         end = ends & (step % 2 == 0)
         return h.Processing(row, t, end, self._consumer_of(host), partition, offset + (step + 1) // 2)
+
+    def _process_of(self, host: Column, rows: Column) -> Column:
+        """How often the host of each row had been restarted by then: every process numbers its polls from one."""
+        restarts = self.rows(Kind.RESTART)
+        where = self.get("host", restarts)
+        found = np.zeros(len(rows), np.int64)
+        for one in np.unique(where).tolist():
+            mine = host == one
+            found[mine] = np.searchsorted(restarts[where == one], rows[mine])
+        return found
 
     def _consumer_of(self, host: Column) -> Column:
         codes = np.full(max([*self.consumer_hosts, int(host.max(initial=0))], default=0) + 1, -1, np.int64)

@@ -47,9 +47,8 @@ def _of_readers() -> list[Option]:
 
 
 LIBRDKAFKA_MEMBER = Table(
-    "librdkafka consumer", joined(_GROUP, _of_readers()), prefixes=LIBRDKAFKA.prefixes,
-    elsewhere=JAVA_NAMES | {"max.poll.records": "consume.messages, beside config"},
-)  # fmt: skip
+    "librdkafka consumer", joined(_GROUP, _of_readers()), prefixes=LIBRDKAFKA.prefixes, elsewhere=JAVA_NAMES
+)
 
 
 def librdkafka_member(values: Values, messages: int, timeout_us: int) -> MemberConfig:
@@ -59,6 +58,9 @@ def librdkafka_member(values: Values, messages: int, timeout_us: int) -> MemberC
         named = "max.poll.interval.ms" if values.explicit("max.poll.interval.ms") else "session.timeout.ms"
         rule = f"max.poll.interval.ms={interval} is below session.timeout.ms={session}: creation fails"
         raise values.refuse(named, rule, "raise max.poll.interval.ms, or lower session.timeout.ms")
+    if values.explicit("max.poll.records"):
+        rule = "max.poll.records is for share consumers alone"
+        raise values.refuse("max.poll.records", rule, "write consume: {messages: N} beside config")
     assignors = _assignors(values)
     fields = values.settings()
     member = {name: fields[name] for name in _OF_MEMBERS}

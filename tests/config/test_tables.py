@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from sim import config
 from sim.config import Kind
+from sim.config.librdkafka_members import LIBRDKAFKA_MEMBER
 from sim.errors import InputError
 from sim.protocol import settings
 
@@ -19,6 +21,7 @@ TABLES = {
     },
     "topic": config.tables("topic"),
     "broker": config.tables("broker"),
+    "librdkafka member": LIBRDKAFKA_MEMBER,
 }
 
 
@@ -27,6 +30,7 @@ def test_defaults_of_the_settings_are_those_of_the_tables_for_4_3() -> None:
     assert config.producer("java", {}).settings == settings.JavaProducerSettings()
     assert config.producer("librdkafka", {}).settings == settings.LibrdkafkaProducerSettings()
     assert config.consumer("java", {}).settings == settings.ReaderSettings()
+    assert config.librdkafka_member({}).settings.member == settings.LibrdkafkaMemberSettings()
     assert brokers.settings == settings.BrokerSettings()
     assert config.controller({}, brokers).settings == settings.ControllerSettings()
     assert config.topic({}, brokers, replicas=3).settings == settings.TopicSettings()
@@ -52,6 +56,30 @@ def test_a_librdkafka_reader_has_its_own_defaults() -> None:
     reader = config.consumer("librdkafka", {}).settings
     assert (reader.reconnect_backoff_us, reader.reconnect_backoff_max_us) == (100_000, 10_000_000)
     assert reader.request_timeout_us == 60_000_000
+
+
+def test_a_librdkafka_member_fetches_as_a_librdkafka_reader_does() -> None:
+    member = config.librdkafka_member({"queued.max.messages.kbytes": "2000"}).settings
+    assert member.reader == replace(config.consumer("librdkafka", {}).settings, fetch_max_bytes=2_048_000)
+    assert isinstance(member.member, settings.LibrdkafkaMemberSettings)
+    assert member.member.queued_max_bytes == 2_048_000
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"max.poll.interval.ms": "5000"}, "max.poll.interval.ms=5000 is below session.timeout.ms=45000"),
+        ({"partition.assignment.strategy": "sticky"}, "sticky is no assignor of librdkafka; use range"),
+        ({"partition.assignment.strategy": "range,cooperative-sticky"}, "must have the same protocol type"),
+        ({"max.poll.records": "5"}, "max.poll.records is for share consumers alone; write consume: {messages: N}"),
+        ({"group.protocol": "consumer"}, "KIP-848 is not modelled yet"),
+        ({"session.timeout.ms": "0"}, "from 1 to 3600000"),
+        ({"enable.auto.commit": "perhaps"}, "must be true or false"),
+    ],
+)
+def test_what_no_librdkafka_member_is_made_of(options: dict[str, str], rule: str) -> None:
+    with pytest.raises(InputError, match=re.escape(rule)):
+        config.librdkafka_member(options)
 
 
 def test_an_unknown_release_is_refused() -> None:
@@ -88,8 +116,11 @@ def test_every_setting_that_an_option_names_is_a_field_of_the_settings(title: st
         "java producer": settings.JavaProducerSettings, "librdkafka producer": settings.LibrdkafkaProducerSettings,
         "java consumer": settings.ReaderSettings, "librdkafka consumer": settings.ReaderSettings,
         "topic": settings.TopicSettings, "broker": settings.BrokerSettings,
+        "librdkafka member": settings.ReaderSettings,
     }[title]  # fmt: skip
     names = {option.setting for option in TABLES[title].options if option.setting}
+    if title == "librdkafka member":  # how it fetches is a reader's
+        names -= set(settings.LibrdkafkaMemberSettings.__slots__)  # type: ignore[attr-defined]
     assert names <= set(made.__slots__)  # type: ignore[attr-defined]
 
 

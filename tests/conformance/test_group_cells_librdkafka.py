@@ -207,8 +207,8 @@ def test_s1_a_static_member_is_back_before_its_session_ends_and_nobody_notices()
     ("strategy", "told"), [(LR, ["revoked", "assigned"]), (LC, ["lost"])], ids=["lr", "lc"]
 )
 def test_z1_a_zombie_processes_on_and_its_late_commit_is_refused(strategy: dict[str, Any], told: list[str]) -> None:
-    """consumer:S38, consumer:S44, consumer:F3.35, consumer:F3.39: the callback that had been waiting comes first (lc: an
-    assignment of nothing, which leaves no row)"""
+    """consumer:S38, consumer:S44, consumer:F3.35, consumer:F3.39: the callback that had been waiting comes first (lc:
+    an assignment of nothing, which leaves no row)"""
     config = {**strategy, "max.poll.interval.ms": 2500, "session.timeout.ms": 2500}
     played = play(
         {

@@ -1,7 +1,7 @@
 """A librdkafka member of a classic group, step by step: its queue, its commits, callbacks that wait, being put out.
 
-``P1``, ``P2``, ``P4``, ``C7`` and ``D-none-latest`` are recorded cells (lr) whose application seeks, pauses or asks for a
-position.
+``P1``, ``P2``, ``P4``, ``C7`` and ``D-none-latest`` are recorded cells (lr) whose application seeks, pauses or asks for
+a position.
 """
 
 from __future__ import annotations
@@ -167,7 +167,8 @@ def test_c7_a_seek_stores_nothing(read: bool, committed: list[dict[int, int]]) -
 
 
 def test_d_none_latest_the_position_is_unknown_until_a_record_was_handed_over() -> None:
-    play = member(ReaderSettings(flavour="librdkafka", offset_reset="latest"), {"hold": (ListOffsetsRequest, FetchRequest)})
+    latest = ReaderSettings(flavour="librdkafka", offset_reset="latest")
+    play = member(latest, {"hold": (ListOffsetsRequest, FetchRequest)})
     for partition in (0, 1):
         play.answer(ListOffsetsRequest, ListOffsetsResponse(partition, 0, 100))
     assert next_fetch(play) == {0: 100, 1: 100}
