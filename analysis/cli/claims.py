@@ -53,7 +53,11 @@ class Shown:
     @property
     def again(self) -> str:
         """The run that shows it; where it is never seen, any run."""
-        return command_of(self.scenario, (self.seeds or [self.outcome.seen[0].result.seed])[0])
+        return command_of(self.scenario, self.shown_seed)
+
+    @property
+    def shown_seed(self) -> int:
+        return (self.seeds or [self.outcome.seen[0].result.seed])[0]
 
     def words(self) -> str:
         of = len(self.outcome.seen)
@@ -125,28 +129,32 @@ def _part(claim: dict[str, Any], some: list[Shown]) -> Iterator[str]:
     yield f"<h2>{html.escape(claim['claim'])}</h2><p><b>{claim['verdict']}</b>{html.escape(condition)}</p>"
     for one in some:
         yield f"<p>{html.escape(f'{one.scenario}: {one.words()}')}<br><code>{html.escape(one.again)}</code></p>"
-    picture = next((one for one in some if one.seeds and one.seen != "never"), None)
-    if picture is not None:
-        caption = html.escape(f"{picture.scenario}, seed {picture.seeds[0]}")
-        source = base64.b64encode(_timeline(picture)).decode()
-        yield f"<figure><img alt='{caption}' src='data:image/png;base64,{source}' width='900'>"
-        yield f"<figcaption>{caption}</figcaption></figure>"
+    picture = next((one for one in some if one.seeds and one.seen != "never"), some[0])
+    words = f"{picture.scenario}, seed {picture.shown_seed}"
+    caption = html.escape(words if picture.seeds else f"{words}: a run without {picture.finding}")
+    source = base64.b64encode(_timeline(picture)).decode()
+    yield f"<figure><img alt='{caption}' src='data:image/png;base64,{source}' width='900'>"
+    yield f"<figcaption>{caption}</figcaption></figure>"
 
 
 def _timeline(one: Shown) -> bytes:
-    """The run that shows it, around the case that matters."""
+    """The run that shows it: a group in time, or a partition around the case that matters."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib.pyplot import close
 
+    from analysis.group_plots import group_timeline, groups_of
     from analysis.plots import timeline
     from analysis.verdict import judge
     from sim.run import simulate
 
-    verdict = judge(simulate(one.scenario, one.seeds[0]))
-    witness = verdict.findings[one.finding].witnesses[0]
-    figure, drawn = timeline(verdict, witness.get("partition")), BytesIO()
+    verdict, drawn = judge(simulate(one.scenario, one.shown_seed)), BytesIO()
+    witnesses = verdict.findings[one.finding].witnesses
+    if groups_of(verdict.evidence.history):
+        figure = group_timeline(verdict.evidence.history)
+    else:
+        figure = timeline(verdict, witnesses[0].get("partition") if witnesses else None)
     figure.savefig(drawn, dpi=90, metadata={"Software": None})
     close(figure)
     return drawn.getvalue()
