@@ -1,7 +1,7 @@
 """What a worker of a measured sweep does beside its work: it notes how long it was inside runs.
 
-Imported by the worker with the task, so it costs an executor what any task costs. A line of JSON a block is appended to a
-file of the process in the folder that the environment names: begin and end of the block, and the time inside runs.
+Imported by the worker with the task, so it costs an executor what any task costs. A line of JSON a block is appended to
+a file of the process in the folder that the environment names: begin and end of the block, and the time inside runs.
 """
 
 from __future__ import annotations

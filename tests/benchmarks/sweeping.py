@@ -28,7 +28,8 @@ def measured(executor: str, seeds: range, jobs: int = JOBS, overrides: tuple[str
     """Seconds of the whole sweep and to its first task, runs, and the overhead as a share of the time inside runs."""
     with TemporaryDirectory(prefix="korder-bench-") as folder:
         os.environ[FOLDER] = folder
-        plain, run.run_block = run.run_block, noted_block
+        plain = run.run_block, run._one_run
+        run.run_block = noted_block
         begun = time.perf_counter()
         try:
             found = sweep(
@@ -36,7 +37,7 @@ def measured(executor: str, seeds: range, jobs: int = JOBS, overrides: tuple[str
                 out=Path(folder) / "out",
             )  # fmt: skip
         finally:
-            run.run_block = plain
+            run.run_block, run._one_run = plain
         seconds = time.perf_counter() - begun
         notes = [json.loads(line) for file in Path(folder).glob("*.jsonl") for line in file.read_text().splitlines()]
         first, last = min(note["begin"] for note in notes), max(note["end"] for note in notes)
