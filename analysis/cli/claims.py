@@ -10,7 +10,6 @@ import base64
 import html
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,29 +131,15 @@ def _part(claim: dict[str, Any], some: list[Shown]) -> Iterator[str]:
     picture = next((one for one in some if one.seeds and one.seen != "never"), some[0])
     words = f"{picture.scenario}, seed {picture.shown_seed}"
     caption = html.escape(words if picture.seeds else f"{words}: a run without {picture.finding}")
-    source = base64.b64encode(_timeline(picture)).decode()
+    source = base64.b64encode(_picture(picture)).decode()
     yield f"<figure><img alt='{caption}' src='data:image/png;base64,{source}' width='900'>"
     yield f"<figcaption>{caption}</figcaption></figure>"
 
 
-def _timeline(one: Shown) -> bytes:
-    """The run that shows it: a group in time, or a partition around the case that matters."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib.pyplot import close
-
-    from analysis.group_plots import group_timeline, groups_of
-    from analysis.plots import timeline
+def _picture(one: Shown) -> bytes:
+    """The run that shows it."""
+    from analysis.cli.figures import of_finding
     from analysis.verdict import judge
     from sim.run import simulate
 
-    verdict, drawn = judge(simulate(one.scenario, one.shown_seed)), BytesIO()
-    witnesses = verdict.findings[one.finding].witnesses
-    if groups_of(verdict.evidence.history):
-        figure = group_timeline(verdict.evidence.history)
-    else:
-        figure = timeline(verdict, witnesses[0].get("partition") if witnesses else None)
-    figure.savefig(drawn, dpi=90, metadata={"Software": None})
-    close(figure)
-    return drawn.getvalue()
+    return of_finding(judge(simulate(one.scenario, one.shown_seed)), one.finding)

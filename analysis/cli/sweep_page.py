@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import platform
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
@@ -15,7 +16,7 @@ from sim.errors import InputError
 if TYPE_CHECKING:
     from analysis.sweep import Sweep
 
-__all__ = ["MOST_RUNS_DRAWN", "page", "repeat_line"]
+__all__ = ["MOST_RUNS_DRAWN", "STYLE", "page", "repeat_line", "version_words"]
 
 DPI = 200
 MOST_RUNS_DRAWN = 200_000
@@ -89,6 +90,17 @@ def repeat_line(found: Sweep, file: str) -> str:
     if header["until"]:
         words += ["--until-width", f"{header['until']['width']:g}", "--until-measure", header["until"]["measure"]]
     return shlex.join([*words, "--out", "again"])
+
+
+def version_words() -> str:
+    """What made a page."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        korder = version("korder")
+    except PackageNotFoundError:
+        korder = "of a checkout"
+    return f"Made with korder {korder}, Python {platform.python_version()}."
 
 
 def _sizes(found: Sweep) -> str:
