@@ -114,5 +114,5 @@ def test_rows_of_sweeps_have_the_bars_of_the_issue(monkeypatch: pytest.MonkeyPat
     rows = sweep_speed.sweeps(1)
 
     assert [(one.bar, one.aim, one.more) for one in rows[:2]] == [(300, 180, False), (0.05, None, False)]
-    assert [one.bar for one in rows[2:]] == [0.15, 1.1] and all(one.holds for one in rows)
+    assert [one.bar for one in rows[2:]] == [0.15, 1.15] and all(one.holds for one in rows)
     assert rows[3].value == 1.05
