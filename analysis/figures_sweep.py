@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IDEMPOTENCE", "IN_FLIGHT", "KINDS", "PAPER", "Kind", "Point", "duplicates_by_fault_rate", "extent_distribution",
-    "heat_map", "key_of", "label_of", "loss_by_acks", "parts_of", "points_of", "reorder_by_in_flight", "trade_off",
-    "varied",
+    "heat_map", "key_of", "label_of", "loss_by_acks", "parts_of", "points_of", "reorder_by_in_flight", "short_of",
+    "trade_off", "varied",
 ]  # fmt: skip
 
 IN_FLIGHT, IDEMPOTENCE = "max.in.flight.requests.per.connection", "enable.idempotence"
@@ -111,7 +111,8 @@ def extent_distribution(frame: pd.DataFrame, axes: Axes) -> Axes:
     axes.set_xlabel("Reordering extent n (records)")
     axes.set_ylabel("Records with extent ≥ n (%)")
     _note(axes, frame, varied(frame), f"left out: seen in fewer than {FEW_SEEDS} seeds")
-    axes.legend(handlelength=2.6)
+    axes.set_ylim(bottom=axes.get_ylim()[0] / 2.0 ** min(drawn, 5))  # room for the legend below all bars
+    axes.legend(handlelength=2.6, loc="lower left")
     return axes
 
 
@@ -133,8 +134,8 @@ def heat_map(frame: pd.DataFrame, axes: Axes, x: str = "", y: str = "", measure:
         axes.text(column, row, f"\n{_between(interval)}", ha="center", va="center", fontsize=4.4, color=colour)
     axes.set_xticks(range(len(columns)), [_word(value) for value in columns])
     axes.set_yticks(range(len(rows)), [_word(value) for value in rows])
-    axes.set_xlabel(_short(x))
-    axes.set_ylabel(_short(y))
+    axes.set_xlabel(short_of(x))
+    axes.set_ylabel(short_of(y))
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     bar = axes.figure.colorbar(image, ax=axes, pad=0.02, fraction=0.06)
@@ -169,7 +170,7 @@ def trade_off(frame: pd.DataFrame, axes: Axes, against: str = "ack_p99_us", meas
     words = {"acked_per_s": "Acknowledged records a second", "ack_p99_us": "Time to acknowledgement, p99 (ms)"}
     axes.set_xlabel(words[against])
     _rate_axis(axes, measure)
-    _note(axes, frame, keys, f"numbers: {_short(keys[-1])}; hollow: none seen (at most {{bound:.2g}} % of seeds)")
+    _note(axes, frame, keys, f"numbers: {short_of(keys[-1])}; hollow: none seen (at most {{bound:.2g}} % of seeds)")
     if len(keys) > 1 and against == "ack_p99_us":
         axes.legend(handlelength=2.6)
     return axes
@@ -367,10 +368,10 @@ def label_of(values: Mapping[str, Any]) -> str:
 def _said(key: str, value: Any) -> str:
     if key.endswith(IDEMPOTENCE):
         return "with idempotence" if value else "without idempotence"
-    return _word(value) if key.endswith(".client") else f"{_short(key)}={_word(value)}"
+    return _word(value) if key.endswith(".client") else f"{short_of(key)}={_word(value)}"
 
 
-def _short(key: str) -> str:
+def short_of(key: str) -> str:
     """Without the path that leads to an option; two words where that would say too little."""
     names = {IN_FLIGHT: "in flight", IDEMPOTENCE: "idempotence", ".client": "client"}
     for ending, word in names.items():

@@ -65,6 +65,7 @@ def check(
     annotations: Annotated[
         bool | None, typer.Option(help="Annotate a GitHub workflow. Default: if a runner says that it is one.")
     ] = None,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="A page with what broke, in one file.")] = None,
     json: Json = False,
     junit: Junit = None,
     check_laws: CheckLaws = False,
@@ -76,7 +77,7 @@ def check(
 
     within_us = None if max_time is None else duration_of("--max-time", max_time)
     wish = Wish(seeds=seeds, overrides=tuple(overrides or ()), check_laws=check_laws, max_time_us=within_us)
-    ending = Ending(allow_undecided, json, wanted(annotations), baseline, accept, junit)
+    ending = Ending(allow_undecided, json, wanted(annotations), baseline, accept, junit, html)
     return check_scenarios(paths, wish, ending, jobs=jobs)
 
 

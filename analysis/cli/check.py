@@ -6,6 +6,7 @@ of files and seeds, so that what is printed never depends on ``--jobs``.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,7 +18,7 @@ from analysis.cli.annotations import annotate
 from analysis.cli.arguments import scenario_files, seeds_of
 from analysis.cli.baseline import accept, changes, read_baseline
 from analysis.cli.console import counted, paragraph, print_json, results
-from analysis.cli.files import must_be_writable
+from analysis.cli.files import must_be_writable, write_text
 from analysis.cli.junit import Case, Suite, outcome_of, write_junit
 from analysis.cli.pool import default_jobs, spread
 from analysis.cli.replay import command_of, law_broken_in
@@ -58,6 +59,7 @@ class Ending:
     baseline: Path | None = None
     accept: bool = False
     junit: Path | None = None
+    html: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -116,8 +118,9 @@ class Outcome:
 def check_scenarios(paths: list[str], wish: Wish, ending: Ending, *, jobs: int | None) -> int:
     if ending.accept and ending.baseline is None:
         raise InputError("--accept", "accepts what was seen as a baseline", "add --baseline FILE")
-    if ending.junit is not None:
-        must_be_writable(ending.junit.parent)
+    for file in (ending.junit, ending.html):
+        if file is not None:
+            must_be_writable(file.parent)
     accepted = None if ending.baseline is None or ending.accept else read_baseline(ending.baseline)
     console, outcomes, changed = results(), list[Outcome](), dict[str, list[str]]()
     for outcome in judged_over(scenario_files(paths), wish, jobs):
@@ -133,6 +136,10 @@ def check_scenarios(paths: list[str], wish: Wish, ending: Ending, *, jobs: int |
         write_junit(ending.junit, [_suite(one, ending.allow_undecided) for one in outcomes])
     words = [one.verdict for one in outcomes]
     verdict = worst(words)
+    if ending.html is not None:
+        from analysis.cli.check_page import page
+
+        write_text(ending.html, page(outcomes, verdict, changed, _line(paths, wish, ending)))
     if ending.as_json:
         new = {} if accepted is None else {"changed": {file: some for file, some in changed.items() if some}}
         print_json({"verdict": verdict, "scenarios": [one.to_json() for one in outcomes]} | new)
@@ -140,6 +147,15 @@ def check_scenarios(paths: list[str], wish: Wish, ending: Ending, *, jobs: int |
         _tell_sum(console, words, sum(len(one.seen) for one in outcomes))
         _tell_baseline(console, ending, changed)
     return max(status_of_verdict(verdict, ending.allow_undecided), int(any(changed.values())))
+
+
+def _line(paths: list[str], wish: Wish, ending: Ending) -> str:
+    """The command that makes the same page."""
+    words = ["korder", "check", *paths, *(word for one in wish.overrides for word in ("--set", one))]
+    words += ["--seeds", wish.seeds] if wish.seeds is not None else []
+    words += ["--check-laws"] if wish.check_laws else []
+    words += ["--baseline", str(ending.baseline)] if ending.baseline is not None else []
+    return shlex.join([*words, "--html", str(ending.html)])
 
 
 def judged_over(files: list[str], wish: Wish, jobs: int | None) -> Iterator[Outcome]:

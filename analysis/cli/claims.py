@@ -10,7 +10,6 @@ import base64
 import html
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +52,11 @@ class Shown:
     @property
     def again(self) -> str:
         """The run that shows it; where it is never seen, any run."""
-        return command_of(self.scenario, (self.seeds or [self.outcome.seen[0].result.seed])[0])
+        return command_of(self.scenario, self.shown_seed)
+
+    @property
+    def shown_seed(self) -> int:
+        return (self.seeds or [self.outcome.seen[0].result.seed])[0]
 
     def words(self) -> str:
         of = len(self.outcome.seen)
@@ -125,28 +128,18 @@ def _part(claim: dict[str, Any], some: list[Shown]) -> Iterator[str]:
     yield f"<h2>{html.escape(claim['claim'])}</h2><p><b>{claim['verdict']}</b>{html.escape(condition)}</p>"
     for one in some:
         yield f"<p>{html.escape(f'{one.scenario}: {one.words()}')}<br><code>{html.escape(one.again)}</code></p>"
-    picture = next((one for one in some if one.seeds and one.seen != "never"), None)
-    if picture is not None:
-        caption = html.escape(f"{picture.scenario}, seed {picture.seeds[0]}")
-        source = base64.b64encode(_timeline(picture)).decode()
-        yield f"<figure><img alt='{caption}' src='data:image/png;base64,{source}' width='900'>"
-        yield f"<figcaption>{caption}</figcaption></figure>"
+    picture = next((one for one in some if one.seeds and one.seen != "never"), some[0])
+    words = f"{picture.scenario}, seed {picture.shown_seed}"
+    caption = html.escape(words if picture.seeds else f"{words}: a run without {picture.finding}")
+    source = base64.b64encode(_picture(picture)).decode()
+    yield f"<figure><img alt='{caption}' src='data:image/png;base64,{source}' width='900'>"
+    yield f"<figcaption>{caption}</figcaption></figure>"
 
 
-def _timeline(one: Shown) -> bytes:
-    """The run that shows it, around the case that matters."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib.pyplot import close
-
-    from analysis.plots import timeline
+def _picture(one: Shown) -> bytes:
+    """The run that shows it."""
+    from analysis.cli.figures import of_finding
     from analysis.verdict import judge
     from sim.run import simulate
 
-    verdict = judge(simulate(one.scenario, one.seeds[0]))
-    witness = verdict.findings[one.finding].witnesses[0]
-    figure, drawn = timeline(verdict, witness.get("partition")), BytesIO()
-    figure.savefig(drawn, dpi=90, metadata={"Software": None})
-    close(figure)
-    return drawn.getvalue()
+    return of_finding(judge(simulate(one.scenario, one.shown_seed)), one.finding)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from analysis.sweep.compare import Comparison, Line
 
-__all__ = ["compare_sides", "sides_of"]
+__all__ = ["compare_sides", "sides_of", "tell_pairing"]
 
 MOST_SEEDS = 12
 WORDS = {
@@ -76,7 +76,7 @@ def _tell(console: Console, file: str, found: Comparison) -> None:
     print_table(console, ("", "A", "B", "B - A"), rows)
     console.print()
     paragraph(console, f"{legend()} B - A: paired by seed.", style="dim")
-    _tell_pairing(console, found)
+    tell_pairing(console, found)
 
 
 def _row(line: Line) -> tuple[str, str, str, str]:
@@ -89,7 +89,7 @@ def _row(line: Line) -> tuple[str, str, str, str]:
     return (words, *told)
 
 
-def _tell_pairing(console: Console, found: Comparison) -> None:
+def tell_pairing(console: Console, found: Comparison) -> None:
     """What it was worth that both sides met the same failures."""
     for line in found.lines:
         if line.strangers is not None and line.strangers.width and not line.difference.note:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from analysis.evidence import Evidence
     from analysis.verdict import Verdict
 
-__all__ = ["draw", "of_case", "of_verdict", "partitions_to_draw"]
+__all__ = ["draw", "of_case", "of_finding", "of_verdict", "partitions_to_draw"]
 
 MOST = 4
 
@@ -66,6 +66,18 @@ def of_case(evidence: Evidence, partition: str) -> list[bytes]:
     return [_png(figure), *_how_much(here, None)]
 
 
+def of_finding(verdict: Verdict, finding: str) -> bytes:
+    """One picture: the group in time where there is one, else a partition around the finding's first case."""
+    _without_window()
+    from analysis.group_plots import group_timeline, groups_of
+    from analysis.plots import timeline
+
+    if groups_of(verdict.history):
+        return _png(group_timeline(verdict))
+    witnesses = verdict.findings[finding].witnesses
+    return _png(timeline(verdict, witnesses[0].get("partition") if witnesses else None))
+
+
 def _how_much(measures: dict[str, dict[str, Any]], stream: str | None) -> list[bytes]:
     from analysis.amounts import amounts
 
@@ -84,7 +96,7 @@ def _png(figure: Figure) -> bytes:
     from matplotlib.pyplot import close
 
     kept = BytesIO()
-    figure.savefig(kept, format="png", dpi=110)
+    figure.savefig(kept, format="png", dpi=110, metadata={"Software": None})
     close(figure)
     return kept.getvalue()
 

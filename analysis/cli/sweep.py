@@ -120,12 +120,20 @@ def _write_page(file: str, found: Sweep, out: Path) -> None:
     matplotlib.use("Agg")
     from analysis.cli.sweep_page import MOST_RUNS_DRAWN, page
 
-    keys = list(found.summary.header["vary"])
+    keys = _headings(list(found.summary.header["vary"]))
     by_seed = seed_rows(found, keys)
     tables = [("Of records, and what it costs", record_rows(found, keys))]
     tables += [] if by_seed is None else [("In how many seeds it happened", by_seed)]
     tables += [("What is behind it", counted_rows(found, keys))] if found.summary.runs <= MOST_RUNS_DRAWN else []
     write_text(out / PAGE, page(found, file, tables))
+
+
+def _headings(keys: list[str]) -> list[str]:
+    """Short names where they say enough; the line at the end of the page has the whole keys."""
+    from analysis.figures_sweep import short_of
+
+    short = [short_of(key) for key in keys]
+    return short if len(set(short)) == len(keys) else keys
 
 
 def record_rows(found: Sweep, letters: Sequence[str]) -> Rows:

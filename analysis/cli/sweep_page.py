@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import platform
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from io import BytesIO
@@ -15,7 +16,7 @@ from sim.errors import InputError
 if TYPE_CHECKING:
     from analysis.sweep import Sweep
 
-__all__ = ["MOST_RUNS_DRAWN", "page", "repeat_line"]
+__all__ = ["MOST_RUNS_DRAWN", "STYLE", "page", "repeat_line", "version_words"]
 
 DPI = 200
 MOST_RUNS_DRAWN = 200_000
@@ -23,6 +24,7 @@ STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1b1f24; background: #fff; margin: 0 auto; max-width: 62rem;
   padding: 1rem; }
 h1 { font-size: 1.5rem; line-height: 1.25; } h2 { font-size: 1.15rem; margin: 2rem 0 .4rem; }
+h1, h2, h3, summary { break-after: avoid; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 figure ul { padding-left: 1.1rem; margin: .3rem 0; max-width: 40rem; } figure p { margin: .5rem 0; max-width: 40rem; }
@@ -31,7 +33,11 @@ th { color: #5b6470; font-weight: 600; white-space: normal; vertical-align: bott
 figure { display: inline-block; margin: 0 1rem 1rem 0; max-width: 100%; break-inside: avoid; }
 img { max-width: 100%; height: auto; } figcaption, .quiet { color: #5b6470; font-size: .85rem; }
 pre, code { font: .85rem/1.4 ui-monospace, monospace; overflow-wrap: anywhere; } pre { white-space: pre-wrap; }
+@media (max-width: 40rem) {
+  table { font-size: .78rem; } th, td { padding-right: .6rem; white-space: normal; } th { min-width: 0; }
+}
 @media print {
+  details::details-content { content-visibility: visible; block-size: auto; }
   body { font-size: 10pt; max-width: none; padding: 0; } .wide { overflow: visible; }
   table { font-size: 7.5pt; } th, td { white-space: normal; min-width: 0; padding-right: .5rem; }
 }
@@ -49,9 +55,9 @@ def page(found: Sweep, file: str, tables: Iterable[tuple[str, Rows]]) -> str:
         f"<meta name='viewport' content='width=device-width, initial-scale=1'><title>{_text(title)}</title>",
         f"<style>{STYLE}</style></head><body><h1>{_text(title)}</h1>",
         f"<p>{_text(_sizes(found))}</p>",
+        "<h2>Figures</h2>" if header["vary"] else "", *figures_of(found),
         *(_section(heading, *rows) for heading, rows in tables),
         f"<p class='quiet'>{_text(legend())}</p>",
-        "<h2>Figures</h2>" if header["vary"] else "", *figures_of(found),
         _repeat(found, file), "</body></html>\n",
     ])  # fmt: skip
 
@@ -89,6 +95,17 @@ def repeat_line(found: Sweep, file: str) -> str:
     if header["until"]:
         words += ["--until-width", f"{header['until']['width']:g}", "--until-measure", header["until"]["measure"]]
     return shlex.join([*words, "--out", "again"])
+
+
+def version_words() -> str:
+    """What made a page."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        korder = version("korder")
+    except PackageNotFoundError:
+        korder = "of a checkout"
+    return f"Made with korder {korder}, Python {platform.python_version()}."
 
 
 def _sizes(found: Sweep) -> str:

@@ -28,6 +28,7 @@ from tests.benchmarks.measures import (  # noqa: E402
     real_failover,
     round_trips,
 )
+from tests.benchmarks.sweep_speed import sweeps  # noqa: E402
 
 BENCHES: dict[str, Callable[[int], list[Measured]]] = {
     "round-trips": round_trips,
@@ -39,6 +40,7 @@ BENCHES: dict[str, Callable[[int], list[Measured]]] = {
     "memory": memory_per_record,
     "check": failover_check,
     "real": real_failover,
+    "sweep": sweeps,
 }
 
 

@@ -114,3 +114,29 @@ def test_judging_and_reading_are_told_with_their_bars(monkeypatch: pytest.Monkey
     assert [one.bar for one in judged] == [2e6, 2, 0.5e6, 2] * 2
     assert all(one.value is not None and one.value > 0 for one in judged)
     assert {one.bar for one in analysis_speed.reading(1)} == {0.5}
+
+
+def test_a_measured_sweep_notes_every_run_and_what_handing_out_costs() -> None:
+    from analysis.sweep import run
+    from tests.benchmarks.sweeping import measured
+
+    plain = run.run_block, run._one_run
+    told = measured("thread", range(1), jobs=1, overrides=("run=1s", "settle=1s"))
+
+    assert (run.run_block, run._one_run) == plain
+
+    assert told["runs"] == 10 and 0 < told["inside"] < told["seconds"]
+    assert told["overhead"] > 0 and told["start"] > 0
+
+
+def test_rows_of_sweeps_have_the_bars_of_the_issue(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.benchmarks import sweep_speed
+
+    told = {"seconds": 200.0, "runs": 2000, "overhead": 0.04, "inside": 390.0, "start": 1.0, "few": 100, "many": 105}
+    monkeypatch.setattr(sweep_speed, "_told", lambda *_: told)
+
+    rows = sweep_speed.sweeps(1)
+
+    assert [(one.bar, one.aim, one.more) for one in rows[:2]] == [(300, 180, False), (0.05, None, False)]
+    assert [one.bar for one in rows[2:]] == [0.15, 1.15] and all(one.holds for one in rows)
+    assert rows[3].value == 1.05

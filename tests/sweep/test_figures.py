@@ -209,6 +209,8 @@ def test_plot_writes_the_figure_of_a_kept_sweep(
         (["inflight"], "did you mean in-flight"),
         (["in-flight", "--out", "f.gif"], ".png, .pdf or .svg"),
         (["in-flight", "--measure", "late"], "no meaning for in-flight"),
+        (["in-flight", "--group", "ledger"], "no meaning for in-flight"),
+        (["rebalance-timeline"], "is a sweep, and this figure is one of a single run"),
         (["heat-map", "--measure", "lat"], "did you mean late"),
         (["heat-map", "--x", "acks", "--y", "b"], "would mix"),
         (["in-flight", "--where", "enable.idempotence=maybe"], "it has false or true"),
@@ -312,4 +314,3 @@ def test_the_rebalance_timeline_is_drawn_from_a_run(
         said = korder("plot", tmp_path / "run", "rebalance-timeline", *more)
         assert said.status == 2 and said.out == "" and words in said.err and "Traceback" not in said.err
     assert "korder run FILE --out DIR" in korder("plot", tmp_path / "none", "rebalance-timeline").err
-    assert "no meaning for in-flight" in korder("plot", tmp_path, "in-flight", "--group", "ledger").err
