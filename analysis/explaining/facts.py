@@ -20,6 +20,7 @@ from analysis.history import ACK, Column, Table
 __all__ = ["Copy", "Ending", "Facts", "Life", "Report", "Try"]
 
 
+PER_MS = {"ns": 1_000_000, "us": 1_000, "ms": 1}
 MOST_STEPS = 4  # from an append back to its transmission
 
 
@@ -138,8 +139,28 @@ class Facts:
             copies = self._copies(value)
             tries = self._tries(value)
             _land(tries, [one for one in copies if not one.follower])
+            self._give_up(tries, value)
             self._lives[value] = Life(value, tries, copies, self._reports(value))
         return self._lives[value]
+
+    def _give_up(self, tries: list[Try], value: int) -> None:
+        """A history without the ends of connections: what was handled later than its client waits, had been given up
+        (Java's request.timeout.ms, librdkafka's socket.timeout.ms; producer 5.1, 8.1), as far as its options are told."""
+        wait = None if self.causes is not None else self._patience(value)
+        for one in tries:
+            if wait is not None and one.answered is None and one.landed is not None and one.landed.t > one.t + wait:
+                one.ended = Ending(one.landed.row - 1, one.t + wait, "timed out")
+
+    def _patience(self, value: int) -> int | None:
+        """How long its producer waits for an answer, in the history's unit of time; None where its options say nothing."""
+        name = self.evidence.producer(int(self.history.records.prod[value]))
+        clients = (self.history.config or {}).get("clients", {})
+        options = clients.get(name, clients.get(str(name).split("#")[0], {}))
+        option = "socket.timeout.ms" if options.get("client") == "librdkafka" else "request.timeout.ms"
+        try:
+            return int(options[option]) * PER_MS[self.history.time_unit]
+        except (KeyError, ValueError, TypeError):
+            return None
 
     def lives(self) -> list[Life]:
         """Those asked for so far."""

@@ -63,8 +63,8 @@ def outcomes_of(task: Task) -> list[Outcome]:
         confirmed, words = False, diagnosis.because
         if diagnosis.explained:
             proof = prove(
-                facts, name, diagnosis, lane_of(witness), topic_of(facts, diagnosis), seeds=task.latency_seeds, decided=True,
-                laboratory=laboratory,
+                facts, name, diagnosis, lane_of(witness), topic_of(facts, diagnosis), seeds=task.latency_seeds,
+                laboratory=laboratory, decided=True,
             )  # fmt: skip
             confirmed, words = proof.holds, proof.sentence()
         told.append(
