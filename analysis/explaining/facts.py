@@ -145,14 +145,14 @@ class Facts:
 
     def _give_up(self, tries: list[Try], value: int) -> None:
         """A history without the ends of connections: what was handled later than its client waits, had been given up
-        (Java's request.timeout.ms, librdkafka's socket.timeout.ms; producer 5.1, 8.1), as far as its options are told."""
+        (Java's request.timeout.ms, librdkafka's socket.timeout.ms; producer 5.1, 8.1), where its options are told."""
         wait = None if self.causes is not None else self._patience(value)
         for one in tries:
             if wait is not None and one.answered is None and one.landed is not None and one.landed.t > one.t + wait:
                 one.ended = Ending(one.landed.row - 1, one.t + wait, "timed out")
 
     def _patience(self, value: int) -> int | None:
-        """How long its producer waits for an answer, in the history's unit of time; None where its options say nothing."""
+        """How long its producer waits for an answer, in the history's unit; None where its options say nothing."""
         name = self.evidence.producer(int(self.history.records.prod[value]))
         clients = (self.history.config or {}).get("clients", {})
         options = clients.get(name, clients.get(str(name).split("#")[0], {}))
