@@ -367,6 +367,9 @@ _CLIENT = {
     "acks": "acks", "idempotence": "enable.idempotence", "max_in_flight": "max.in.flight.requests.per.connection",
     "retries": "retries",
 }  # fmt: skip
+_WAITS = {  # how long a client waits for an answer before it gives the connection up, and where its settings have it
+    "java": ("request.timeout.ms", "request_timeout_us"), "librdkafka": ("socket.timeout.ms", "socket_timeout_us"),
+}  # fmt: skip
 
 
 def config_of(header: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -379,6 +382,8 @@ def config_of(header: Mapping[str, Any]) -> dict[str, Any] | None:
         settings = one.get("settings") or {}
         told = {kafka: settings[ours] for ours, kafka in _CLIENT.items() if ours in settings}
         told["client"] = "librdkafka" if "message_timeout_us" in settings else "java"
+        option, ours = _WAITS[told["client"]]
+        told |= {option: settings[ours] // 1000} if ours in settings else {}
         clients[str(one["name"])] = told
     for one in scenario["topics"]:
         settings = one.get("settings") or {}

@@ -182,7 +182,7 @@ def changes_for(case: Case) -> Iterator[Change]:
     for size in range(1, MOST_TOGETHER + 1):
         for rows in combinations(lines, size):
             parts = [row.edits(case) for row in rows]
-            if all(parts):
+            if all(parts) and len({tuple(edit.path for edit in part) for part in parts}) == size:
                 edits = tuple({edit.path: edit for part in parts for edit in part}.values())
                 found.append(Change(
                     edits, sum(row.cost for row in rows), "; ".join(row.price for row in rows),

@@ -20,6 +20,10 @@ from analysis.history import ACK, Column, Table
 __all__ = ["Copy", "Ending", "Facts", "Life", "Report", "Try"]
 
 
+PER_MS = {"ns": 1_000_000, "us": 1_000, "ms": 1}
+MOST_STEPS = 4  # from an append back to its transmission
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """Something with a word that ended or answered a transmission. ``word``: an error's name, or empty."""
@@ -113,13 +117,50 @@ class Facts:
         self.causes = None if trace is None else Causes(trace)
         self._lives: dict[int, Life] = {}
 
+    def row_of(self, event: Any) -> int:
+        """The row of an event as witnesses and causes name it; -1 if the history has none of that name."""
+        ids = self.history.ids
+        if ids is None:
+            return int(event)
+        if not hasattr(self, "_rows"):
+            self._rows = {name: row for row, name in enumerate(list(ids)) if name is not None}
+        return self._rows.get(event, event if isinstance(event, int) else -1)
+
+    def cause_of(self, row: int) -> int:
+        """The row of what made it happen; -1 where nothing says."""
+        if self.causes is not None:
+            return int(self.causes.trace.events["cause"][row])
+        told = self.history.causes
+        name = None if told is None or row >= len(told) else told[row]
+        return -1 if name is None else self.row_of(name)
+
     def life(self, value: int) -> Life:
         if value not in self._lives:
             copies = self._copies(value)
             tries = self._tries(value)
             _land(tries, [one for one in copies if not one.follower])
+            self._give_up(tries, value)
             self._lives[value] = Life(value, tries, copies, self._reports(value))
         return self._lives[value]
+
+    def _give_up(self, tries: list[Try], value: int) -> None:
+        """A history without the ends of connections: what was handled later than its client waits, had been given up
+        (Java's request.timeout.ms, librdkafka's socket.timeout.ms; producer 5.1, 8.1), where its options are told."""
+        wait = None if self.causes is not None else self._patience(value)
+        for one in tries:
+            if wait is not None and one.answered is None and one.landed is not None and one.landed.t > one.t + wait:
+                one.ended = Ending(one.landed.row - 1, one.t + wait, "timed out")
+
+    def _patience(self, value: int) -> int | None:
+        """How long its producer waits for an answer, in the history's unit; None where its options say nothing."""
+        name = self.evidence.producer(int(self.history.records.prod[value]))
+        clients = (self.history.config or {}).get("clients", {})
+        options = clients.get(name, clients.get(str(name).split("#")[0], {}))
+        option = "socket.timeout.ms" if options.get("client") == "librdkafka" else "request.timeout.ms"
+        try:
+            return int(options[option]) * PER_MS[self.history.time_unit]
+        except (KeyError, ValueError, TypeError):
+            return None
 
     def lives(self) -> list[Life]:
         """Those asked for so far."""
@@ -179,8 +220,19 @@ class Facts:
         for row, t, partition, offset, first, broker, lep, pid, epoch, follower, conn in _tuples(appends, *names):
             place = offset + value - first
             cut = self._cut(partition, broker, place, row)
+            conn = conn if conn >= 0 else self._brought_by(row)
             found.append(Copy(row, t, partition, place, broker, lep, pid, epoch, bool(follower), conn, cut))
         return found
+
+    def _brought_by(self, row: int) -> int:
+        """The connection of the transmission behind an append, where causes lead back to one; else -1."""
+        wire = self.history.wire
+        for _ in range(MOST_STEPS if self.history.causes is not None else 0):
+            row = self.cause_of(row)
+            at = np.flatnonzero((wire.row == row) & (wire.response == 0)) if row >= 0 else []
+            if row < 0 or len(at):
+                return int(wire.conn[at[0]]) if len(at) else -1
+        return -1
 
     def _cut(self, partition: int, broker: int, offset: int, row: int) -> Ending | None:
         cuts = self.history.truncations

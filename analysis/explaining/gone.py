@@ -67,16 +67,13 @@ def _never_stored(facts: Facts, part: Part) -> Diagnosis:
 
 def _implied_by(facts: Facts, part: Part) -> int | None:
     """The answer to another batch that made the client report this one delivered (librdkafka; producer 8.4)."""
-    report = part.life.acked
-    if facts.causes is None or report is None:
+    report, wire = part.life.acked, facts.history.wire
+    row = -1 if report is None else facts.cause_of(report.row)
+    if row < 0:
         return None
-    for row in facts.causes.chain(report.row)[1:2]:
-        event = facts.causes.row(row)
-        first = int(facts.history.records.prod[part.value])
-        if event["kind"] == Kind.RESPONSE and event["prod"] == first:
-            if not any(one.answered is not None and one.answered.row == row for one in part.life.tries):
-                return row
-    return None
+    answer = (wire.row == row) & (wire.response != 0) & (wire.prod == facts.history.records.prod[part.value])
+    own = any(one.answered is not None and one.answered.row == row for one in part.life.tries)
+    return row if answer.any() and not own else None
 
 
 def _last_removed(facts: Facts, part: Part) -> Copy | None:

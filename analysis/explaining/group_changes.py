@@ -25,8 +25,8 @@ def _every_member(case: Case, wanted: Callable[[Section], tuple[tuple[str, ...],
         told = wanted(case.source["consumers"][name])
         if told is not None:
             path, value = told
-            place = f"group {case.group_of(name)}"
-            found.append(Edit(place, ".".join(path[1:] if path[0] == "config" else path), value, ("consumers", name, *path)))
+            option = ".".join(path[1:] if path[0] == "config" else path)
+            found.append(Edit(f"group {case.group_of(name)}", option, value, ("consumers", name, *path)))
     return tuple(found)
 
 

@@ -40,8 +40,8 @@ def lane_of(witness: Mapping[str, Any]) -> Lane:
 class Laboratory:
     """*names*: of the findings that are looked for in every run.
 
-    *accepted*: the pinned scenarios that showed a finding under every latency they were probed with, in the order found;
-    another finding of the same run may show there too.
+    *accepted*: the pinned scenarios that showed a finding under every latency of the probes, in the order found; other
+    findings of the same run may show there too.
     """
 
     def __init__(self, names: Collection[str]) -> None:

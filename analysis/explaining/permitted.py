@@ -47,7 +47,25 @@ def _value(case: Case | None, option: str, options: dict[str, dict[str, str]], c
     for place in (f"topics.{case.topic}", f"producers.{case.producer}"):
         if option in options.get(place, {}):
             return options[place][option]
-    return None
+    return _of_members(case, option, options)
+
+
+def _of_members(case: Case, option: str, options: dict[str, dict[str, str]]) -> str | None:
+    """What the members of the group have, each value once; ``processing.commit`` is what their application does."""
+    found: list[str] = []
+    for name in case.members:
+        if option.startswith("processing."):
+            done = (case.source["consumers"][name].get("processing") or {}).get(option.partition(".")[2])
+            found.append("never" if done is None and option.endswith("commit") else _words(done))
+        else:
+            found.append(options.get(f"consumers.{name}", {}).get(option, ""))
+    return ", ".join(dict.fromkeys(value for value in found if value)) or None
+
+
+def _words(value: object) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{key} {_words(inner)}" for key, inner in value.items())
+    return "" if value is None else str(value)
 
 
 def _partitioners(options: dict[str, dict[str, str]]) -> list[str]:

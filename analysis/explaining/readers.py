@@ -37,13 +37,7 @@ class Move:
 
 def rows_named(facts: Facts, events: Any) -> list[int]:
     """The rows of events as a witness names them; those that the history does not have are left out."""
-    ids = facts.history.ids
-    if ids is None:
-        return [int(event) for event in events]
-    if not hasattr(facts, "_rows_by_id"):
-        facts._rows_by_id = {name: row for row, name in enumerate(list(ids)) if name is not None}  # type: ignore[attr-defined]
-    known: dict[Any, int] = facts._rows_by_id  # type: ignore[attr-defined]
-    return [known.get(event, event) for event in events if event in known or isinstance(event, int)]
+    return [row for row in map(facts.row_of, events) if row >= 0]
 
 
 class Readers:

@@ -16,7 +16,7 @@ Shows = Callable[[Source], bool]
 
 
 def shortened(scenario: Source, last_us: int) -> Source:
-    """*scenario* with a run that ends soon after the case, which was over at *last_us*, and no fault later than that."""
+    """*scenario* with a run that ends soon after the case, which was over at *last_us*, and no fault after that."""
     wanted = -(-(last_us + AFTER_US) // STEP_US) * STEP_US
     if wanted >= duration_us(scenario.get("run", "30s")):
         return scenario

@@ -1,4 +1,4 @@
-"""Why a reader was given something twice or went back: what moved its group's position in between (anomalies 2.2, 2.3)."""
+"""Why a reader was given something twice or went back: what moved its group in between (anomalies 2.2, 2.3, 2.5)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _why(readers: Readers, cast: list[Part], first: Delivery, second: Delivery) 
         because = f"{a} went on with the partition after {b} had taken it over"
         return Diagnosis("stolen partition and late commit", because, cast, sorted([*rows, late]))
     if kinds & {FORGET_ASSIGN, FORGET_REVOKE} or a != b:
-        passed = f"the partition went from {a} to {b}" if a != b else f"{a} gave the partition up and was given it again"
+        passed = f"the partition went from {a} to {b}" if a != b else f"{a} gave the partition up and got it again"
         return Diagnosis("re-read after a rebalance", f"{passed}, uncommitted", cast, rows)
     return moved_by(readers, cast, mine, rows) or unexplained(
         "nothing that the history tells moved the reader's position in between", cast

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from analysis.explaining.facts import Copy, Ending, Facts
+from analysis.explaining.facts import PER_MS, Copy, Ending, Facts
 from sim.protocol.rows import Kind
 
 __all__ = ["Line", "Names", "moment"]
-
-PER_MS = {"ns": 1_000_000, "us": 1_000, "ms": 1}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Why a reader never got a record, leapt over it, or committed it without having worked on it (anomalies 2.1, 2.4, 2.7)."""
+"""Why a reader never got a record, leapt over it, or committed it without its work (anomalies 2.1, 2.4, 2.7)."""
 
 from __future__ import annotations
 

@@ -39,11 +39,14 @@ Row = tuple[int, int, Event]  # time, row, what else
 _STATES = ("begin", "commit", "abort", "unknown")
 
 
-def write_jsonl(source: Any, path: str | Path) -> Path:
-    """Write *source* (a history, a trace, or the path of one) to *path*; ``.gz`` and ``.zst`` are packed."""
+def write_jsonl(source: Any, path: str | Path, *, causes: bool = False) -> Path:
+    """Write *source* (a history, a trace, or the path of one) to *path*; ``.gz`` and ``.zst`` are packed.
+
+    *causes*: every event names the one that made it happen (``cause``), where *source* knows it.
+    """
     from analysis.verdict import history_of
 
-    return write_events(lines_of(history_of(source)), Path(path))
+    return write_events(lines_of(history_of(source), causes=causes), Path(path))
 
 
 def write_events(events: Iterable[Event], path: Path) -> Path:
@@ -71,8 +74,9 @@ def _packed(raw: IO[bytes], suffix: str) -> Any:
     return zstandard.ZstdCompressor(level=3).stream_writer(raw, closefd=False) if suffix == ".zst" else raw
 
 
-def lines_of(history: History) -> Iterator[Event]:
+def lines_of(history: History, *, causes: bool = False) -> Iterator[Event]:
     """Header, then every event in order. Sends come before other events of their row."""
+    cause_of = _causes(history) if causes else None
     yield _header(history)
     writer = _Writer(history)
     streams = [writer.sends(), *(make(writer) for make in _EVENTS)]
@@ -84,7 +88,25 @@ def lines_of(history: History) -> Iterator[Event]:
             again = used.get(row, 0)
             told["id"] = history.event(row) if not again else f"{history.event(row)}.{again}"
             used = {row: again + 1}
+            cause = None if cause_of is None else cause_of(row)
+            told |= {} if cause is None else {"cause": cause}
         yield told
+
+
+def _causes(history: History) -> Callable[[int], Any]:
+    """By row, asked in order: the id of what made it happen, or of the next one back that is an event here."""
+    if history.trace is None:
+        return lambda row: None if history.causes is None or row >= len(history.causes) else history.causes[row]
+    told, cause = set[int](), history.trace.events["cause"]
+
+    def nearest(row: int) -> Any:
+        told.add(row)
+        back = int(cause[row])
+        while back >= 0 and back not in told:
+            back = int(cause[back])
+        return history.event(back) if back >= 0 else None
+
+    return nearest
 
 
 def _ranked(rank: int, stream: Iterable[Row]) -> Iterator[tuple[int, int, int, Event]]:

@@ -1,17 +1,19 @@
 """How many findings of the bundled scenarios are explained, and how many explanations a counterfactual confirms.
 
-    python tests/explain/measure.py [--seeds 0..99] [--latency-seeds 20] [--jobs 2] [NAME...]
+    python tests/explain/measure.py [--seeds 0..99] [--latency-seeds 20] [--jobs 2] [--keep FILE] [NAME...]
 
 Of every seed of every scenario the first case of every finding is explained and proved; the bar is 95 % confirmed.
-Findings that are not explained or not confirmed are listed with the reason.
+Findings that are not explained or not confirmed are listed with the reason. With --keep every finished run is appended
+to FILE and not made again; seeds are taken evenly spread, so that a part of the work is a sample of the whole.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -62,8 +64,7 @@ def outcomes_of(task: Task) -> list[Outcome]:
         if diagnosis.explained:
             proof = prove(
                 facts, name, diagnosis, lane_of(witness), topic_of(facts, diagnosis), seeds=task.latency_seeds,
-                decided=True,
-                laboratory=laboratory,
+                laboratory=laboratory, decided=True,
             )  # fmt: skip
             confirmed, words = proof.holds, proof.sentence()
         told.append(
@@ -72,8 +73,44 @@ def outcomes_of(task: Task) -> list[Outcome]:
     return told
 
 
-def measure(tasks: list[Task], jobs: int = 1) -> list[Outcome]:
-    return [one for found in spread(outcomes_of, tasks, jobs, lambda task: None) for one in found]
+def measure(tasks: list[Task], jobs: int = 1, keep: Path | None = None) -> list[Outcome]:
+    """In the order of *tasks*; what *keep* has of them is read from there, the rest is made and added to it."""
+    known = {} if keep is None else kept(keep)
+    made: dict[Task, list[Outcome]] = {task: known[task] for task in tasks if task in known}
+    left = [task for task in tasks if task not in made]
+    size = jobs if keep is not None else max(len(left), 1)
+    for at in range(0, len(left), size):
+        block = left[at : at + size]
+        for task, found in zip(block, spread(outcomes_of, block, jobs, lambda task: None), strict=True):
+            made[task] = found
+            if keep is not None:
+                add(keep, task, found)
+    return [one for task in tasks for one in made[task]]
+
+
+def add(keep: Path, task: Task, found: list[Outcome]) -> None:
+    line = {"task": asdict(task), "outcomes": [asdict(one) for one in found]}
+    with keep.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+
+
+def kept(keep: Path) -> dict[Task, list[Outcome]]:
+    """What earlier runs of this program have written; a line that was cut off is left out."""
+    found = {}
+    for line in keep.read_text("utf-8").splitlines() if keep.exists() else ():
+        try:
+            told = json.loads(line)
+        except ValueError:
+            continue
+        found[Task(**told["task"])] = [Outcome(**one) for one in told["outcomes"]]
+    return found
+
+
+def spread_out(seeds: list[int]) -> list[int]:
+    """First, middle, quarters, eighths ...: any beginning of the list is spread evenly over the whole."""
+    bits = max(len(seeds) - 1, 1).bit_length()
+    order = sorted(range(1 << bits), key=lambda k: int(f"{k:0{bits}b}"[::-1], 2))
+    return [seeds[k] for k in order if k < len(seeds)]
 
 
 def report(outcomes: list[Outcome]) -> bool:
@@ -97,10 +134,12 @@ def main() -> int:
     asked.add_argument("--seeds", type=seeds_of, default=seeds_of("0..99"))
     asked.add_argument("--latency-seeds", type=int, default=LATENCY_SEEDS)
     asked.add_argument("--jobs", type=int, default=1)
+    asked.add_argument("--keep", type=Path, help="append finished runs here, and go on from what is there")
     given = asked.parse_args()
     names = given.names or list(bundled())
-    tasks = [Task(name, seed, given.latency_seeds) for seed in given.seeds for name in names]
-    return 0 if report(measure(tasks, given.jobs)) else 1
+    seeds = spread_out(list(given.seeds)) if given.keep else list(given.seeds)
+    tasks = [Task(name, seed, given.latency_seeds) for seed in seeds for name in names]
+    return 0 if report(measure(tasks, given.jobs, given.keep)) else 1
 
 
 if __name__ == "__main__":

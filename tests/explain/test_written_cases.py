@@ -282,3 +282,18 @@ def test_questions_without_an_answer_are_refused_in_one_line() -> None:
             told(REFUSED, finding, witness)
         assert says in str(refused.value), str(refused.value)
         assert "\n" not in str(refused.value)
+
+
+def test_what_is_stored_after_the_client_had_stopped_waiting_is_a_zombie() -> None:
+    """Its options say how long it waits; at 3 ms, less than that had passed (times in microseconds)."""
+    text = """
+        send P1 1 a o-0; @100 attempt P1 a o-0 1 7 1; @{} append o-0 0 a
+        @9000 attempt P1 a o-0 1 8 2; @9100 append o-0 1 a; @9200 response P1 a o-0 8 2; @9200 ack P1 a o-0 1
+    """
+    patient = {"clients": {"P1": {"request.timeout.ms": 5}}, "topics": {"o": {}}}
+
+    late = told(text.format(6000), "duplicate-append", config=patient)
+    assert late.mechanism == "zombie request of an old connection"
+    assert "P1 closes connection 7 to broker 1: request.timeout.ms has passed without an answer" in words(late)
+    for early, config in ((3000, patient), (6000, PLAIN)):
+        assert told(text.format(early), "duplicate-append", config=config).mechanism == "retry after a lost response"

@@ -1,0 +1,163 @@
+"""Mechanisms of readers in groups: histories written by hand, worked by hand, each beside a near miss; and what would
+have helped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from analysis.explaining import Explanation, explain
+from analysis.explaining.changes import Case, changes_for
+from analysis.explaining.laboratory import Lane
+from analysis.explaining.mechanisms import NOT_EXPLAINED
+from sim.run import simulate
+from sim.scenario import from_dict
+from tests.analysis.written import judged
+
+GROUP = {"C1": {"group": "G"}, "C2": {"group": "G"}, "D": {"group": "H"}}
+READ = "send P1 1 a o-0; append o-0 0 a; ack P1 a o-0 0; send P1 2 b o-0; append o-0 1 b; ack P1 b o-0 1; hw o-0 2; "
+
+
+def told(text: str, finding: str, **header: Any) -> Explanation:
+    return explain(judged(READ + text, consumers=GROUP, **header), finding)
+
+
+# --- twice ------------------------------------------------------------------------------------------------------------
+PAUSED = """
+    assign C1 o-0; poll C1 o-0:0:a; proc_start C1 o-0 0; assign C2 o-0; poll C2 o-0:0:a; proc_start C2 o-0 0
+    proc_end C2 o-0 0; commit C2 o-0 1
+"""
+
+
+def test_a_member_that_stood_still_ends_its_work_beside_its_successor() -> None:
+    """It is given the partition again later, which does not make its late work any better."""
+    one = told(PAUSED + "proc_end C1 o-0 0; revoke C1 o-0; revoke C2 o-0; assign C1 o-0", "duplicate-processing")
+
+    assert one.mechanism == "stolen partition and late commit"
+    assert one.because == "C1 went on with the partition after C2 had taken it over"
+
+
+def test_near_miss_it_had_given_the_partition_up() -> None:
+    text = PAUSED.replace("assign C2", "proc_end C1 o-0 0; revoke C1 o-0; assign C2")
+
+    assert told(text, "duplicate-processing").mechanism == "re-read after a rebalance"
+
+
+def test_other_groups_do_not_count() -> None:
+    """The first two deliveries are to different groups; the repeat is the third."""
+    text = """
+        assign C1 o-0; poll C1 o-0:0:a; assign D o-0; poll D o-0:0:a
+        crash C1; assign C2 o-0; poll C2 o-0:0:a
+    """
+    one = told(text, "duplicate-delivery")
+
+    assert (one.mechanism, one.because) == ("re-read after a restart", "C1 died between the two deliveries")
+
+
+def test_two_members_at_work_on_one_partition() -> None:
+    over = "assign C1 o-0; poll C1 o-0:0:a o-0:1:b; proc_start C1 o-0 0; {}; proc_start {} o-0 1"
+    stolen = told(over.format("assign C2 o-0; poll C2 o-0:1:b", "C2"), "overlapping-processing")
+    alone = told(over.format("hw o-0 2", "C1"), "overlapping-processing")
+
+    assert (stolen.mechanism, stolen.because) == (
+        "stolen partition and late commit", "C1 was still at work on the partition when C2 had taken it over",
+    )  # fmt: skip
+    assert (alone.mechanism, alone.because) == ("work in parallel", "C1 had both in work")
+
+
+def test_a_late_commit_takes_the_offset_back() -> None:
+    late = "assign C1 o-0; poll C1 o-0:0:a; assign C2 o-0; poll C2 o-0:0:a o-0:1:b; commit C2 o-0 2; commit C1 o-0 1"
+    successor = "assign C1 o-0; poll C1 o-0:0:a o-0:1:b; commit C1 o-0 2; revoke C1 o-0; assign C2 o-0; commit C2 o-0 1"
+
+    assert told(late, "commit-regression").because == "C1 committed after C2 had taken the partition over"
+    assert told(late, "commit-regression").mechanism == "stolen partition and late commit"
+    assert told(successor, "commit-regression").mechanism == "re-read after a rebalance"
+
+
+# --- not at all -------------------------------------------------------------------------------------------------------
+def test_what_is_committed_before_the_work_is_lost_with_the_process() -> None:
+    text = "assign C1 o-0; poll C1 o-0:0:a o-0:1:b; commit C1 o-0 2; proc_start C1 o-0 0; proc_end C1 o-0 0; crash C1"
+    lost = told(text, "lost-processing", drain=True)
+
+    assert (lost.mechanism, lost.records[0]["v"]) == ("commit before processing", "b")
+    assert lost.because == "C1 committed it before its work on it had ended; then it died"
+    assert told(text, "premature-commit").mechanism == "commit before processing"
+
+
+def test_near_miss_somebody_else_committed_it() -> None:
+    text = """
+        assign C1 o-0; poll C1 o-0:0:a o-0:1:b; proc_start C1 o-0 0; proc_end C1 o-0 0; commit C2 o-0 2; crash C1
+    """
+    assert told(text, "lost-processing", drain=True).mechanism == "stolen partition and late commit"
+
+
+def test_a_group_that_began_at_the_end_never_reads_what_was_there() -> None:
+    reset = "assign C1 o-0; reset C1 o-0 1; poll C1 o-0:1:b; assign D o-0; seek D o-0 1; poll D o-0:1:b"
+    one = told(reset, "unseen", drain=True)
+
+    assert (one.mechanism, one.records[0]["v"]) == ("position reset", "a")
+    assert one.because.startswith("the library of C1 set its position in o-0 to offset 1, behind it")
+    sought = told(reset.replace("reset C1", "seek C1"), "unseen", drain=True)
+    assert sought.mechanism == "position moved by the application"
+    assert told("assign C1 o-0; poll C1 o-0:1:b", "unseen", drain=True).mechanism == NOT_EXPLAINED
+
+
+def test_a_log_that_is_cut_under_its_reader_takes_it_back() -> None:
+    text = """
+        assign C1 o-0; poll C1 o-0:0:a o-0:1:b; leader o-0 2 1; truncate o-0 0 b=1
+        send P1 3 c o-0; append o-0 0 c b=2 lep=1; ack P1 c o-0 0; poll C1 o-0:0:c
+    """
+    unclean = {"clients": {"P1": {"acks": "all"}}, "topics": {"o": {"unclean.leader.election.enable": "true"}}}
+    one = told(text, "nonmonotonic-poll", config=unclean)
+
+    assert one.mechanism == "unclean election"
+    assert one.because.startswith("the log was cut under the reader: broker 2 was elected from outside")
+    still = "assign C1 o-0; poll C1 o-0:0:a o-0:1:b; poll C1 o-0:0:a"
+    assert told(still, "nonmonotonic-poll").mechanism == NOT_EXPLAINED
+
+
+# --- what would have helped -------------------------------------------------------------------------------------------
+SOURCE: dict[str, Any] = {
+    "run": "14s", "settle": "10s", "topics": {"orders": {"partitions": 1}},
+    "producers": {"shop": {"workload": [{"topic": "orders", "rate": "20/s"}]}},
+    "consumers": {"ledger": {
+        "topics": ["orders"], "members": 2, "processing": {"time": "1ms"},
+        "config": {"auto.offset.reset": "earliest", "enable.auto.commit": "false", "session.timeout.ms": "6000"},
+    }},
+}  # fmt: skip
+
+
+def candidates(mechanism: str, **more: Any) -> list[str]:
+    ledger = SOURCE["consumers"]["ledger"] | more
+    case = Case(SOURCE | {"consumers": {"ledger": ledger}}, Lane(("producer", "shop")), "orders", mechanism)
+    return [str(one) for one in changes_for(case) if one.options == 1]
+
+
+def test_candidates_for_a_group_come_by_their_price() -> None:
+    assert candidates("re-read after a rebalance") == [
+        "enable.auto.commit=true (group ledger)", "processing.commit.in.revoke=true (group ledger)",
+        "partition.assignment.strategy=org.apache.kafka.clients.consumer.CooperativeStickyAssignor (group ledger)",
+        "processing.commit=after (group ledger)", "processing.commit=each (group ledger)",
+        "processing.commit=before (group ledger)",
+    ]  # fmt: skip
+    assert candidates("stolen partition and late commit")[0] == "session.timeout.ms=45000 (group ledger)"
+    early = candidates("commit before processing", processing={"commit": "before"})
+    assert early == ["processing.commit=after (group ledger)"]
+    assert candidates("position reset", config={"auto.offset.reset": "earliest"}) == []
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["by the client", "not at all"])
+def test_a_crash_makes_a_group_read_again_and_what_prevents_it_is_tried(own: bool) -> None:
+    config = {**SOURCE["consumers"]["ledger"]["config"], "enable.auto.commit": str(own).lower()}
+    ledger = SOURCE["consumers"]["ledger"] | {"config": config, "members": 1}
+    fault = {"at": "9s", "kill": "ledger", "restart_after": "1s"}
+    one = explain(
+        simulate(from_dict(SOURCE | {"consumers": {"ledger": ledger}, "faults": [fault]}), 3), "duplicate-delivery",
+        latency_seeds=2,
+    )  # fmt: skip
+
+    assert one.mechanism == "re-read after a restart"
+    assert f"enable.auto.commit={str(own).lower()}" in one.permitted_by
+    assert one.proof is not None and one.proof.holds
+    assert one.prevented_by.startswith("processing.commit=")
