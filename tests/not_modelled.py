@@ -26,7 +26,6 @@ NOT_MODELLED: dict[str, str] = {
     "consumer:S57": "deserialisers: every record can be read",
     "consumer:S58": "expiry of offsets: runs are shorter than a day, offsets.retention.minutes is seven",
     "consumer:S59": "reading from followers (KIP-392)",
-    "consumer:S60": "the group protocol of KIP-848; the classic half is cell C3",
     "producer:S45": "transactions: there is no commit to hold back",
     "producer:S46": "transactions: there is no state that could become abortable",
     "producer:S47": "transactions: no partition is added to one",
