@@ -49,6 +49,11 @@ class Peers:
         """Whose present connection that is (late news of an older one is nobody's business)."""
         return self._by_conn.get(conn.number)
 
+    def owed(self, key: int) -> bool:
+        """Whether something that was asked there has not been answered."""
+        peer = self._by_key.get(key)
+        return peer is not None and bool(peer.pending)
+
     def ready(self, key: int, now_us: int) -> Peer | None:
         """The peer if it can be asked now; else begin to connect to it."""
         peer = self._by_key.get(key)

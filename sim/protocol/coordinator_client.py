@@ -55,6 +55,10 @@ class CoordinatorClient:
     def ask(self, peer: Peer, request: object, then: Then, now_us: int, within_us: int = 0) -> None:
         self._fetches.peers.send(peer, Asked(then, within_us), request, now_us)
 
+    def asked(self) -> bool:
+        """Whether it owes an answer."""
+        return self.server >= 0 and self._fetches.peers.owed(-self.server)
+
     def unknown(self) -> None:
         """It is not, or no more, the coordinator (``markCoordinatorUnknown``)."""
         self.server = -1

@@ -36,6 +36,7 @@ from sim.protocol.work import Desk, Done
 __all__ = ["GroupConsumer"]
 
 _NEVER = 1 << 62
+_CLOSE_TIMEOUT_US = 30_000_000  # of close()
 
 
 class Thread(Enum):
@@ -45,6 +46,7 @@ class Thread(Enum):
     WORKING = "processing"
     BLOCKED = "in commitSync()"
     DRAINING = "in onPartitionsRevoked(), waits for its workers"
+    LEAVING = "in close(), waiting for the coordinator"
     ENDED = "over"
 
 
@@ -68,6 +70,7 @@ class GroupConsumer:
         self._auto_commit_us = _NEVER  # next automatic commit
         self._closing = False
         self._committed_at_close = False
+        self._closed_by_us = 0
         self.failed = False  # the application left its loop with an exception
 
     def _in_group(
@@ -173,6 +176,8 @@ class GroupConsumer:
             times.append(self._application.busy_until_us)
         elif self._thread is Thread.POLLING:
             times.append(self._auto_commit_us)
+        elif self._thread is Thread.LEAVING:
+            times.append(self._closed_by_us)
         return times
 
     def _step(self, now_us: int) -> bool:
@@ -183,6 +188,8 @@ class GroupConsumer:
             return self._work(now_us)
         if self._thread is Thread.DRAINING:
             return self._drained(now_us)
+        if self._thread is Thread.LEAVING:
+            self._leave(now_us)
         return False
 
     # --- poll() -------------------------------------------------------------------------------------------------------
@@ -375,8 +382,15 @@ class GroupConsumer:
         return self._settings.protocol == "consumer" or self._rebalance.may_commit()
 
     def _end(self, why: int, now_us: int) -> None:
-        """The consumer is closed, or its application ended with an exception."""
+        """The consumer is closed, or its application ended with an exception. ``close()`` waits until the coordinator
+        has answered: a leave may stand behind a JoinGroup that is parked (``awaitPendingRequests``)."""
         self.member.leave(why, now_us)
+        self._thread, self._closed_by_us = Thread.LEAVING, now_us + _CLOSE_TIMEOUT_US
+        self._leave(now_us)
+
+    def _leave(self, now_us: int) -> None:
+        if self._coordinator.asked() and now_us < self._closed_by_us:
+            return
         self._fetches.peers.close_all()
         self._thread = Thread.ENDED
         self._port.stopped()
