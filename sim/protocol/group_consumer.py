@@ -61,7 +61,7 @@ class GroupConsumer:
         self._coordinator = CoordinatorClient(port, group, self._fetches, reader)
         self.member = Membership(
             port, group, topics, settings, reader, self._coordinator, self._fetches.cache.topics, names,
-            lambda: tuple(self._fetches.assigned),
+            lambda: tuple(self._fetches.assigned), self._fetches.watch,
         )  # fmt: skip
         self._offsets = OffsetClient(port, group, settings, reader, self.member, self._coordinator)
         self._application = Application(port, time_us, processing)
