@@ -3,7 +3,7 @@
 Law: a member has one alarm that counts, at its ``alarm_us``; alarms are never taken back, and one that does not count
 any more rings for nothing. A sign of life only moves the end of the session: the alarm that is set looks again.
 
-Sources: ``rescheduleClassicGroupMemberHeartbeat`` and ``expireClassicGroupMemberHeartbeat`` of ``GroupMetadataManager``.
+Sources: ``rescheduleClassicGroupMemberHeartbeat``, ``expireClassicGroupMemberHeartbeat`` of ``GroupMetadataManager``.
 """
 
 from __future__ import annotations

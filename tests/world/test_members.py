@@ -117,7 +117,7 @@ def test_partitions_that_were_added_while_a_static_leader_was_away_belong_to_nob
 
 @pytest.mark.parametrize("second", ["0s", "5s"], ids=["together", "one after the other"])
 def test_a_leader_assigns_topics_that_it_does_not_read_itself(second: str) -> None:
-    """``ConsumerCoordinator.updateGroupSubscription``: it asks for metadata of all of the group first, and sees growth."""
+    """``ConsumerCoordinator.updateGroupSubscription``: metadata of all of the group is asked for, and watched."""
     work = {"processing": {"commit": "after"}, "group": "g", "config": {**CONFIG, "metadata.max.age.ms": 1000}}
     trace = simulate(from_dict({
         "run": "20s",
