@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from sim.protocol.java_accumulator import Accumulator
+from sim.protocol.rows import Kind
 from sim.run import simulate
 from sim.scenario import Scenario, from_dict
 from sim.trace import Trace, first_divergence
@@ -57,16 +58,47 @@ def scenario(client: str = "java", **config: Any) -> Scenario:
     })  # fmt: skip
 
 
-CASES = {
+def grouped(strategy: str = "CooperativeStickyAssignor", **config: Any) -> Scenario:
+    """A classic group and what it draws: member ids, time and failures of the work, back-offs, random faults."""
+    config = {
+        "auto.offset.reset": "earliest", "session.timeout.ms": 1000, "heartbeat.interval.ms": 200,
+        "max.poll.interval.ms": 1500, "max.poll.records": 20, "partition.assignment.strategy": strategy, **config,
+    }  # fmt: skip
+    return from_dict({
+        "title": "determinism of groups",
+        "run": "8s",
+        "settle": "15s",
+        "brokers": {"count": 3, "config": {
+            "broker.session.timeout.ms": 1000, "broker.heartbeat.interval.ms": 200,
+            "group.initial.rebalance.delay.ms": 100, "group.min.session.timeout.ms": 100,
+        }},
+        "topics": {"t": {"partitions": 5, "replication.factor": 3, "config": {"min.insync.replicas": 2}}},
+        "producers": {"app": {"workload": {"topic": "t", "rate": "80/s", "keys": {"count": 20, "skew": "zipf"}}}},
+        "consumers": {"g": {"topics": ["t"], "members": 3, "config": config, "processing": {
+            "time": {"distribution": "exponential", "mean": "4ms"}, "commit": "after",
+            "failure": {"percent": "2%", "then": "retry"},
+        }}},
+        "faults": [
+            {"rate": "20/min", "kill": "g-1", "restart_after": "1s"},
+            {"rate": "10/min", "pause": "g-2", "for": "1800ms"},
+            {"rate": "10/min", "kill": "coordinator of g", "restart_after": "1s"},
+            {"rate": "10/min", "cut": ["g-3", "coordinator of g"], "for": "700ms"},
+        ],
+    })  # fmt: skip
+
+
+CASES: dict[str, dict[str, Any]] = {
     "java-idempotent": {"client": "java"},
     "java-plain": {"client": "java", "enable.idempotence": "false"},
     "librdkafka-idempotent": {"client": "librdkafka", "enable.idempotence": "true"},
     "librdkafka-plain": {"client": "librdkafka"},
+    "group-classic": {},
 }
 
 
 def run(case: str, seed: int, **options: Any) -> Trace:
-    return simulate(scenario(**CASES[case]), seed, **options)
+    made = grouped if case.startswith("group-") else scenario
+    return simulate(made(**CASES[case]), seed, **options)
 
 
 @cache
@@ -104,8 +136,19 @@ def test_a_saved_trace_keeps_its_digest(tmp_path: Path) -> None:
     assert Trace.load(trace.save(tmp_path)).digest() == trace.header["digest"]
 
 
-def test_shuffled_ties_are_reproducible_too() -> None:
-    assert run("java-plain", 1, tie_shuffle=9).digest() == run("java-plain", 1, tie_shuffle=9).digest()
+@pytest.mark.parametrize("case", ["java-plain", "group-classic"])
+def test_shuffled_ties_are_reproducible_too(case: str) -> None:
+    assert run(case, 1, tie_shuffle=9).digest() == run(case, 1, tie_shuffle=9).digest()
+
+
+def test_what_a_group_has_processed_does_not_hang_on_the_order_of_equal_times() -> None:
+    for ties in (None, 3, 9):
+        trace = run("group-classic", 1, tie_shuffle=ties, check_laws=True)
+        assert trace.header["settled"]
+        ended = trace.rows(Kind.PROC_END)
+        done = {(row["prod"], row["partition"], at) for row in ended for at in range(row["lo"], row["hi"])}
+        columns = (trace.sends[name].tolist() for name in ("prod", "partition", "lane"))
+        assert done == set(zip(*columns, strict=True))
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,8 @@ class FetchClient:
         self._port, self._settings, self._queue = port, settings, queue
         self._asked_versions: dict[int, dict[int, int]] = {}  # of a fetch in flight with a queue, by peer and partition
         self._version = 0
-        self._topics, self._bootstrap = topics, bootstrap
+        self._own_topics = self._topics = topics
+        self._bootstrap = bootstrap
         self._strict = one_buffered_holds_node
         self.assigned: dict[int, Assigned] = {}
         self._order: list[int] = []  # drained partitions move to the tail (F2.9)
@@ -156,6 +157,13 @@ class FetchClient:
 
     def knows_topics(self) -> bool:
         return all(topic in self.cache.topics for topic in self._topics)
+
+    def watch(self, topics: Iterable[int]) -> None:
+        """Metadata is of these too from now on, and is asked for at once where some are new
+        (``requestUpdateForNewTopics``)."""
+        self._topics = tuple(dict.fromkeys((*self._own_topics, *topics)))
+        if not self.knows_topics():
+            self._refresh, self._metadata_not_before_us = True, 0
 
     # --- answers ------------------------------------------------------------------------------------------------------
     def received(self, peer: Peer, request: object, message: object, now_us: int) -> None:
@@ -269,7 +277,8 @@ class FetchClient:
                 self._moved(partition)
         for one in self.assigned.values():
             one.awaits_metadata = False
-        self._refresh = any(self.cache.leader(partition) < 0 for partition in self.assigned)
+        leaderless = any(self.cache.leader(partition) < 0 for partition in self.assigned)
+        self._refresh = leaderless or not self.knows_topics()
 
     def _moved(self, partition: int) -> None:
         """A new leader or leader epoch is known."""

@@ -35,6 +35,7 @@ from sim.protocol.group_messages import (
     SyncGroupRequest,
     SyncGroupResponse,
 )
+from sim.protocol.group_sessions import Sessions
 from sim.protocol.rows import Kind
 from sim.protocol.settings import CoordinatorSettings
 
@@ -79,7 +80,8 @@ class ClassicGroup:
     """One group."""
 
     __slots__ = (
-        "_home", "_new_member_added", "_pending_sync", "_phase", "generation", "number", "protocol", "roster", "state",
+        "_home", "_new_member_added", "_pending_sync", "_phase", "_sessions", "generation", "number", "protocol",
+        "roster", "state",
     )  # fmt: skip
 
     def __init__(self, home: Home, number: int) -> None:
@@ -88,6 +90,7 @@ class ClassicGroup:
         self.generation = 0
         self.protocol = ""  # the assignor of this generation
         self.roster = Roster()
+        self._sessions = Sessions(self.roster, home.at, self._expired)
         self._phase = 0  # number of the join phase: timers of an older one are void
         self._new_member_added = False  # while the first join phase of an empty group waits
         self._pending_sync: dict[str, None] = {}  # told of the generation, and not yet synced
@@ -155,7 +158,7 @@ class ClassicGroup:
         if old.id in self._pending_sync:
             del self._pending_sync[old.id]
             self._pending_sync[member] = None
-        self._watch(new, request.session_timeout_us, now_us)
+        self._sessions.alive(new, request.session_timeout_us, now_us)
         if self.state is State.STABLE and common_protocol(list(self.roster)) == self.protocol:
             told = list(self.roster) if self.roster.leader == member else []
             record = self.record()
@@ -207,7 +210,7 @@ class ClassicGroup:
             self._new_member_added = True
         self.roster.add(member)
         self._home.record(Kind.MEMBER, self.number, self.generation, member.host, JOINED)
-        self._watch(member, _NEW_MEMBER_JOIN_TIMEOUT_US, now_us)
+        self._sessions.alive(member, _NEW_MEMBER_JOIN_TIMEOUT_US, now_us)
         if self.state is State.PREPARING:
             self._maybe_complete(now_us)
         else:
@@ -286,7 +289,7 @@ class ClassicGroup:
         self._pending_sync = dict.fromkeys(self.roster.members)
         for member in self.roster:
             channel, member.joining, member.is_new = member.joining, None, False
-            self._watch(member, member.session_timeout_us, now_us)
+            self._sessions.alive(member, member.session_timeout_us, now_us)
             if channel is not None:
                 told = everybody if member.id == self.roster.leader else ()
                 self._home.reply(channel, self._join_answer(member, told, 0), now_us)
@@ -315,7 +318,7 @@ class ClassicGroup:
             return
         member = self.roster.members[request.member]
         self._pending_sync.pop(member.id, None)
-        self._watch(member, member.session_timeout_us, now_us)
+        self._sessions.alive(member, member.session_timeout_us, now_us)
         if self.state is State.STABLE:
             self._home.reply(channel, SyncGroupResponse(0, member.assignment), now_us)
             return
@@ -347,7 +350,7 @@ class ClassicGroup:
         for member in self.roster:
             channel, member.syncing = member.syncing, None
             if channel is not None:
-                self._watch(member, member.session_timeout_us, now_us)
+                self._sessions.alive(member, member.session_timeout_us, now_us)
                 self._home.reply(channel, SyncGroupResponse(0, member.assignment), now_us)
 
     def _abort_sync(self, error: int, now_us: int) -> None:
@@ -366,7 +369,7 @@ class ClassicGroup:
             error = ErrorCode.ILLEGAL_GENERATION
         if not error:
             member = self.roster.members[request.member]
-            self._watch(member, member.session_timeout_us, now_us)
+            self._sessions.alive(member, member.session_timeout_us, now_us)
             if self.state is State.PREPARING:
                 error = ErrorCode.REBALANCE_IN_PROGRESS
         self._home.reply_in_order(channel, HeartbeatResponse(error), now_us)
@@ -411,31 +414,9 @@ class ClassicGroup:
         """An accepted commit is a sign of life (consumer:F3.2)."""
         member = self.roster.members.get(request.member)
         if member is not None and self.state in (State.STABLE, State.PREPARING):
-            self._watch(member, member.session_timeout_us, now_us)
+            self._sessions.alive(member, member.session_timeout_us, now_us)
 
-    # --- sessions -----------------------------------------------------------------------------------------------------
-    def _watch(self, member: Member, for_us: int, now_us: int) -> None:
-        """The member is alive; silent for so long, it is out."""
-        member.session_until_us = now_us + for_us
-        if not member.watched or member.session_until_us < member.alarm_us:
-            self._arm(member)
-
-    def _arm(self, member: Member) -> None:
-        member.watched, member.alarm_us = True, member.session_until_us
-        alarm_us = member.alarm_us
-        self._home.at(alarm_us, lambda then_us: self._look_at(member, alarm_us, then_us))
-
-    def _look_at(self, member: Member, alarm_us: int, now_us: int) -> None:
-        """``expireClassicGroupMemberHeartbeat``; a parked Join or Sync is a sign of life (consumer:F3.6)."""
-        if self.roster.members.get(member.id) is not member or alarm_us != member.alarm_us:
-            return
-        waits = not member.is_new and (member.joining is not None or member.syncing is not None)
-        if now_us < member.session_until_us or waits:
-            if waits:
-                member.watched = False  # its answer starts the session anew
-            else:
-                self._arm(member)
-            return
+    def _expired(self, member: Member, now_us: int) -> None:
         self._remove(member, EXPIRED)
         self._fewer(now_us)
 
@@ -470,4 +451,4 @@ class ClassicGroup:
         self._home.record(Kind.COORDINATES, self.number, self.generation, len(self.roster))
         for member in self.roster:
             self._home.record(Kind.MEMBER, self.number, self.generation, member.host, LOADED)
-            self._watch(member, member.session_timeout_us, now_us)
+            self._sessions.alive(member, member.session_timeout_us, now_us)

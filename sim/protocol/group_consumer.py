@@ -84,7 +84,7 @@ class GroupConsumer:
             return member, offsets, ConsumerRebalance(port, self, member, fetches, offsets, settings, reader)
         classic = Membership(
             port, group, topics, settings, reader, self._coordinator, fetches.cache.topics, names,
-            lambda: tuple(fetches.assigned),
+            lambda: tuple(fetches.assigned), fetches.watch,
         )  # fmt: skip
         offsets = OffsetClient(port, group, settings, reader, classic, self._coordinator)
         return classic, offsets, ClassicRebalance(self, classic, fetches, offsets, settings, reader)

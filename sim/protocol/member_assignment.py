@@ -28,7 +28,11 @@ Names = Mapping[int, TopicPartition]  # topic and index of each partition
 def assign(
     assignor: Assignor, members: Sequence[JoinedMember], partitions_of: Mapping[int, tuple[int, ...]], names: Names
 ) -> dict[str, tuple[int, ...]]:
-    """Partitions by member id. *partitions_of*: of each topic that the leader's metadata knows, by index."""
+    """Partitions by member id. *partitions_of*: of each topic that the leader's metadata knows, by index.
+
+    A topic without partitions is not assigned, and still counts as subscribed to: who has it differs from who has not
+    (``AbstractPartitionAssignor.assign``).
+    """
     topics = {topic: names[partitions[0]][0] for topic, partitions in partitions_of.items() if partitions}
     counts = {topics[topic]: len(partitions_of[topic]) for topic in topics}
     numbers = {name: partitions_of[topic] for topic, name in topics.items()}
@@ -39,6 +43,6 @@ def assign(
 def _as_seen(one: JoinedMember, topics: Mapping[int, str], names: Names) -> assign_input.Subscription:
     said = one.subscription
     return assign_input.Subscription(
-        one.member, [topics[topic] for topic in said.topics if topic in topics], one.instance or None,
+        one.member, [topics.get(topic, f"unknown {topic}") for topic in said.topics], one.instance or None,
         [names[partition] for partition in said.owned], said.remembered, said.generation,
     )  # fmt: skip

@@ -9,7 +9,7 @@ generation changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 
 from sim.protocol.client_network import Backoff
@@ -46,24 +46,30 @@ class MemberState(Enum):
     STABLE = "stable"
 
 
+def _topics(joined: JoinGroupResponse) -> tuple[int, ...]:
+    """Of the whole group."""
+    return tuple(dict.fromkeys(topic for one in joined.members for topic in one.subscription.topics))
+
+
 class Membership:
     """``assignment``: what the last sync brought and the role has not taken up yet."""
 
     __slots__ = (
-        "_beat_due_us", "_beating", "_coordinator", "_failures", "_group", "_join_within_us", "_metadata", "_names",
-        "_not_before_us", "_owned", "_port", "_remembered", "_retry", "_session_until_us", "_settings", "_snapshot",
-        "_topics", "_try", "assignment", "fenced", "generation", "leads", "member", "poll_until_us", "rejoin_needed",
-        "state",
+        "_beat_due_us", "_beating", "_coordinator", "_elected", "_failures", "_group", "_join_within_us", "_metadata",
+        "_names", "_not_before_us", "_owned", "_port", "_remembered", "_retry", "_session_until_us", "_settings",
+        "_snapshot", "_topics", "_try", "_watch", "assignment", "fenced", "generation", "leads", "member",
+        "poll_until_us", "rejoin_needed", "state",
     )  # fmt: skip
 
     def __init__(
         self, port: Port, group: int, topics: tuple[int, ...], settings: MemberSettings, reader: ReaderSettings,
         coordinator: CoordinatorClient, metadata: Mapping[int, tuple[int, ...]], names: Names,
-        owned: Callable[[], tuple[int, ...]],
+        owned: Callable[[], tuple[int, ...]], watch: Callable[[Iterable[int]], None],
     ) -> None:  # fmt: skip
         self._port, self._group, self._topics, self._settings = port, group, topics, settings
         self._coordinator, self._metadata, self._names = coordinator, metadata, names
         self._owned = owned  # partitions that the consumer has now
+        self._watch = watch  # let metadata be of these topics beside one's own
         # A JoinGroup waits for the slowest member (``sendJoinGroupRequest``).
         self._join_within_us = max(reader.request_timeout_us, settings.max_poll_interval_us + JOIN_GRACE_US)
         self._retry = Backoff(reader.retry_backoff_us, reader.retry_backoff_max_us)
@@ -74,6 +80,7 @@ class Membership:
         self.assignment: tuple[int, ...] | None = None
         self._remembered: tuple[tuple[int, ...], int] = ((), -1)  # last assignment, its generation (sticky assignors)
         self._snapshot: dict[int, int] = {}  # partitions by topic when this member assigned them
+        self._elected: JoinGroupResponse | None = None  # made it leader; metadata of the group's topics is on its way
         self._try = 0  # number of the join attempt: answers to an older one are void
         self._failures = 0
         self._not_before_us = 0
@@ -97,6 +104,7 @@ class Membership:
         if peer is None:
             return
         settings = self._settings
+        self._watch(())  # only a leader looks after the others' topics (``resetGroupSubscription``)
         self.state = MemberState.PREPARING
         self.rejoin_needed = False  # another rebalance may be asked for while this one is under way
         self._try += 1
@@ -143,6 +151,7 @@ class Membership:
 
     def _try_again(self, now_us: int, at_once: bool = False) -> None:
         self.state, self.rejoin_needed = MemberState.UNJOINED, True
+        self._elected = None
         if not at_once:
             self._failures += 1
             self._not_before_us = now_us + self._retry.delay_us(self._failures, self._port.draw("member-retry"))
@@ -150,14 +159,21 @@ class Membership:
     def _sync(self, joined: JoinGroupResponse, now_us: int) -> None:
         """As leader with the assignment of all (``onLeaderElected``), else without.
 
-        A static leader that comes back is given its old assignment, whatever it sends; that topics have grown meanwhile
-        it does not see, as its snapshot is of now.
+        The leader first sees to it that it knows every topic of the group (``updateGroupSubscription``); the answer
+        that it waits for comes with a stimulus, and :meth:`tick` goes on. A static leader that comes back is given its
+        old assignment, whatever it sends; that topics have grown meanwhile it does not see: its snapshot is of now.
         """
         self.leads = joined.leader == joined.member
+        self._elected = None
         assignments: dict[str, tuple[int, ...]] = {}
         if self.leads:
-            topics = dict.fromkeys(topic for one in joined.members for topic in one.subscription.topics)
-            known = {topic: self._metadata.get(topic, ()) for topic in topics}
+            topics = _topics(joined)
+            if any(topic not in self._metadata for topic in topics):
+                self._elected = joined
+                self._watch(topics)
+                return
+            self._watch(topics)
+            known = {topic: self._metadata[topic] for topic in topics}
             self._snapshot = {topic: len(partitions) for topic, partitions in known.items()}
             assignments = assign(ASSIGNORS[joined.protocol], joined.members, known, self._names)
         peer = self._coordinator.ready(now_us)
@@ -193,6 +209,8 @@ class Membership:
         """Heartbeats are sent while the member is in a generation, not while it waits to be let into the next."""
         if self.state not in (MemberState.COMPLETING, MemberState.STABLE):
             return
+        if self._elected is not None and all(topic in self._metadata for topic in _topics(self._elected)):
+            self._sync(self._elected, now_us)
         if now_us >= self._session_until_us:
             self._coordinator.unknown()  # it is silent: perhaps another broker took over
             self._session_until_us = now_us + self._settings.session_timeout_us
@@ -277,7 +295,7 @@ class Membership:
 
     def _reset(self, keep_id: bool = False) -> None:
         self.generation, self.leads = -1, False
-        self.assignment = None
+        self.assignment = self._elected = None
         if not keep_id:
             self.member = ""
         self._try += 1

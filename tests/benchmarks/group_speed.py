@@ -1,7 +1,7 @@
 """A large group: records delivered in a second, kernel events for a delivered batch, and a thousand rebalances.
 
-Absolute bars, and so in seconds of the processor: other programs on the machine do not count. What is timed is the whole
-run, its producer and brokers included. A delivered batch is what one poll hands over of one batch of the log.
+Absolute bars, and so in seconds of the processor: other programs on the machine do not count. What is timed is the
+whole run, its producer and brokers included. A delivered batch is what one poll hands over of one batch of the log.
 """
 
 from __future__ import annotations
@@ -10,9 +10,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tests.benchmarks.measured import Measured
+
+if TYPE_CHECKING:
+    from sim.trace import Trace
+
+T = TypeVar("T")
 
 __all__ = ["GROUP", "deliveries", "rebalanced", "rebalances"]
 
@@ -29,9 +34,7 @@ def deliveries(rounds: int) -> list[Measured]:
 
     rates = []
     for _ in range(rounds):
-        runs: list[Any] = []
-        took = _processor_s(lambda: runs.append(simulated(GROUP)))
-        run = runs[0]
+        run, took = _processor_s(lambda: simulated(GROUP))
         records, batches = delivered(run.trace)
         rates.append(records / took)
     with clocked() as spent:
@@ -50,22 +53,22 @@ def rebalances(rounds: int) -> list[Measured]:
     from sim.scenario import from_dict
     from tests.benchmarks.parts import clocked, in_words
 
-    scenario, seen = from_dict(rebalanced(REBALANCES // 2)), []
+    scenario = from_dict(rebalanced(REBALANCES // 2))
     with clocked() as spent:
-        took = _processor_s(lambda: seen.append(simulate(scenario, 0)))
-    generations = _generations(seen[0])
+        trace, took = _processor_s(lambda: simulate(scenario, 0))
+    generations = _generations(trace)
     detail = f"{generations:,} generations; {in_words(spent)}"
     return [Measured("1,000 rebalances of that group", took * REBALANCES / generations, "s", 30, more=False,
                      detail=detail)]  # fmt: skip
 
 
-def _processor_s(work: Callable[[], object]) -> float:
+def _processor_s(work: Callable[[], T]) -> tuple[T, float]:
     start = time.process_time()
-    work()
-    return time.process_time() - start
+    result = work()
+    return result, time.process_time() - start
 
 
-def _generations(trace: Any) -> int:
+def _generations(trace: Trace) -> int:
     from sim.protocol.rows import Kind
 
     return int((trace.events["kind"] == Kind.GENERATION).sum())

@@ -85,11 +85,13 @@ def test_c3_a_consumer_that_does_not_poll_commits_nothing(strategy: dict[str, An
     assert played.first("A", 5 * S) == {0: 0}
 
 
-def test_c5_an_application_that_fails_and_closes_commits_what_it_never_processed() -> None:
+@pytest.mark.parametrize("strategy", [JR, JC], ids=["jr", "jc"])
+def test_c5_an_application_that_fails_and_closes_commits_what_it_never_processed(strategy: dict[str, Any]) -> None:
     """consumer:S41, consumer:F4.3"""
     auto = {"enable.auto.commit": True, "auto.commit.interval.ms": 60_000, "max.poll.records": 10}
     failure = {"nth": 5, "then": "close", "restart_after": "4s"}
-    a = consumer("A", config={**JR, **auto}, start="2s", stop="10s", processing={"time": "50ms", "failure": failure})
+    work = {"time": "50ms", "failure": failure}
+    a = consumer("A", config={**strategy, **auto}, start="2s", stop="10s", processing=work)
     played = play({"A": a}, prefilled=30)
     assert played.callbacks("A", 0, 5 * S) == [["assigned", [0]], ["revoked", [0]]]
     assert played.committed(5 * S) == {0: 10}

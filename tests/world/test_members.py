@@ -113,3 +113,24 @@ def test_partitions_that_were_added_while_a_static_leader_was_away_belong_to_nob
     later = [{**faults[0], "at": "15s"}, faults[1]]
     noticed = run(members=1, faults=later, config={**config, "metadata.max.age.ms": 1000})
     assert noticed.header["settled"], noticed.header["unsettled"]
+
+
+@pytest.mark.parametrize("second", ["0s", "5s"], ids=["together", "one after the other"])
+def test_a_leader_assigns_topics_that_it_does_not_read_itself(second: str) -> None:
+    """``ConsumerCoordinator.updateGroupSubscription``: metadata of all of the group is asked for, and watched."""
+    work = {"processing": {"commit": "after"}, "group": "g", "config": {**CONFIG, "metadata.max.age.ms": 1000}}
+    trace = simulate(from_dict({
+        "run": "20s",
+        "settle": "10s",
+        "brokers": {"count": 3, "config": {"group.initial.rebalance.delay.ms": 500}},
+        "topics": {name: {"partitions": 2, "replication.factor": 3} for name in ("t", "u")},
+        "producers": {"app": {"workload": [{"topic": name, "rate": "10/s"} for name in ("t", "u")]}},
+        "consumers": {"a": {"topics": ["t"], **work}, "b": {"topics": ["u"], "start": second, **work}},
+        "faults": [{"at": "12s", "add_partitions": name, "to": 3} for name in ("t", "u")],
+    }), 1, check_laws=True)  # fmt: skip
+    name = {one["number"]: (one["topic"], one["index"]) for one in trace.header["partitions"]}
+    host = {one["number"]: one["name"] for one in trace.header["hosts"]}
+    given = {(host[row["host"]], *name[row["partition"]]) for row in trace.rows(Kind.ASSIGN)}
+
+    assert given == {("a", "t", index) for index in range(3)} | {("b", "u", index) for index in range(3)}
+    assert trace.header["settled"]
