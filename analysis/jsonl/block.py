@@ -176,15 +176,13 @@ class Kind:
     def has(self, name: str) -> bool:
         return name in self._columns and self._missing.get(name, 0) < self.size
 
-    def ids(self) -> tuple[list[int], list[Any]]:
-        """(lines, ids) of the events that have one."""
-        if not self.has("id"):
-            return [], []
-        lines, names = self.row.tolist(), self.names("id")
+    def named(self, name: str) -> tuple[Column, list[Any]]:
+        """(lines, ids) of the events that have one in this field."""
+        names = self.names(name)
         if None not in names:
-            return lines, names
-        lines = [line for line, name in zip(lines, names, strict=True) if name is not None]
-        return lines, [name for name in names if name is not None]
+            return self.row, names
+        known = [k for k, x in enumerate(names) if x is not None]
+        return self.row[known], [names[k] for k in known]
 
     def events(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """(line, event as it stood there) of each, without what the format does not know."""

@@ -70,8 +70,11 @@ class Matched:
             return list(self._slices(name).texts())
         return self.numbers(name).tolist() if name in self._template.counts else [None] * self.size
 
-    def ids(self) -> tuple[list[int], list[Any]]:
-        return (self.row.tolist(), self.names("id")) if self.has("id") else ([], [])
+    def named(self, name: str) -> tuple[Column, Slices | Column]:
+        """(lines, ids) of the events that have one in this field."""
+        if name in self._template.texts:
+            return self.row, self._slices(name)
+        return (self.row, self.numbers(name)) if name in self._template.counts else (self.row[:0], self.row[:0])
 
     def listed(self, name: str, codes: Any) -> tuple[Column, Column]:
         found = self._coded(name, codes)
@@ -98,7 +101,7 @@ def matched(templates: list[Template], sheet: Sheet, first: int) -> tuple[list[M
     """The lines that look like one of *templates*, and the numbers of the others."""
     found: list[Matched] = []
     values = Values()
-    left = np.arange(len(sheet.ends))
+    left, taken = np.arange(len(sheet.ends)), np.zeros(len(sheet.ends), bool)
     for template in templates:
         if not len(left):
             break
@@ -108,5 +111,6 @@ def matched(templates: list[Template], sheet: Sheet, first: int) -> tuple[list[M
             if len(lines):
                 found.append(Matched(template, sheet, lines + first, places, numbers))
                 found[-1].share(values, len(found))
-                left = left[np.isin(left, lines, assume_unique=True, invert=True)]
+                taken[lines] = True
+                left = left[~taken[left]]
     return found, left

@@ -9,7 +9,6 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable
 from dataclasses import fields
-from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ import analysis.history as h
 from analysis.history import Column, Consumers, History, Records, Table
 from analysis.jsonl.block import Block, Codes, Irregular, Kind
 from analysis.jsonl.common import COMMON, RESULTS
+from analysis.jsonl.ids import Ids, Named
 from analysis.jsonl.lines import MAX_LINE_BYTES, LineTooLong, chunks_of_lines
 from analysis.jsonl.rules import check_event, check_header, parse_strictly
 from analysis.jsonl.shape import Shape
@@ -68,7 +68,7 @@ class _Reader:
         self.producers, self.partitions, self.keys, self.values = Codes(), Codes(), Codes(), Codes()
         self.words, self.txns, self.consumers, self.groups = Codes(), Codes(), Codes(), Codes()
         self.shape = Shape()
-        self.ids: dict[Any, int] = {}  # to lines
+        self.ids = Ids()
         self.assigned: dict[int, set[int]] = {}
         self.handlers: dict[str, Callable[[int, int, Event], None]] = {
             name: getattr(self, f"_{name}") for name in (
@@ -113,7 +113,12 @@ class _Reader:
             if kind.name in COMMON:
                 table, columns = COMMON[kind.name](self, kind)
                 made.setdefault(table, []).append(columns)
-        self._identify_all([kind.ids() for kind in block.kinds])
+        named = Named()
+        for kind in block.kinds:
+            if kind.has("id"):
+                named.add(self.ids.looks, *kind.named("id"))
+        if not self.ids.add(named):
+            raise Irregular
         for table, parts in made.items():
             self.columns[table].add(parts[0] if len(parts) == 1 else in_order(parts, "records" == table))
         self._take_the_rest(block)
@@ -128,30 +133,27 @@ class _Reader:
             self.handlers[event["e"]](row, event["t"], event)
 
     def _read_strictly(self, lines: bytes) -> None:
+        named: dict[Any, int] = {}
         for line, text in enumerate(lines[:-1].split(b"\n"), self.line):
             place = f"{self.source}:{line}"
             event = parse_strictly(place, text)
             check_event(place, event, self.last_t)
             self.last_t = event["t"]
-            if "id" in event:
-                self._identify(line, event["id"])
+            if event.get("id") is not None:
+                self._identify(line, event["id"], named)
             self.handlers[event["e"]](line, event["t"], event)
             self.line = line + 1
+        whole = Named()
+        whole.add(self.ids.looks, np.array(list(named.values()), np.int64), list(named))
+        self.ids.add(whole)
 
-    def _identify_all(self, named: list[tuple[list[int], list[Any]]]) -> None:
-        """Keep the ids of a block, or none where one repeats."""
-        new = dict(chain.from_iterable(zip(names, lines, strict=True) for lines, names in named))
-        if len(new) < sum(len(names) for _, names in named) or not self.ids.keys().isdisjoint(new):
-            raise Irregular
-        self.ids |= new
-
-    def _identify(self, line: int, name: Any) -> None:
-        if name is None:
-            return
-        if name in self.ids:
+    def _identify(self, line: int, name: Any, named: dict[Any, int]) -> None:
+        """Add an id to those of the block."""
+        before = named.get(name, self.ids.line_of(name))
+        if before >= 0:
             place = f"{self.source}:{line}: id"
-            raise InputError(place, f"{name!r} is already the id of line {self.ids[name]}", "ids are unique")
-        self.ids[name] = line
+            raise InputError(place, f"{name!r} is already the id of line {before}", "ids are unique")
+        named[name] = line
 
     # --- what clients did ---------------------------------------------------------------------------------------------
     def _send(self, line: int, t: int, e: Event) -> None:
@@ -288,18 +290,10 @@ class _Reader:
             config=header.get("config"), settled=True, producers=self.producers.names(),
             partitions=list(map(str, self.partitions.names())), keys=list(map(str, self.keys.names())),
             values=self.values.names(), words=list(map(str, self.words.names())), txns=self.txns.names(),
-            consumers=self._consumers(), header=header, ids=self._ids(), **tables,
+            consumers=self._consumers(), header=header, ids=self.ids.by_line() if self.ids else None, **tables,
         )  # fmt: skip
         self._check_owners(history)
         return history
-
-    def _ids(self) -> list[Any] | None:
-        if not self.ids:
-            return None
-        ids: list[Any] = [None] * (max(self.ids.values()) + 1)
-        for name, line in self.ids.items():
-            ids[line] = name
-        return _Padded(ids)
 
     def _records(self) -> Records:
         size = len(self.values)
@@ -342,13 +336,6 @@ class _Reader:
             row, value = int(told.row[wrong[0]]), history.values[told.value[wrong[0]]]
             owner = history.producers[sender[wrong[0]]]
             raise InputError(f"{self.source}:{row}: prod", f"{value!r} was sent by {owner}", f'write "{owner}"')
-
-
-class _Padded(list[Any]):
-    """A list that says None beyond its end."""
-
-    def __getitem__(self, index: Any) -> Any:
-        return list.__getitem__(self, index) if index < len(self) else None
 
 
 def _or(x: Any, default: int = -1) -> int:
