@@ -229,9 +229,11 @@ class Facts:
         wire = self.history.wire
         for _ in range(MOST_STEPS if self.history.causes is not None else 0):
             row = self.cause_of(row)
-            at = np.flatnonzero((wire.row == row) & (wire.response == 0)) if row >= 0 else []
-            if row < 0 or len(at):
-                return int(wire.conn[at[0]]) if len(at) else -1
+            if row < 0:
+                return -1
+            at = np.flatnonzero((wire.row == row) & (wire.response == 0))
+            if len(at):
+                return int(wire.conn[at[0]])
         return -1
 
     def _cut(self, partition: int, broker: int, offset: int, row: int) -> Ending | None:

@@ -2,7 +2,8 @@
 
 1. *Pinned*: the faults are pinned to what they struck (:mod:`analysis.explaining.pins`), in the way that brings the
    case about under most latencies.
-2. *Reduced*: the run ends soon after the case, and faults that it does without are taken away (delta debugging).
+2. *Reduced*: the run ends soon after the case, only what was sent around it is sent, where that still shows it, and
+   faults that it does without are taken away (delta debugging).
 3. *Tried*: candidates in order of preference; the first that leaves nothing of the finding under any of the latency
    seeds is the answer. As a control the *placebo*, which shifts timing alone, under the same seeds.
 
@@ -114,12 +115,12 @@ class _Bench:
     window: Window | None = None  # every scenario is run with its sends alone
 
     def there(self, source: Source, latency_seed: int | None) -> bool:
-        return bool(self.laboratory.shows(self.name, self.lane, self._cut(source), self.seed, latency_seed))
+        return bool(self.laboratory.shows(self.name, self.lane, self.cut(source), self.seed, latency_seed))
 
     def there_so(self, source: Source) -> bool:
         """By the same mechanism, under the run's own latency or, as pins move times a little, under another."""
         return any(
-            self.laboratory.shows_so(self.name, self.lane, self.mechanism, self._cut(source), self.seed, latency_seed)
+            self.laboratory.shows_so(self.name, self.lane, self.mechanism, self.cut(source), self.seed, latency_seed)
             for latency_seed in (self.own, PROBES[0])
         )
 
@@ -131,7 +132,8 @@ class _Bench:
         """In so many of the probes, with and without the placebo."""
         return sum(self.there(one, k) for one in (source, _placebo(source)) for k in PROBES)
 
-    def _cut(self, source: Source) -> Source:
+    def cut(self, source: Source) -> Source:
+        """What is run in its place."""
         return source if self.window is None else self.window(source)
 
 
@@ -220,7 +222,7 @@ def _try_changes(bench: _Bench, proof: Proof, case: Case, seeds: int, step: Call
         if number == MOST_CHANGES:
             break
         changed = with_change(case.source, change.edits)
-        if made(changed) is None:
+        if made(bench.cut(changed)) is None:
             continue
         step(f"trying {change}, {seeds} runs")
         gone = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from analysis.explaining.diagnosis import Diagnosis, Part, Witness, unexplained
@@ -41,7 +43,8 @@ def _assigned_before(moves: list[Move], move: Move) -> list[int]:
 
 
 def _place(facts: Facts, witness: Witness, cast: list[Part]) -> tuple[Part | None, int, int]:
-    record = (witness.get("records") or ({},))[0]
+    records: list[dict[str, Any]] = list(witness.get("records") or ())
+    record = records[0] if records else {}
     part = cast[0] if cast else None
     named = record.get("p", witness.get("partition"))
     partition = list(facts.history.partitions).index(named) if named is not None else -1
