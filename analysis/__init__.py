@@ -6,9 +6,11 @@ The names below are loaded when they are first used, so that a command that need
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # of typing, which takes its time to load: an interrupt finds nothing of ours before main()
 if TYPE_CHECKING:
+    from typing import Any
+
     from analysis.expectations import SeedResult, judge_seeds
     from analysis.explaining.explanation import Explanation, explain
     from analysis.history import History

@@ -4,9 +4,9 @@ Laws: requests of a connection begin in the order in which they were sent; one b
 before has been handed to the network; responses leave in the same order.
 
 A request that waits behind another is in the socket's buffer: the broker has not seen it. When the client goes away,
-the broker notices only as it reads on; how many of the buffered requests it still runs is drawn (``broker:NET-13``).
-None where the connection was reset: the response of the running request cannot be written, and a send that failed has
-the rest thrown away (``Selector.pollSelectionKeys``, ``CloseMode.NOTIFY_ONLY``).
+the broker goes on with what is buffered, one after another, until a response cannot be written; then the rest is thrown
+away (``broker:NET-13``; ``Selector.pollSelectionKeys``, ``CloseMode.NOTIFY_ONLY``). Responses to a client that has
+closed can be written until the first of them has come there and its reset has come back.
 Rules: ``broker:NET-1`` to ``NET-16``.
 """
 
@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections import deque
 
 from sim.protocol.deadlines import Deadlines
-from sim.protocol.messages import ProduceRequest
 from sim.protocol.port import Connection, Port
 
 __all__ = ["Channel", "Channels"]
@@ -24,19 +23,14 @@ __all__ = ["Channel", "Channels"]
 class Channel:
     """One accepted connection."""
 
-    __slots__ = ("active_us", "allowed", "buffer", "busy", "conn", "gone")
+    __slots__ = ("active_us", "buffer", "busy", "conn", "gone")
 
     def __init__(self, conn: Connection) -> None:
         self.conn = conn
         self.busy = False  # muted: a request runs or waits for its response
         self.buffer: deque[tuple[object, int]] = deque()  # requests not yet read, each with its cause
         self.gone = False  # the other side has closed
-        self.allowed = 0  # then: how many more requests that want a response are run
         self.active_us = 0  # last time that bytes moved
-
-
-def _wants_response(message: object) -> bool:
-    return not (isinstance(message, ProduceRequest) and message.acks == 0)
 
 
 class Channels:
@@ -75,11 +69,13 @@ class Channels:
         else:
             self._deadlines.at(due_us, lambda then_us: self._idle(channel, then_us))
 
-    def free(self, channel: Channel, now_us: int) -> None:
-        """The response was handed over (or none is due): the next request may be read."""
+    def free(self, channel: Channel, now_us: int, wrote: bool = False) -> None:
+        """The response was handed over (*wrote*), or none is due: the next request may be read."""
         channel.busy = False
         channel.active_us = now_us
-        if channel.buffer:
+        if wrote and channel.conn.was_reset:
+            self.drop(channel)
+        elif channel.buffer:
             self.ready.append(channel)
         elif channel.gone:
             self.by_number.pop(channel.conn.number, None)
@@ -89,11 +85,6 @@ class Channels:
         if channel.busy or not channel.buffer:
             return None
         message, cause = channel.buffer.popleft()
-        if channel.gone and _wants_response(message):
-            if channel.allowed == 0:
-                self.drop(channel)
-                return None
-            channel.allowed -= 1
         channel.busy = True
         channel.active_us = now_us
         self._port.cause = cause
@@ -105,16 +96,13 @@ class Channels:
         if channel is None or channel.gone:
             return
         channel.gone = True
-        wanting = sum(1 for message, _ in channel.buffer if _wants_response(message))
-        if wanting and not conn.was_reset:
-            channel.allowed = self._port.draw("net13") * (wanting + 1) >> 32
         if not channel.busy and not channel.buffer:
             del self.by_number[conn.number]
 
     def drop(self, channel: Channel) -> None:
         """Forget the connection and what it has buffered; a running request goes on without it (broker:NET-14)."""
         channel.buffer.clear()
-        channel.gone, channel.allowed = True, 0
+        channel.gone = True
         self.by_number.pop(channel.conn.number, None)
 
     def close(self, channel: Channel) -> None:

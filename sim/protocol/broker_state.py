@@ -57,7 +57,7 @@ class BrokerState:
         channel.busy = False
         channel.active_us = now_us
         if channel.buffer or channel.gone:
-            self.channels.free(channel, now_us)
+            self.channels.free(channel, now_us, wrote=True)
 
     def not_here(self, partition: int) -> int:
         """Why a partition that is not led here is refused (broker:APP-1, APP-3)."""

@@ -304,7 +304,8 @@ class Play:
             instance.sent = True
         elif kind in ("told", "refused"):
             instance.reported.add(event["i"])
-            self._late_warm_up |= instance.plan.warm_up and event["i"] == 0 and event["t_us"] > WARM_UP_US
+            warmed = instance.plan.warm_up and instance.incarnation == 1 and event["i"] == 0
+            self._late_warm_up |= warmed and event["t_us"] > WARM_UP_US
             script = self._scripts[instance.plan.name]
             if kind == "told" and script is not None:
                 script.reported(event["error"] is None)

@@ -140,8 +140,10 @@ class Host:
             way, back = conn.up, conn.down
         else:
             way, back = conn.down, conn.up
-        if not back.open:
-            return  # closed on this side, or this side has learned of the end
+        if not back.open:  # closed on this side, or this side has learned of the end
+            if way is conn.down:
+                self.network.write_to_the_gone(way, self.cause)
+            return
         if cause is None:
             cause = self.cause
         link = way.link

@@ -6,6 +6,7 @@
 - Power off is silence: the peer learns by its own timeouts, or, once the host is up again, by the reset that answers
   whatever was sent to the connection of the dead (broker:NET-18).
 - A reset breaks both sides at once; what is in flight is lost.
+- A response to a client that has closed comes back as a reset, a round trip later; until then the server can write.
 - A cut link lets nothing new in: data, ends and opening connections wait and go on when it heals, as TCP sends again.
 
 Opening costs two round trips, TCP's and that of ApiVersions, in at most two events.
@@ -66,7 +67,7 @@ class Way:
 class Conn:
     """One end-to-end connection. ``up``: client to server; ``down``: server to client."""
 
-    __slots__ = ("client", "down", "ends_us", "number", "server", "silent", "up", "was_reset")
+    __slots__ = ("client", "down", "ends_us", "number", "server", "silent", "up", "was_reset", "writes")
 
     up: Way
     down: Way
@@ -75,6 +76,7 @@ class Conn:
         self.number, self.client, self.server = number, client, server
         self.silent = False  # one side vanished without a word
         self.was_reset = False
+        self.writes = False  # the server has written to a client that closed
         self.ends_us = NEVER  # when the end that the server sent reaches the client
 
     def __repr__(self) -> str:
@@ -152,6 +154,16 @@ def ready(event: Delivery) -> None:
         return
     host.cause = event.cause
     host.role.on_connected(way.conn, host.kernel._now)
+
+
+def bounce(event: Delivery) -> None:
+    """A response has come to a client that closed: a reset goes back."""
+    event.way.host.network.transmit(event.way.conn.up, None, event.cause, break_writing)
+
+
+def break_writing(event: Delivery) -> None:
+    """The reset has come back: from now on nothing can be written to this connection."""
+    event.way.conn.was_reset = True
 
 
 class Network:
@@ -264,10 +276,22 @@ class Network:
                 way.open = False
                 self.kernel.schedule(Delivery(way, None, cause, (end,)), way.priority, 0)
 
+    def write_to_the_gone(self, way: Way, cause: int) -> None:
+        """The server writes though it was told that the client has closed: that has its consequence over there."""
+        conn = way.conn
+        if conn.was_reset or conn.writes or conn.silent or way.tap is not None:
+            return
+        conn.writes = True
+        self.transmit(way, None, cause, bounce)
+
     def refuse_data(self, way: Way, cause: int) -> None:
-        """Data for a connection whose receiver vanished: no answer while the machine is off, a reset once it is up."""
+        """Data for a connection whose receiver is not there: no answer while the machine is off, a reset once it is up,
+        and from a client that has closed."""
         conn = way.conn
         if not conn.silent:
+            if way is conn.down and way.tap is None and not conn.writes:
+                conn.writes = True
+                self.transmit(conn.up, None, cause, break_writing)
             return
         if way.host.is_off:
             way.host.limbo.append(way)

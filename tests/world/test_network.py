@@ -328,3 +328,39 @@ def test_an_echo_comes_back() -> None:
     world.at(50 * MS, lambda: say(client, 1))
     world.run()
     assert world.met("client")[1:] == [(70 * MS, "message", ("echo", 1))]
+
+
+# --- a server that writes to a client that has closed -----------------------------------------------------------------
+def test_a_response_to_a_client_that_closed_comes_back_as_a_reset() -> None:
+    """The end takes 10 ms, the first response behind it 10 ms there, and the reset 10 ms back (broker:NET-13)."""
+    world, client, server = pair()
+    conn = conn_of(client)
+    states = []
+    world.at(50 * MS, lambda: client.close(conn))
+    world.at(70 * MS, lambda: server.send(conn, "late"))
+    world.at(80 * MS, lambda: server.send(conn, "later"))
+    for at in (89, 91):
+        world.at(at * MS, lambda: states.append(conn.was_reset))
+    world.run()
+    assert states == [False, True]
+    assert ("message", "late") not in [entry[1:] for entry in world.met("client")]
+
+
+def test_a_response_that_was_on_its_way_when_the_client_closed_does_too() -> None:
+    world, client, server = pair()
+    conn = conn_of(client)
+    states = []
+    world.at(50 * MS, lambda: server.send(conn, "crossing"))
+    world.at(55 * MS, lambda: client.close(conn))
+    for at in (69, 71):
+        world.at(at * MS, lambda: states.append(conn.was_reset))
+    world.run()
+    assert states == [False, True]
+
+
+def test_a_client_that_is_told_of_the_end_is_not_written_to() -> None:
+    world, client, server = pair()
+    conn = conn_of(client)
+    world.at(50 * MS, lambda: client.close(conn))
+    world.run()
+    assert not conn.was_reset and not conn.writes
