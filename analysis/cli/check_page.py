@@ -117,7 +117,7 @@ class _Stories:
             story = ""
         caption = _text(f"{judged.name}, {command_of(one.file, seed, one.wish.overrides)}")
         source = base64.b64encode(of_finding(verdict, judged.name)).decode()
-        picture = f"<img alt='{caption}' src='data:image/png;base64,{source}'>"
+        picture = f"<div class='wide'><img class='panels2' alt='{caption}' src='data:image/png;base64,{source}'></div>"
         return f"{story}<figure>{picture}<figcaption>{caption}</figcaption></figure>"
 
 

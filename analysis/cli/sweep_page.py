@@ -33,11 +33,13 @@ th { color: #5b6470; font-weight: 600; white-space: normal; vertical-align: bott
 figure { display: inline-block; margin: 0 1rem 1rem 0; max-width: 100%; break-inside: avoid; }
 img { max-width: 100%; height: auto; } figcaption, .quiet { color: #5b6470; font-size: .85rem; }
 pre, code { font: .85rem/1.4 ui-monospace, monospace; overflow-wrap: anywhere; } pre { white-space: pre-wrap; }
-@media (max-width: 40rem) {
+@media screen and (max-width: 40rem) {
+  .panels2 { max-width: none; width: 40rem; }
   table { font-size: .78rem; } th, td { padding-right: .6rem; white-space: normal; } th { min-width: 0; }
 }
 @media print {
   details::details-content { content-visibility: visible; block-size: auto; }
+  figure { display: block; margin-right: 0; } figure img { width: auto; max-height: 7.5cm; }
   body { font-size: 10pt; max-width: none; padding: 0; } .wide { overflow: visible; }
   table { font-size: 7.5pt; } th, td { white-space: normal; min-width: 0; padding-right: .5rem; }
 }
@@ -130,10 +132,10 @@ def _figure(words: str, panels: int, png: bytes, answer: Sequence[str]) -> str:
     """*answer*: sentences below it, of which the last says what follows."""
     source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
     caption = _text(words[0].upper() + words[1:])
-    image = f"<img alt='{caption}' src='{source}' width='{480 * panels}'>"
+    image = f"<img class='panels{panels}' alt='{caption}' src='{source}' width='{480 * panels}'>"
     lines = "".join(f"<li>{_text(one)}</li>" for one in answer[:-1])
     below = f"<p><b>{_text(answer[-1])}</b></p><ul class='quiet'>{lines}</ul>" if answer else ""
-    return f"<figure>{image}<figcaption>{caption}</figcaption>{below}</figure>"
+    return f"<figure><div class='wide'>{image}</div><figcaption>{caption}</figcaption>{below}</figure>"
 
 
 def _repeat(found: Sweep, file: str) -> str:
