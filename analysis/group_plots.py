@@ -123,7 +123,7 @@ class _Picture:
         for since, until, _ in _shared([self.owned[lane] for lane in lanes]):
             box = Rectangle(
                 (since / self.unit, low), (until - since) / self.unit, high - low,
-                facecolor="none", edgecolor=STOLEN, hatch="////", linewidth=1.4, zorder=3, alpha=0.8,
+                facecolor="none", edgecolor=STOLEN, hatch="//", linewidth=1.4, zorder=3, alpha=0.8,
             )  # fmt: skip
             axes.add_patch(box)
 
@@ -176,7 +176,7 @@ class _Picture:
             Line2D([], [], marker="x", color=REFUSED, linestyle="", label="commit refused"),
         ]  # fmt: skip
         if any(_shared([self.owned[lane] for lane in self.lanes if lane[0] == one]) for one in self.partitions):
-            handles.append(Patch(facecolor="none", edgecolor=STOLEN, hatch="////", label="two owners"))
+            handles.append(Patch(facecolor="none", edgecolor=STOLEN, hatch="//", label="two owners"))
         legend = axes.legend(
             handles=handles, loc="lower right", bbox_to_anchor=(1, 1.01), ncols=len(handles), fontsize=7.5
         )

@@ -125,7 +125,8 @@ class Peers:
         self._by_conn.clear()
 
     def deadlines(self) -> list[int]:
-        times, timeout_us = [], self._settings.request_timeout_us
+        times: list[int] = []
+        timeout_us = self._settings.request_timeout_us
         for peer in self._by_key.values():
             node = peer.node
             if peer.pending:
