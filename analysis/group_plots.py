@@ -2,7 +2,8 @@
 
 A row is a partition, a lane in it a member that had it. The pale bar is the time from assignment to revocation as the
 member saw it, the dark marks on it are records in work, ticks are commits, crosses commits that were refused. Where a
-partition was taken over from somebody who went on, two lanes of one row are filled at the same time.
+partition was taken over from somebody who went on, two lanes of one row are filled at the same time: a hatched red box
+round both says since when and until when two members took it for theirs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 
 from analysis.history import FORGET_ASSIGN, FORGET_CRASH, FORGET_REVOKE, Column, History
 from sim.errors import InputError
@@ -22,7 +23,7 @@ from sim.errors import InputError
 __all__ = ["group_timeline", "groups_of"]
 
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#999933", "#882255")
-INK, REFUSED = "#1B1F24", "#D55E00"
+INK, REFUSED, STOLEN = "#1B1F24", "#D55E00", "#C1121F"
 MOST_ROWS = 16
 UNITS_PER_S = {"ns": 1_000_000_000, "us": 1_000_000, "ms": 1_000}
 MARKS = 300  # no more commits than this are drawn a lane
@@ -109,9 +110,22 @@ class _Picture:
             axes.broken_barh(owned, (y - height / 2, height), color=colour, alpha=0.25)
             axes.broken_barh(work, (y - height / 4, height / 2), color=colour)
             self.commits(axes, partition, consumer, y)
+        for partition in self.partitions:
+            self.stolen(axes, partition)
         self.faults(axes)
         self.dress(axes)
         return figure
+
+    def stolen(self, axes: Axes, partition: int) -> None:
+        """Boxes over the times in which the partition had several owners, as they saw it."""
+        lanes = [lane for lane in self.lanes if lane[0] == partition]
+        low, high = self.y[lanes[-1]] - 0.5, self.y[lanes[0]] + 0.5
+        for since, until, _ in _shared([self.owned[lane] for lane in lanes]):
+            box = Rectangle(
+                (since / self.unit, low), (until - since) / self.unit, high - low,
+                facecolor="none", edgecolor=STOLEN, hatch="//", linewidth=1.4, zorder=3, alpha=0.8,
+            )  # fmt: skip
+            axes.add_patch(box)
 
     def colour(self, consumer: int) -> str:
         return COLOURS[self.members.index(consumer) % len(COLOURS)]
@@ -161,10 +175,27 @@ class _Picture:
             Line2D([], [], marker="|", color=INK, linestyle="", label="commit"),
             Line2D([], [], marker="x", color=REFUSED, linestyle="", label="commit refused"),
         ]  # fmt: skip
+        if any(_shared([self.owned[lane] for lane in self.lanes if lane[0] == one]) for one in self.partitions):
+            handles.append(Patch(facecolor="none", edgecolor=STOLEN, hatch="//", label="two owners"))
         legend = axes.legend(
             handles=handles, loc="lower right", bbox_to_anchor=(1, 1.01), ncols=len(handles), fontsize=7.5
         )
         legend.set_frame_on(False)
+
+
+def _shared(lanes: list[list[Span]]) -> list[tuple[int, int, int]]:
+    """(from, until, owners) of every time in which two or more of *lanes* have a span."""
+    steps = sorted((t, change) for spans in lanes for a, b in spans for t, change in ((a, 1), (b, -1)))
+    found: list[tuple[int, int, int]] = []
+    owners, most, since = 0, 0, 0
+    for t, change in steps:  # at equal times an end comes before a begin
+        before, owners = owners, owners + change
+        most = max(most, owners)
+        if before < 2 <= owners:
+            since, most = t, owners
+        elif owners < 2 <= before and t > since:
+            found.append((since, t, most))
+    return found
 
 
 def _merged(first: Column, last: Column, gap: int) -> list[Span]:

@@ -11,12 +11,14 @@ import pytest
 
 matplotlib.use("Agg")
 
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 from matplotlib.pyplot import close
 
 import analysis.history as h
 from analysis import judge
 from analysis.from_trace import history_of
-from analysis.group_plots import _Picture, group_timeline, groups_of
+from analysis.group_plots import _Picture, _shared, group_timeline, groups_of
 from analysis.history import History
 from sim import simulate
 from sim.errors import InputError
@@ -116,6 +118,29 @@ def test_work_that_never_ended_is_not_drawn_as_if_it_had() -> None:
     ]
     assert mine == []
     assert sum(end - start for p in (0, 1) for start, end in picture.work(p, 0)) > S
+
+
+def test_times_with_several_owners_are_found_by_their_first_and_last_moment() -> None:
+    """Three owners: 0..10, 5..20 and again 30..40, 8..35; one that begins as another ends shares nothing with it."""
+    assert _shared([[(0, 10)], [(5, 20), (30, 40)], [(8, 35)]]) == [(5, 20, 3), (30, 35, 2)]
+    assert _shared([[(0, 10)], [(10, 20)]]) == [] == _shared([[(0, 10), (15, 20)]])
+
+
+def test_a_stolen_partition_has_a_box_round_its_lanes_and_a_clean_one_has_none() -> None:
+    clean = group_timeline(run())
+    assert boxes(clean.axes[0]) == []
+    close(clean)
+    picture = _Picture(history(), "g", None)
+    lane = picture.lanes[0]
+    picture.lanes.insert(1, (lane[0], 1))
+    picture.owned[lane], picture.owned[picture.lanes[1]] = [(0, 2 * S)], [(S, 3 * S)]
+    stolen = picture.figure()
+    assert [(box.get_x(), box.get_width()) for box in boxes(stolen.axes[0])] == [(1.0, 1.0)]  # seconds
+    close(stolen)
+
+
+def boxes(axes: Axes) -> list[Rectangle]:
+    return [patch for patch in axes.patches if isinstance(patch, Rectangle) and patch.get_hatch()]
 
 
 def test_a_history_without_groups_has_no_such_picture() -> None:

@@ -29,13 +29,14 @@ def unprocessed(trace: Trace) -> set[tuple[int, int]]:
     done: set[tuple[int, int]] = set()
     committed: dict[int, int] = {}
     ends: dict[int, int] = {}
-    for row in trace.rows(Kind.PROC_END, Kind.COMMIT, Kind.HIGH_WATERMARK):
-        if row["kind"] == Kind.PROC_END:
-            done |= {(row["partition"], row["offset"] + k) for k in range(row["hi"] - row["lo"])}
-        elif row["kind"] == Kind.COMMIT and row["n"] == 1:
-            committed[row["partition"]] = row["offset"]
-        elif row["kind"] == Kind.HIGH_WATERMARK and row["n"] == 1 and row["partition"] not in internal:
-            ends[row["partition"]] = row["offset"]
+    columns = (trace.events[name].tolist() for name in ("kind", "partition", "offset", "lo", "hi", "n"))
+    for kind, partition, offset, lo, hi, n in zip(*columns, strict=True):
+        if kind == Kind.PROC_END:
+            done |= {(partition, offset + k) for k in range(hi - lo)}
+        elif kind == Kind.COMMIT and n == 1:
+            committed[partition] = offset
+        elif kind == Kind.HIGH_WATERMARK and n == 1 and partition not in internal:
+            ends[partition] = offset
     assert all(committed.get(partition, 0) <= end for partition, end in ends.items())
     wanted = {(partition, offset) for partition, end in ends.items() for offset in range(end)}
     return wanted - done
