@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from analysis.effects import outside_store
     from analysis.expectations import SeedResult, judge_seeds
     from analysis.explaining.explanation import Explanation, explain
     from analysis.history import History
@@ -17,14 +18,15 @@ if TYPE_CHECKING:
     from analysis.verdict import Verdict, judge
 
 __all__ = [
-    "Explanation", "History", "SeedResult", "Verdict", "explain", "judge", "judge_seeds", "log_diagram", "reordering",
-    "timeline",
+    "Explanation", "History", "SeedResult", "Verdict", "explain", "judge", "judge_seeds", "log_diagram",
+    "outside_store", "reordering", "timeline",
 ]  # fmt: skip
 
 _HOMES = {
     "Explanation": "explaining.explanation", "explain": "explaining.explanation",
     "History": "history", "SeedResult": "expectations", "Verdict": "verdict", "judge": "verdict",
-    "judge_seeds": "expectations", "log_diagram": "plots", "reordering": "measures", "timeline": "plots",
+    "judge_seeds": "expectations", "log_diagram": "plots", "outside_store": "effects", "reordering": "measures",
+    "timeline": "plots",
 }  # fmt: skip
 
 

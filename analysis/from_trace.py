@@ -238,8 +238,9 @@ class _Expansion:
         value, count = self.run(rows)
         row, t, host, partition, offset, number = self.plain(rows, "host", "partition", "offset", "n")
         consumer = self._consumer_of(host)
-        pairs = consumer * (int(number.max(initial=0)) + 2) + number
-        group = np.unique(pairs, return_inverse=True)[1]
+        # The rows of a poll are neighbours. Numbers begin anew with each process, so the time counts too.
+        changes = [np.diff(column) != 0 for column in (consumer, number, t)]
+        group = np.concatenate(([0], np.cumsum(changes[0] | changes[1] | changes[2]))) if len(rows) else rows
         return h.Polls(row, t, consumer, partition, offset, value, count, group, np.full(len(rows), -1, np.int64))
 
     def positions(self) -> h.Positions:
