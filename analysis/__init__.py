@@ -11,6 +11,7 @@ TYPE_CHECKING = False  # of typing, which takes its time to load: an interrupt f
 if TYPE_CHECKING:
     from typing import Any
 
+    from analysis.effects import outside_store
     from analysis.expectations import SeedResult, judge_seeds
     from analysis.explaining.explanation import Explanation, explain
     from analysis.history import History
@@ -19,14 +20,15 @@ if TYPE_CHECKING:
     from analysis.verdict import Verdict, judge
 
 __all__ = [
-    "Explanation", "History", "SeedResult", "Verdict", "explain", "judge", "judge_seeds", "log_diagram", "reordering",
-    "timeline",
+    "Explanation", "History", "SeedResult", "Verdict", "explain", "judge", "judge_seeds", "log_diagram",
+    "outside_store", "reordering", "timeline",
 ]  # fmt: skip
 
 _HOMES = {
     "Explanation": "explaining.explanation", "explain": "explaining.explanation",
     "History": "history", "SeedResult": "expectations", "Verdict": "verdict", "judge": "verdict",
-    "judge_seeds": "expectations", "log_diagram": "plots", "reordering": "measures", "timeline": "plots",
+    "judge_seeds": "expectations", "log_diagram": "plots", "outside_store": "effects", "reordering": "measures",
+    "timeline": "plots",
 }  # fmt: skip
 
 
