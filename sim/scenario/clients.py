@@ -203,8 +203,11 @@ class Consumer(Part):
             raise Wrong(rule, "write topics: [payments], or remove what asks for a group")
         if self.consume is not None and self.client == "java":
             raise Wrong("consume, and client: java", "set max.poll.records in its config, or write client: librdkafka")
-        if self.calls and self.client == "librdkafka":
-            raise Wrong("calls of a librdkafka application are not modelled", "write client: java")
+        if self.client == "librdkafka" and self.calls:
+            if not self.in_group:
+                raise Wrong("calls of a librdkafka reader with assigned partitions are not modelled", "name a group")
+            if any(isinstance(call.to, str) for call in self.calls):
+                raise Wrong("a librdkafka member seeks to an offset alone here", "write to: 300, or client: java")
         if self.processing is not None and self.processing.threads and self.client == "librdkafka":
             raise Wrong("a pool of threads behind a librdkafka consumer is not modelled", "write client: java")
         if self.group and self.config.get("group.id", self.group) != self.group:

@@ -89,7 +89,7 @@ class Members:
     def _making(self, host: int, call: CallPlan) -> Callable[[object], None]:
         def make(_: object) -> None:
             there, role = self._hosts[host], self._role(host)
-            if there.is_up and isinstance(role, GroupConsumer):
+            if there.is_up and role is not None:
                 there.tell(lambda: role.call(call.verb, call.partitions, call.to, self._kernel.now_us), -1)
 
         return make

@@ -355,11 +355,23 @@ CASES = {
         "records must name their partition",
     ),
     # Groups.
-    "librdkafka in a group": (
+    "calls of a librdkafka reader": (
         "topics: [payments]",
-        "topics: [payments]\n    client: librdkafka\n    group: g",
+        "topics: [payments]\n    client: librdkafka\n    calls: [{at: 1s, pause: payments-0}]",
         "consumers.ledger",
-        "librdkafka members of groups are not modelled yet; write client: java",
+        "calls of a librdkafka reader with assigned partitions are not modelled; name a group",
+    ),
+    "a librdkafka member seeks to the end": (
+        "topics: [payments]",
+        "topics: [payments]\n    client: librdkafka\n    group: g\n    calls: [{at: 1s, seek: payments-0, to: end}]",
+        "consumers.ledger",
+        "a librdkafka member seeks to an offset alone here; write to: 300, or client: java",
+    ),
+    "threads behind librdkafka": (
+        "topics: [payments]",
+        "topics: [payments]\n    client: librdkafka\n    group: g\n    processing: {threads: 4}",
+        "consumers.ledger",
+        "a pool of threads behind a librdkafka consumer is not modelled; write client: java",
     ),
     "assigned partitions in a group": (
         "topics: [payments]",

@@ -1,6 +1,7 @@
 """Recorded cells of librdkafka's members of classic groups end the same here (lr: range; lc: cooperative-sticky).
 
-Cells in which the application seeks or pauses are played step by step, in ``tests/protocol/test_librdkafka_member.py``.
+Cells in which the application seeks or pauses are played step by step too, in
+``tests/protocol/test_librdkafka_member.py``.
 """
 
 from __future__ import annotations
@@ -227,3 +228,34 @@ def test_z1_a_zombie_processes_on_and_its_late_commit_is_refused(strategy: dict[
     assert [what for what, _ in played.callbacks("A", late["t_us"])] == told
     assert len(set(played.processed("A")) & set(played.processed("B"))) == 8
     assert played.rows("A", Kind.PROC_END)[7]["t_us"] > played.rows("B", Kind.PROC_END)[-1]["t_us"]
+
+
+def calling(messages: int, *calls: dict[str, Any]) -> dict[str, Any]:
+    """A member whose work takes a second a poll, so that calls come between polls."""
+    work = {"time": "1s", "per": "poll"}
+    return member("A", LR, messages, start="2s", processing=work, calls=list(calls))
+
+
+def test_p1_what_is_left_of_a_paused_partition_comes_after_resume() -> None:
+    """consumer:F2.14"""
+    a = calling(2, {"at": "2500ms", "pause": "t-0"}, {"at": "6s", "resume": "t-0"})
+    played = play({"A": a}, prefilled=3)
+    assert played.polled("A", 0, 5 * S) == [[0, 0, 1]]  # first; while_paused: nothing
+    assert played.polled("A", 5 * S) == [[0, 2, 2]]
+
+
+def test_p2_a_seek_back_throws_away_what_is_queued() -> None:
+    """consumer:F2.13"""
+    played = play({"A": calling(10, {"at": "2500ms", "seek": "t-0", "to": 5})}, prefilled=100)
+    rows = played.rows("A", Kind.POLL)
+    assert [row["offset"] for row in rows][:2] == [0, 5] and rows[0]["hi"] - rows[0]["lo"] == 10
+    assert [row["offset"] for row in played.rows("A", Kind.SEEK)] == [5]
+
+
+def test_p4_a_paused_partition_stands_and_the_other_one_flows() -> None:
+    feed = [{"topic": "t", "partition": 0, "sends": [{"at": "6s"}] * 5}]
+    a = calling(5, {"at": "2500ms", "pause": "t-0"}, {"at": "12s", "resume": "t-0"})
+    played = play({"A": a}, partitions=2, prefilled=20, feed=feed)
+    assert played.polled("A", 0, 2_500_000) == [[0, 0, 4]]
+    assert played.polled("A", 2_500_000, 12 * S) == [[1, 0, 19]]
+    assert played.polled("A", 12 * S) == [[0, 5, 24]]

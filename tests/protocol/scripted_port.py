@@ -65,13 +65,11 @@ class ScriptedPort:
         if conn.number not in self.closed:
             self.sent.append((conn, message))
 
-    def stopped(self) -> None:
-        """The role has ended its process by itself."""
-
     def close(self, conn: Any) -> None:
         self.closed.append(conn.number)
 
     def stopped(self) -> None:
+        """The role has ended its process by itself."""
         self.ended = True
 
     # --- what tests ask ---
