@@ -124,9 +124,12 @@ class Deliveries:
         lane = self.lane[order]
         if len(order) < 2:
             return Steps(order[:0], order[:0], order[:0], order[:0], np.zeros(0, bool), np.zeros(0, bool))
-        before, after = (order[:-1], order[1:]) if self.counts_as_progress.all() else self._judged(order)
+        if self.counts_as_progress.all():
+            before, after, same = order[:-1], order[1:], lane[1:] == lane[:-1]
+        else:
+            before, after = self._judged(order)
+            same = self.lane[before] == self.lane[after]
         low, high = self.last_position[before], self.first_position[after]
-        same = lane[1:] == lane[:-1] if len(after) == len(order) - 1 else self.lane[before] == self.lane[after]
         odd = np.flatnonzero(same & (high - low != 1))
         before, after = before[odd], after[odd]
         internal = self.polls.group[before] == self.polls.group[after]

@@ -129,6 +129,15 @@ def test_a_poll_in_a_transaction_that_did_not_commit_moves_nobody():
     assert counts(text.format("commit"))["nonmonotonic-poll"] == 1
 
 
+def test_nobody_goes_on_from_another_partition():
+    """What was read of o-1 before was given up, so that its second poll goes on from nothing."""
+    text = """
+        send P1 0 a0 o-0; send P1 1 b0 o-1; append o-0 5 a0; append o-1 0 b0
+        poll C1 o-0:5:a0; poll C1 o-1:0:b0 txn=T; txn T abort; poll C1 o-1:0:b0"""
+
+    assert "nonmonotonic-poll" not in counts(text)
+
+
 def test_records_that_are_no_longer_in_the_log_are_compared_by_their_offsets():
     """Read before they were truncated: nothing was skipped, nothing came twice."""
     text = f"{LOG}; {polls(2, 3, 4)}; truncate o-0 2"
