@@ -307,3 +307,21 @@ def test_a_share_of_the_work_fails_as_drawn() -> None:
     play.port.draws["failure"] = 1 << 30
     play.fetched((0, 3, 2))
     assert ends(play) == [3, 4]
+
+
+def test_close_waits_for_a_join_that_is_parked_so_that_the_leave_behind_it_is_heard() -> None:
+    """AbstractCoordinator.close: awaitPendingRequests, for thirty seconds at most"""
+    play = MemberPlay(MANUAL, hold=(FetchRequest, JoinGroupRequest))
+    play.answer(JoinGroupRequest)
+    play.rebalance()
+    play.role.close(play.now)
+    play.settle()
+    assert not play.role.ended and play.count(LeaveGroupRequest) == 1
+    play.answer(JoinGroupRequest)
+    assert play.role.ended
+    other = MemberPlay(MANUAL, hold=(FetchRequest, JoinGroupRequest))
+    other.answer(JoinGroupRequest)
+    other.rebalance()
+    other.role.close(other.now)
+    other.run_to(other.now + 30 * S)
+    assert other.role.ended
