@@ -101,8 +101,8 @@ class PartitionAssignment:
             self._fetches.assigned[partition].held = paused or partition not in self._started
 
     def call(self, verb: str, partitions: Iterable[int], to: int) -> None:
-        """``pause``, ``resume`` or ``seek`` by the application, of what is assigned: what was fetched and not handed over
-        is void (consumer:F2.13, F2.14; ``rd_kafka_toppar_pause_resume``, ``rd_kafka_toppar_seek``)."""
+        """``pause``, ``resume`` or ``seek`` by the application, of what is assigned: what was fetched and not handed
+        over is void (consumer:F2.13, F2.14; ``rd_kafka_toppar_pause_resume``, ``rd_kafka_toppar_seek``)."""
         for partition in partitions:
             if partition not in self.all:
                 continue
