@@ -42,11 +42,13 @@ class Members:
         return list(self._plans)
 
     def companions(self, host: int) -> list[int]:
-        """The hosts of all clients in one process with *host*, producers first."""
+        """The hosts of all clients in one process with *host*, producers first; of a process that has not begun yet,
+        or whose consumer was closed, the consumer alone, as its producers are not to be struck."""
         for member, plan in self._plans.items():
             fed = list(dict.fromkeys(outlet.producer for outlet in plan.outlets))
             if host == member or host in fed:
-                return [*fed, member]
+                idle = not self._hosts[member].is_up and any(self._hosts[one].is_up for one in fed)
+                return [member] if idle else [*fed, member]
         return [host]
 
     def holds(self, host: int) -> bool:

@@ -23,7 +23,7 @@ from sim.trace import Trace
 from tests.properties.group_schedules import GroupSchedule, group_scenario, group_schedules
 
 CHUNKS = 2
-PER_CHUNK = int(os.environ.get("KORDER_APPLICATION_SCHEDULES", "16")) // CHUNKS
+PER_CHUNK = int(os.environ.get("KORDER_APPLICATION_SCHEDULES", "8")) // CHUNKS
 _fixed = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 POOLS = st.fixed_dictionaries({
