@@ -67,12 +67,12 @@ class Looks:
         end, second = stop, np.zeros(len(start), np.int64)
         if found is not None and found[3] is not None:
             end = _dots(names, stop)
-            second, fits = numbers_at(sheet, end + 1, stop)
+            second, sound = numbers_at(sheet, end + 1, stop)
             second += 1
-            if not (fits & (second <= SECOND_END)).all():
+            if not (sound & (second <= SECOND_END)).all():
                 return None
-        number, fits = numbers_at(sheet, start + len(look), end)
-        return number << SECOND_BITS | second if (fits & (number < FIRST_END)).all() else None
+        number, digits = numbers_at(sheet, start + len(look), end)
+        return number << SECOND_BITS | second if (digits & (number < FIRST_END)).all() else None
 
 
 def _dots(names: Slices, stop: Column) -> Column:
