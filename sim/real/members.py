@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sim.plan import MemberPlan, Plan
+from sim.protocol.settings import LibrdkafkaMemberSettings
 from sim.real.driver import Driver
 from sim.real.outcome import Event
 from sim.streams import quantile, quantile_table, stream
@@ -34,12 +35,22 @@ def members_of(plan: Plan) -> tuple[MemberPlan, ...]:
 
 
 def lacking_in(plan: Plan) -> list[str]:
-    """What of the plan's members no real run can give, in words."""
-    return [
-        f"consumers.{one.name}: processing.failure.percent (drawn by the simulator alone; nth is given)"
-        for one in members_of(plan)
-        if one.processing.fails_ppm
-    ]
+    """What of the plan's readers and members no real run can give, in words."""
+    calls = "calls (the drivers pause, resume and seek nothing)"
+    found = [f"consumers.{one.name}: {calls}" for one in plan.readers if one.calls]
+    for one in members_of(plan):
+        does = one.processing
+        told = {
+            "client: librdkafka in a group (its driver reads assigned partitions)": isinstance(
+                one.settings, LibrdkafkaMemberSettings
+            ),
+            calls: bool(one.calls),
+            "processing.failure.percent (drawn by the simulator alone; nth is given)": does.fails_ppm > 0,
+            "processing.threads (the drivers work in the thread that polls)": does.threads > 0,
+            "a topic that it sends to (the drivers' members send nothing)": bool(one.outlets),
+        }
+        found += [f"consumers.{one.name}: {what}" for what, asked in told.items() if asked]
+    return found
 
 
 def client_ids(plan: Plan) -> dict[str, int]:

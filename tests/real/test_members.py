@@ -6,6 +6,8 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from sim.plan import Plan
 from sim.real.history import events_of, header_of
 from sim.real.members import Members, client_ids, lacking_in, offsets_topic, work_of
@@ -51,6 +53,19 @@ def test_failures_by_share_are_named_as_what_no_real_run_can_give() -> None:
     by_share = {**A, "processing": {"time": "1ms", "failure": {"percent": "1%", "then": "retry"}}}
     assert lacking_in(plan(A=A)) == []
     assert lacking_in(plan(A=by_share))[0].startswith("consumers.A: processing.failure.percent")
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        ({"calls": [{"at": "1s", "pause": "t-0"}]}, "calls"),
+        ({"processing": {"threads": 4}}, "processing.threads"),
+        ({"client": "librdkafka", "config": {}}, "client: librdkafka in a group"),
+    ],
+)
+def test_what_the_drivers_cannot_do_is_named(more: dict[str, Any], named: str) -> None:
+    (told,) = lacking_in(plan(A={**A, **more}))
+    assert told.startswith(f"consumers.A: {named}")
 
 
 def test_the_offsets_topic_lies_on_the_brokers_of_the_plan() -> None:
