@@ -334,7 +334,7 @@ class History(Later):
     txn_offsets: TxnOffsets
     wire: Wire
     notes: Notes
-    ids: Sequence[Any] | None = None  # by row: the event's own id, where the source gives them
+    ids: Any = None  # by row (ids[row]): the event's own id or None; None where the source gives none
     causes: Sequence[Any] | None = None  # by row: the id of the event that made it happen, where the source gives it
     header: Mapping[str, Any] = field(default_factory=dict)
     trace: Any = None  # the sim.trace.Trace that it was made from, for stories; no finder reads it

@@ -110,7 +110,7 @@ def _late(evidence: Evidence, groups: Column, met: Met, blame: bool) -> Found:
     late, overtaker = order[late], order[overtaker]
     chosen = np.flatnonzero(late <= np.partition(late, WITNESSES)[WITNESSES]) if len(late) > WITNESSES else slice(None)
     told = sorted(zip(*(column[chosen].tolist() for column in (late, overtaker, extent)), strict=True))[:WITNESSES]
-    witnesses = [_witness(evidence, met, *case, blame) for case in told]
+    witnesses = [_witness(evidence, met, a, b, distance, blame) for a, b, distance in told]
     pairs = pairs_of(sends.prod[met.value[late]], met.partition[late])
     split = met.partition[late] != met.partition[overtaker]
     innocent = blame and _in_order_in_the_log(evidence, met.value[late[~split]], met.value[overtaker[~split]])
