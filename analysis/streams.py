@@ -16,7 +16,7 @@ from analysis.evidence import Evidence
 from analysis.history import Column
 from analysis.measures import reordering
 
-__all__ = ["measures_of"]
+__all__ = ["measures_of", "measures_of_the_log"]
 
 
 def measures_of(evidence: Evidence) -> dict[str, dict[str, Any]]:
@@ -25,6 +25,11 @@ def measures_of(evidence: Evidence) -> dict[str, dict[str, Any]]:
     found = dict(_on_the_log(evidence, numbered))
     found.update(_as_delivered(evidence, numbered))
     return found
+
+
+def measures_of_the_log(evidence: Evidence) -> dict[str, dict[str, Any]]:
+    """The streams of the log alone, ``P1/orders-0``."""
+    return dict(_on_the_log(evidence, _Numbered(evidence)))
 
 
 class _Numbered:

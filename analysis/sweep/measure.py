@@ -17,6 +17,7 @@ from analysis.finders.order import late_places
 from analysis.finding import CLASSES
 from analysis.history import ACK, FAIL, UNKNOWN, Column
 from analysis.statistics import warm
+from analysis.streams import measures_of_the_log
 from analysis.verdict import judge
 from sim.protocol.rows import Kind
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "EXTENTS", "RATES", "SCHEMA_VERSION", "Meaning", "row_of"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2  # 1 had no sums over streams
+SUMMED, LARGEST = ("inversions", "rem", "footrule", "descents"), ("max_displacement", "dis")
 EXTENTS = tuple(1 << power for power in range(11))  # 1, 2, 4, ... 1024
 
 
@@ -54,6 +56,15 @@ _OWN: dict[str, Meaning] = {
     "max_extent": Meaning("int", "largest reordering extent, 0 without a late record"),
     "doubled": Meaning("int", "stored more than once (duplicate-append)"),
     "lost": Meaning("int", "acknowledged and not in the log in the end (lost-acked)"),
+    **{name: Meaning("int", f"{words}, {over} all streams of the log of the whole run") for name, words, over in (
+        ("inversions", "pairs of a stream in the wrong order", "in"),
+        ("rem", "fewest records to move to sort a stream", "in"),
+        ("footrule", "sum of the distances of records from their place", "in"),
+        ("descents", "neighbours in the wrong order", "in"),
+        ("max_displacement", "largest distance of a record from its place", "of"),
+        ("dis", "largest distance of two records in the wrong order", "of"),
+    )},
+    "kendall_tau": Meaning("float", "smallest Kendall tau of a stream of the log", "no stream has two records"),
     "acked_per_s": Meaning("float", "acknowledged records a second of simulated time, first send to last ack", _NO_ACK),
     "ack_mean_us": Meaning("float", "mean time from send() to its acknowledgement", _NO_ACK),
     "ack_p50_us": Meaning("float", "median of that time", _NO_ACK),
@@ -76,7 +87,8 @@ def row_of(trace: Trace, cell: int, warm_up_us: int) -> dict[str, Any]:
     counts = {name: one.count if one.checked else None for name, one in verdict.findings.items()}
     own: dict[str, Any] = {"cell": cell, "seed": int(trace.header["seed"]), "digest": str(trace.header["digest"])}
     own |= {"settled": bool(trace.header["settled"]), "fault_strikes": _strikes(trace)}
-    return own | _fates(trace, evidence) | _order(evidence, warm_up_us) | _times(evidence, warm_up_us) | counts
+    own |= _fates(trace, evidence) | _order(evidence, warm_up_us) | _disorder(evidence)
+    return own | _times(evidence, warm_up_us) | counts
 
 
 def _strikes(trace: Trace) -> int:
@@ -112,6 +124,15 @@ def _order(evidence: Evidence, warm_up_us: int) -> dict[str, int]:
         "doubled": int((counts & own & (copies > 1)).sum()),
         "lost": int((acked & (logs.copies == 0)).sum()),
     }
+
+
+def _disorder(evidence: Evidence) -> dict[str, float | None]:
+    """The measures of sorting, over the streams of the log (a producer in a partition)."""
+    streams = list(measures_of_the_log(evidence).values())
+    found: dict[str, float | None] = {name: sum(one[name] for one in streams) for name in SUMMED}
+    found |= {name: max((one[name] for one in streams), default=0) for name in LARGEST}
+    taus = [one["kendall_tau"] for one in streams if one["received_unique"] > 1]
+    return found | {"kendall_tau": float(min(taus)) if taus else None}
 
 
 def _times(evidence: Evidence, warm_up_us: int) -> dict[str, float | None]:

@@ -138,6 +138,6 @@ def test_the_columns_of_the_table_are_told_as_they_are(korder: Korder, small: Pa
     told = json.loads(korder("schema", "sweep").out)
 
     table = sweep(small, seeds=range(1), jobs=1).table
-    assert list(told["columns"]) == table.column_names and told["schema"] == 1
+    assert list(told["columns"]) == table.column_names and told["schema"] == 2
     assert all(one["means"] and one["type"] in ("int", "float", "text", "bool") for one in told["columns"].values())
     assert korder("schema", "swep").status == 2

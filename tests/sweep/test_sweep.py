@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import tracemalloc
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +124,7 @@ def test_the_schema_is_what_the_documentation_says(small: Path, tmp_path: Path) 
     assert all(str(table.schema.field(name).type) == kinds[meaning.kind] for name, meaning in COLUMNS.items())
     may_be_null = {name for name, meaning in COLUMNS.items() if meaning.null}
     assert {name for name in COLUMNS if table.column(name).null_count} <= may_be_null
-    assert set(CLASSES) <= set(COLUMNS) and SCHEMA_VERSION == 1
+    assert set(CLASSES) <= set(COLUMNS) and SCHEMA_VERSION == 2
 
 
 def test_the_header_says_enough_to_repeat_the_sweep(small: Path, tmp_path: Path) -> None:
@@ -134,7 +135,7 @@ def test_the_header_says_enough_to_repeat_the_sweep(small: Path, tmp_path: Path)
     vary = [f"{key}={','.join(values)}" for key, values in header["vary"].items()]
     sweep(tmp_path / "again.yaml", vary, seeds=range(2), jobs=1, out=tmp_path / "again")
 
-    assert header["seeds"] == "0..1" and header["schema"] == 1
+    assert header["seeds"] == "0..1" and header["schema"] == 2
     a, b = (read_table(tmp_path / name) for name in ("out", "again"))
     assert a.equals(b)
 
@@ -256,3 +257,12 @@ def test_any_executor_of_concurrent_futures_serves(small: Path) -> None:
 
     assert own.table.equals(sweep(small, [], seeds=range(2), jobs=1).table)
     assert np.asarray(own.table.column("seed")).tolist() == [0, 1]
+
+
+def test_the_measures_of_sorting_are_those_of_the_log() -> None:
+    """By hand: T1 T2 T3 T8 T7 T6 T5 T4 T9 T10. Five records in reverse are ten pairs, and four of them have to move."""
+    row = row_of(simulate("ten_records", 0), 0, 0)
+
+    assert (row["inversions"], row["rem"], row["descents"]) == (10, 4, 4)
+    assert (row["footrule"], row["max_displacement"], row["dis"]) == (4 + 2 + 0 + 2 + 4, 4, 4)
+    assert row["kendall_tau"] == float(1 - Fraction(4 * 10, 10 * 9))
