@@ -11,6 +11,7 @@ from math import comb, isclose
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 from analysis.statistics import (
     LEVEL,
@@ -74,6 +75,16 @@ def test_wilson_of_two_cases_worked_by_hand() -> None:
     """Newcombe 1998, table I: 81 of 263 and 15 of 148."""
     assert [round(x, 4) for x in (wilson(81, 263).low, wilson(81, 263).high)] == [0.2553, 0.3662]
     assert [round(x, 4) for x in (wilson(15, 148).low, wilson(15, 148).high)] == [0.0624, 0.1605]
+
+
+@pytest.mark.parametrize("of", [1, 7, 20, 200, 2000])
+def test_wilson_and_the_rule_of_three_are_those_of_scipy(of: int) -> None:
+    for seen in range(0, of + 1, max(of // 20, 1)):
+        theirs = binomtest(seen, of).proportion_ci(confidence_level=LEVEL, method="wilson")
+        ours = wilson(seen, of)
+        assert isclose(ours.low, theirs.low, abs_tol=1e-12) and isclose(ours.high, theirs.high, abs_tol=1e-12)
+    one_sided = binomtest(0, of, alternative="less").proportion_ci(confidence_level=LEVEL, method="exact")
+    assert isclose(rule_of_three(of), one_sided.high, rel_tol=1e-9)
 
 
 def test_wilson_ends_exactly_at_0_and_1_and_knows_when_nothing_was_tried() -> None:
