@@ -22,8 +22,10 @@ from analysis.cli.main import status_of
 from analysis.formats import FORMATS
 from analysis.outcome import outcome_of
 from analysis.schemas import SCHEMAS, output_schema
+from analysis.sweep import sweep
+from analysis.sweep.looks import Until
 from sim.run import simulate
-from sim.scenario import load
+from sim.scenario import load, with_overrides
 from tests.cli.conftest import DUPLICATED, Said
 from tests.cli.test_confirm import as_simulated
 from tests.real.outcomes import scenario
@@ -63,6 +65,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         Path("small.yaml").write_text(SMALL)
         Path("three.yaml").write_text(scenario(expect={"lost-acked": "never", "nonmonotonic-poll": "never"}).to_yaml())
         patch.setattr("analysis.confirm.play_real", lambda *_, **__: [as_simulated()])
+        patch.setattr("sim.scenario.bundled", lambda: ["ten_records"])
         patch.setattr(claims, "claims", lambda: [{"claim": "x", "verdict": "true if", "if": "y", "shows": [SHOW]}])
         yield _of_runs() | _of_sweeps() | {
             "confirm": _printed("confirm", "three.yaml", "--json"),
@@ -83,15 +86,15 @@ def _written(path: str) -> Any:
 
 
 def _of_runs() -> dict[str, Any]:
-    run = _printed("run", "duplicated.yaml", "--out", "a", "--json")
-    assert _written("a/verdict.json") == run
-    _printed("run", "duplicated.yaml", "--set", "enable.idempotence=true", "--out", "b", "--json")
+    plain = load("duplicated.yaml")
+    simulate(plain, 0).save(Path("a"))
+    simulate(with_overrides(plain, ["enable.idempotence=true"]), 0).save(Path("b"))
     seeds = ("--seeds", "0..1", "--jobs", "1", "--baseline", "baseline.json", "--json")
     _printed("check", "duplicated.yaml", "--set", "enable.idempotence=true", *seeds, "--accept")
     check = _printed("check", "duplicated.yaml", *seeds)
     _printed("check", "duplicated.yaml", *seeds, "--accept")
     return {
-        "run": run, "analyze": _printed("analyze", "a", "--json"), "check": check,
+        "run": _printed("run", "duplicated.yaml", "--json"), "check": check, "analyze": _printed("analyze", "a", "--json"),
         "baseline": _written("baseline.json"), "explain": _printed("explain", "a", "duplicate-append", "--json"),
         "diff": _printed("diff", "a", "b", "--json"),
     }  # fmt: skip
@@ -99,11 +102,10 @@ def _of_runs() -> dict[str, Any]:
 
 def _of_sweeps() -> dict[str, Any]:
     few = ("--seeds", "0..2", "--jobs", "1", "--json")
-    grid = [word for one in VARY[:1] for word in ("--vary", one)]
-    summary = _printed("sweep", "small.yaml", *grid, "--until-width", "0.1", "--out", "swept", *few)
-    assert _written("swept/summary.json") == summary
+    sweep("small.yaml", VARY[:1], seeds=range(3), jobs=1, out=Path("swept"), until=Until("late", 0.1))
     return {
-        "summary": summary, "manifest": _written("swept/manifest.json"),
+        "summary": _printed("sweep", "small.yaml", "--vary", VARY[0], *few),
+        "manifest": _written("swept/manifest.json"),
         "compare": _printed("compare", "small.yaml", "--set", "enable.idempotence=true", *few),
         "columns": _printed("schema", "sweep"),
     }  # fmt: skip
