@@ -94,10 +94,13 @@ def _of_runs() -> dict[str, Any]:
     check = _printed("check", "duplicated.yaml", *seeds)
     _printed("check", "duplicated.yaml", *seeds, "--accept")
     return {
-        "run": _printed("run", "duplicated.yaml", "--json"), "check": check, "analyze": _printed("analyze", "a", "--json"),
-        "baseline": _written("baseline.json"), "explain": _printed("explain", "a", "duplicate-append", "--json"),
+        "run": _printed("run", "duplicated.yaml", "--json"),
+        "analyze": _printed("analyze", "a", "--json"),
+        "check": check,
+        "baseline": _written("baseline.json"),
+        "explain": _printed("explain", "a", "duplicate-append", "--json"),
         "diff": _printed("diff", "a", "b", "--json"),
-    }  # fmt: skip
+    }
 
 
 def _of_sweeps() -> dict[str, Any]:
