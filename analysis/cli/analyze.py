@@ -10,6 +10,7 @@ from analysis.cli.console import print_json, results, steps
 from analysis.cli.files import must_be_writable, write_text
 from analysis.cli.junit import Suite, cases_of_verdict, write_junit
 from analysis.cli.verdicts import status_of_verdict
+from analysis.formats import formatted
 from sim.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def analyze_history(
         write_junit(junit, [Suite(str(history), cases_of_verdict(verdict))])
     told = verdict.to_json()
     if as_json:
-        print_json(told)
+        print_json(formatted("analyze", told))
     else:
         _tell(results(), history, told)
     return status_of_verdict(verdict.verdict) if expected else 0

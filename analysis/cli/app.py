@@ -271,9 +271,16 @@ def kafka(release: Annotated[str, typer.Argument(metavar="RELEASE", help="4.3 or
 
 @app.command()
 def schema(
-    what: Annotated[str, typer.Argument(metavar="[sweep]", help="Of a sweep's table, not of scenarios.")] = "scenario",
+    what: Annotated[
+        str,
+        typer.Argument(
+            metavar="[NAME]",
+            help="Of an output: run, analyze, check, baseline, explain, diff, summary, manifest, compare, confirm, "
+            "claims, scenarios or columns. sweep: what the columns of its table mean.",
+        ),
+    ] = "scenario",
 ) -> int:
-    """Print the JSON Schema of scenario files, for editors; or what the columns of a sweep's table mean."""
+    """Print the JSON Schema of scenario files, for editors; or of what korder writes for programs."""
     from analysis.cli.catalogue import print_schema
 
     return print_schema(what)

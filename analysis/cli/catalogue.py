@@ -7,7 +7,9 @@ from pathlib import Path
 
 from analysis.cli.console import print_json, results
 from analysis.cli.files import must_be_writable, write_text
+from analysis.formats import formatted
 from sim.errors import InputError
+from sim.wording import did_you_mean, listed, shown
 
 __all__ = ["list_scenarios", "print_schema", "write_template"]
 
@@ -24,9 +26,15 @@ def print_schema(what: str) -> int:
             name: {"type": one.kind, "means": one.words, "null": one.null or None} for name, one in COLUMNS.items()
         }  # fmt: skip
         told = {"table": "sweep.parquet", "schema": SCHEMA_VERSION, "varied keys": "a column each, behind cell"}
-        print_json(told | {"columns": columns})
+        print_json(formatted("columns", told | {"columns": columns}))
     else:
-        raise InputError("schema", f"there is none of {what}", "write korder schema, or korder schema sweep")
+        from analysis.schemas import SCHEMAS, output_schema
+
+        if what not in SCHEMAS:
+            known = ("scenario", "sweep", *SCHEMAS)
+            guess = did_you_mean(what, known) or f"write one of {listed(known, most=len(known))}"
+            raise InputError("schema", f"there is none of {shown(what)}", guess)
+        print_json(output_schema(what))
     return 0
 
 
@@ -49,10 +57,11 @@ def list_scenarios(as_json: bool) -> int:
 
     found = {name: load(name) for name in bundled()}
     if as_json:
-        print_json([
+        told = [
             {"name": name, "title": one.title, "question": " ".join(one.question.split())}
             for name, one in found.items()
-        ])  # fmt: skip
+        ]
+        print_json(formatted("scenarios", {"scenarios": told}))
         return 0
     console = results()
     for name, one in found.items():

@@ -26,6 +26,7 @@ from analysis.cli.report import verdict_text
 from analysis.cli.verdicts import status_of_verdict, worst
 from analysis.cli.wording import witness_words
 from analysis.expectations import Judged, SeedResult, judge_seeds, overall
+from analysis.formats import formatted
 from sim.errors import InputError, LawBroken
 from sim.scenario import load, with_overrides
 
@@ -142,7 +143,8 @@ def check_scenarios(paths: list[str], wish: Wish, ending: Ending, *, jobs: int |
         write_text(ending.html, page(outcomes, verdict, changed, _line(paths, wish, ending)))
     if ending.as_json:
         new = {} if accepted is None else {"changed": {file: some for file, some in changed.items() if some}}
-        print_json({"verdict": verdict, "scenarios": [one.to_json() for one in outcomes]} | new)
+        told = {"verdict": verdict, "scenarios": [one.to_json() for one in outcomes]}
+        print_json(formatted("check", told | new))
     else:
         _tell_sum(console, words, sum(len(one.seen) for one in outcomes))
         _tell_baseline(console, ending, changed)

@@ -19,6 +19,7 @@ from analysis.cli.files import must_be_writable, write_text
 from analysis.cli.rates import rate_words
 from analysis.cli.replay import command_of
 from analysis.cli.sweep_page import STYLE
+from analysis.formats import formatted
 from analysis.statistics import wilson
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def hold_claims(*, seeds: str | None, jobs: int | None, out: Path | None, as_jso
     if out is not None:
         write_text(out / PAGE, _page(asked, shown))
     if as_json:
-        print_json([_json(claim, some) for claim, some in zip(asked, shown, strict=True)])
+        told = [_json(claim, some) for claim, some in zip(asked, shown, strict=True)]
+        print_json(formatted("claims", {"claims": told}))
     else:
         _tell(results(), asked, shown)
         if out is not None:

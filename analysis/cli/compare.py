@@ -13,6 +13,7 @@ from analysis.cli.console import counted, indented, paragraph, print_json, resul
 from analysis.cli.rates import legend, of_times, percent, percent_points, rate_words
 from analysis.cli.replay import command_of
 from analysis.cli.tables import print_table
+from analysis.formats import formatted
 from sim.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def compare_sides(
         names = [] if first is None else [name for name, _, _ in found.differing[first]]
         story = [] if first is None else first_parting(found.scenarios, first, names)
     if as_json:
-        print_json(found.to_json() | {"first": None if first is None else {"seed": first, "story": story}})
+        parted = None if first is None else {"seed": first, "story": story}
+        print_json(formatted("compare", found.to_json() | {"first": parted}))
         return 0
     _tell(results(), file, found)
     if first is not None:

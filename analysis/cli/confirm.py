@@ -10,6 +10,7 @@ from analysis.cli.arguments import seed_of
 from analysis.cli.console import indented, paragraph, print_json, results, steps
 from analysis.cli.files import must_be_writable, staged
 from analysis.cli.verdicts import status_of_verdict
+from analysis.formats import formatted
 from sim.scenario import load, with_overrides
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def confirm_scenario(
 
 
 def _as_json(file: str, seed: int, release: str, found: Confirmed) -> dict[str, Any]:
-    return {
+    told = {
         "scenario": file,
         "seed": seed,
         "kafka": release,
@@ -80,6 +81,7 @@ def _as_json(file: str, seed: int, release: str, found: Confirmed) -> dict[str, 
             for run in found.real
         ],
     }  # fmt: skip
+    return formatted("confirm", told)
 
 
 def _findings(verdict: Any) -> dict[str, Any]:

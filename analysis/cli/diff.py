@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.cli.console import paragraph, print_json, results, steps
 from analysis.cli.wording import seconds
+from analysis.formats import formatted
 from sim.errors import InputError
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def compare_histories(paths: tuple[Path, Path], *, as_json: bool) -> int:
             sides.append(Side.at(path))
         found = difference(*sides)
     if as_json:
-        print_json({"a": sides[0].name, "b": sides[1].name, **found.to_json()})
+        print_json(formatted("diff", {"a": sides[0].name, "b": sides[1].name, **found.to_json()}))
     else:
         _tell(results(), sides, found)
     return SAME if found.same else DIFFERENT

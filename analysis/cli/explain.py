@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.cli.analyze import history_at
 from analysis.cli.console import indented, print_json, results, steps
 from analysis.cli.files import must_be_writable, write_text
+from analysis.formats import formatted
 from sim.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def explain_finding(source: Path, finding: str, wish: Wish) -> int:
         told = explain(history, finding, wish.witness, proof=wish.proof, step=step.begin)
         written = _write(told, history, source, wish)
     if wish.as_json:
-        print_json(told.to_json())
+        print_json(formatted("explain", told.to_json()))
     else:
         _tell(results(), source, told, written)
     return 0

@@ -12,6 +12,7 @@ from analysis.cli.explain import explain_line, write_trace_events
 from analysis.cli.files import must_be_writable, staged
 from analysis.cli.replay import law_broken_in
 from analysis.cli.verdicts import status_of_verdict
+from analysis.formats import formatted
 from sim.errors import LawBroken
 from sim.scenario import load, with_overrides
 
@@ -65,7 +66,7 @@ def run_scenario(
 
 def _as_json(file: str, scenario: Scenario, seed: int, trace: Trace, verdict: Verdict) -> dict[str, Any]:
     head = {"scenario": file, "title": scenario.title, "seed": seed, "digest": trace.digest()}
-    return head | verdict.to_json()
+    return formatted("run", head | verdict.to_json())
 
 
 def _keep(out: Path, told: dict[str, Any], trace: Trace, verdict: Verdict, begin: Any) -> list[str]:

@@ -87,7 +87,7 @@ def _retried(life: Life, attempts: list[Try | None], cast: list[Part]) -> Diagno
 
 def bump_rows(facts: Facts, parts: list[Part]) -> list[int]:
     """Rows that say that the producer began a new epoch, between the copies."""
-    if facts.causes is None:
+    if facts.causes is None or not parts:
         return []
     rows = sorted(part.copy.row for part in parts if part.copy is not None)
     prod = int(facts.history.records.prod[parts[0].value])

@@ -73,7 +73,7 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "format": 1, "title": self.title, "a": list(self.sides[0]), "b": list(self.sides[1]),
+            "title": self.title, "a": list(self.sides[0]), "b": list(self.sides[1]),
             "seeds": len(self.seeds), "unsettled": self.unsettled, "lines": [line.to_json() for line in self.lines],
             "differing": [
                 {"seed": seed, "findings": {name: {"a": a, "b": b} for name, a, b in found}}

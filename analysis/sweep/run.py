@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.cli.replay import command_of, law_broken_in
 from analysis.finding import CLASSES
+from analysis.formats import formatted
 from analysis.processes import default_jobs
 from analysis.sweep.executors import executor
 from analysis.sweep.grid import Axis, Cell, cells_of, grid_of
@@ -109,8 +110,7 @@ class _Job:
     def header(self) -> dict[str, Any]:
         """What the table and the manifest say of the sweep: enough to repeat it, and nothing of how it was run."""
         seeds = self.seeds
-        return {
-            "format": 1,
+        told = {
             "schema": SCHEMA_VERSION,
             "korder": _korder(),
             "title": self.scenario.title,
@@ -121,6 +121,7 @@ class _Job:
             "until": None if self.until is None else {"measure": self.until.measure, "width": self.until.width},
             "source": self.scenario.to_yaml(),
         }  # fmt: skip
+        return formatted("manifest", told)
 
 
 def sweep(

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.formats import FORMATS
 from analysis.sweep.grid import Axis
 from analysis.sweep.measure import COLUMNS
 from sim.errors import InputError
@@ -30,7 +31,6 @@ __all__ = ["HEADER_KEY", "TABLE_FILE", "Block", "Store", "read_header", "read_ta
 
 MANIFEST_FILE, TABLE_FILE, SUMMARY_FILE, PARTS = "manifest.json", "sweep.parquet", "summary.json", "parts"
 HEADER_KEY = b"korder-sweep"
-FORMAT = 1
 ROWS_A_GROUP = 1_000
 WORDS = ("title", "source")  # of a manifest: the digest of the scenario says whether it is another one
 WAY_OUT = "free some space or choose another folder; the same command goes on where this one stopped"
@@ -92,7 +92,7 @@ class Store:
             held = None
         except OSError as error:
             raise InputError(str(path), f"cannot be read: {error.strerror or error}", "choose another --out") from error
-        if not isinstance(held, dict) or held.get("format") != FORMAT:
+        if not isinstance(held, dict) or held.get("format") != FORMATS["manifest"]:
             raise InputError(str(path), "is not the manifest of a sweep of this korder", "choose another --out")
         return held
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.finding import CLASSES
+from analysis.formats import formatted
 from analysis.statistics import Interval, median, ratio, wilson
 from analysis.sweep.measure import RATES
 from analysis.sweep.store import read_header
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TIMES", "Summary", "Told", "summary_of"]
 
-FORMAT = 1
 DIGITS = 6
 Numbers = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -66,10 +66,10 @@ class Summary:
 
     def to_json(self) -> str:
         told = {
-            "format": FORMAT, "sweep": self.header, "runs": self.runs, "unsettled": self.unsettled,
+            "sweep": self.header, "runs": self.runs, "unsettled": self.unsettled,
             "rows": [one.to_json() for one in self.rows],
         }  # fmt: skip
-        return json.dumps(told, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        return json.dumps(formatted("summary", told), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @property
     def frame(self) -> pd.DataFrame:

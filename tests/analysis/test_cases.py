@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 
@@ -11,10 +12,12 @@ from analysis.finding import CLASSES
 from tests.analysis.cases import log_order, log_places, processing, reads, transactions
 from tests.analysis.cases.case import Case
 from tests.analysis.written import judged, witnesses
+from tests.schema_checks import follows, of_findings
 
 CASES = [case for part in (log_order, log_places, reads, processing, transactions) for case in part.CASES]
 DIRTY = [case for case in CASES if case.witnesses]
 CLEAN = [case for case in CASES if not case.witnesses]
+PUBLISHED = of_findings()
 
 # Sections of anomalies.md with a line "Not this", and how many things each lists that a history can show.
 NOT_THIS = {
@@ -34,6 +37,7 @@ def test_a_dirty_history_shows_it_with_its_witnesses(case: Case) -> None:
     assert found.checked, found.why
     assert witnesses(verdict, case.name) == case.expected()
     assert found.count == (len(case.witnesses) if case.count is None else case.count)
+    assert follows(PUBLISHED, json.loads(json.dumps(found.to_json()))) == []
 
 
 @pytest.mark.parametrize("case", CLEAN, ids=str)

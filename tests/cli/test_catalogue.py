@@ -42,7 +42,7 @@ def test_a_file_that_exists_is_never_overwritten(korder: Korder, quiet: Path) ->
 
 
 def test_every_bundled_scenario_is_listed_with_its_question(korder: Korder) -> None:
-    told = json.loads(korder("scenarios", "--json").out)
+    told = json.loads(korder("scenarios", "--json").out)["scenarios"]
 
     assert [one["name"] for one in told] == list(bundled())
     assert all(one["title"] and one["question"].endswith("?") for one in told)

@@ -68,7 +68,7 @@ def test_a_claim_that_holds_and_one_that_does_not(
     told[0]["shows"] = [show, wrong]
     said = korder("claims", "--seeds", "0..2", "--jobs", "1")
     assert said.status == 1 and "lost-acked in 0 (up to 56.1 %) of 3 seeds; claimed is always" in said.out
-    (one,) = json.loads(korder("claims", "--seeds", "0..2", "--jobs", "1", "--json").out)
+    (one,) = json.loads(korder("claims", "--seeds", "0..2", "--jobs", "1", "--json").out)["claims"]
     assert [show["as_claimed"] for show in one["shows"]] == [True, False]
 
 

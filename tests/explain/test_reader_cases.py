@@ -12,7 +12,7 @@ from analysis.explaining.changes import Case, changes_for
 from analysis.explaining.laboratory import Lane
 from analysis.explaining.mechanisms import NOT_EXPLAINED
 from sim.run import simulate
-from sim.scenario import from_dict
+from sim.scenario import from_dict, load
 from tests.analysis.written import judged
 
 GROUP = {"C1": {"group": "G"}, "C2": {"group": "G"}, "D": {"group": "H"}}
@@ -161,3 +161,10 @@ def test_a_crash_makes_a_group_read_again_and_what_prevents_it_is_tried(own: boo
     assert f"enable.auto.commit={str(own).lower()}" in one.permitted_by
     assert one.proof is not None and one.proof.holds
     assert one.prevented_by.startswith("processing.commit=")
+
+
+def test_a_case_of_commits_alone_which_names_no_record_is_not_explained_in_a_run_either() -> None:
+    one = explain(simulate(load("application_commit_overtaken"), 0), "commit-regression", proof=False)
+
+    assert (one.records, one.partition, one.mechanism) == ([], "payments-0", NOT_EXPLAINED)
+    assert one.because == "nothing in between moved the reader back"
