@@ -1,7 +1,8 @@
 """What happened around the records of a case and made it: faults, crashes, leader changes, new epochs, more partitions.
 
-On a trace they are found by following causes back from the ends of transmissions, from cuts and from elections. A
-foreign history has no causes; what it tells of faults and leaders in the time of the case is shown as what it is.
+On a trace they are found by following causes back from the ends of transmissions, from cuts and from elections. An
+imported history seldom has the causes of these; what it tells of faults and leaders in the time of the case is shown as
+what it is.
 """
 
 from __future__ import annotations
