@@ -24,8 +24,7 @@ CASES = {  # scenario, seed, finding: what an export needs to tell it
     ("zombie_request", 1, "duplicate-append"): NOTHING,
     ("acks_0_leader_crash", 1, "lost-acked"): NOTHING,
     ("unclean_election", 1, "lost-acked"): NOTHING,
-    ("group_zombie", 1, "duplicate-delivery"): NOTHING,
-    ("group_zombie", 1, "overlapping-processing"): NOTHING,
+    ("group_auto_commit_librdkafka", 1, "premature-commit"): NOTHING,
     ("hole_unknown_producer_librdkafka", 1, "lost-acked"): CAUSES,  # which answer implied the success
     ("partition_count_increased", 1, "key-partition-split"): TRACE,  # that there were more partitions
 }
