@@ -91,10 +91,10 @@ class Named:
     def __init__(self) -> None:
         self.parts: list[tuple[Column, Column]] = []  # lines and keys
         self.odd: list[tuple[Any, int]] = []
-        self.size = 0
 
     def add(self, looks: Looks, lines: Column, names: Slices | Column | list[Any]) -> None:
-        self.size += len(lines)
+        if isinstance(names, list) and set(map(type, names)) == {int}:
+            names = np.array(names, np.int64)
         keys = None if isinstance(names, list) or not len(lines) else looks.keys(names)
         if keys is not None:
             self.parts.append((lines, keys))
@@ -176,7 +176,7 @@ class Ids:
         What was cut out of a longer history may name an event that is not in it, and clocks of several hosts may put a
         cause behind its effect: neither is followed, so that a chain of causes always goes back and ends.
         """
-        if not caused.size:
+        if not caused.parts and not caused.odd:
             return None
         lines, keys = caused.sorted()
         odd = np.array([(line, self._odd.get(name, -1)) for name, line in caused.odd], np.int64).reshape(-1, 2)

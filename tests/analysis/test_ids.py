@@ -110,6 +110,11 @@ def test_causes_alone_name_no_line(tmp_path: Path) -> None:
     assert (history.ids, history.causes is not None and history.causes.max()) == (None, -1)
 
 
+def test_an_event_is_found_by_its_id(tmp_path: Path) -> None:
+    ids = read_jsonl(caused(tmp_path / "h.jsonl", [5, None, "e1", "odd name"], [None] * 4)).ids
+    assert [ids.line_of(name) for name in (5, "e1", "odd name", 3, "5", "e2")] == [2, 4, 5, -1, -1, -1]
+
+
 def test_without_causes_there_are_none(tmp_path: Path) -> None:
     assert read_jsonl(written(tmp_path / "h.jsonl", [1, "e2", "x"])).causes is None
 
