@@ -334,8 +334,8 @@ class History(Later):
     txn_offsets: TxnOffsets
     wire: Wire
     notes: Notes
-    ids: Any = None  # by row (ids[row]): the event's own id or None; None where the source gives none
-    causes: Sequence[Any] | None = None  # by row: the id of the event that made it happen, where the source gives it
+    ids: Any = None  # ids[row]: the event's own id or None; ids.line_of(id): its row or -1; None: no event has one
+    causes: Column | None = None  # by row: the row of the event that made it happen, or -1; None where nothing says
     header: Mapping[str, Any] = field(default_factory=dict)
     trace: Any = None  # the sim.trace.Trace that it was made from, for stories; no finder reads it
 

@@ -122,17 +122,15 @@ class Facts:
         ids = self.history.ids
         if ids is None:
             return int(event)
-        if not hasattr(self, "_rows"):
-            self._rows = {name: row for row, name in enumerate(list(ids)) if name is not None}
-        return self._rows.get(event, event if isinstance(event, int) else -1)
+        row = int(ids.line_of(event))
+        return row if row >= 0 else event if isinstance(event, int) else -1
 
     def cause_of(self, row: int) -> int:
         """The row of what made it happen; -1 where nothing says."""
         if self.causes is not None:
             return int(self.causes.trace.events["cause"][row])
         told = self.history.causes
-        name = None if told is None or row >= len(told) else told[row]
-        return -1 if name is None else self.row_of(name)
+        return -1 if told is None or row >= len(told) else int(told[row])
 
     def life(self, value: int) -> Life:
         if value not in self._lives:

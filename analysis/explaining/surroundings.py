@@ -1,7 +1,8 @@
 """What happened around the records of a case and made it: faults, crashes, leader changes, new epochs, more partitions.
 
-On a trace they are found by following causes back from the ends of transmissions, from cuts and from elections. A
-foreign history has no causes; what it tells of faults and leaders in the time of the case is shown as what it is.
+On a trace they are found by following causes back from the ends of transmissions, from cuts and from elections. An
+imported history seldom has the causes of these; what it tells of faults and leaders in the time of the case is shown as
+what it is.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ def surroundings(facts: Facts, names: Names, diagnosis: Diagnosis, lines: list[L
         told = _line(facts.causes, facts, names, row)
         if told is not None:
             yield told
+    yield from _works(facts, diagnosis)
 
 
 def _slowed_by(causes: Causes, facts: Facts, diagnosis: Diagnosis) -> list[int]:
@@ -167,6 +169,18 @@ def _told_by_history(facts: Facts, names: Names, diagnosis: Diagnosis, lines: li
         words = f"{who} leads {where}, epoch {int(leaders.lep[at])}"
         yield Line(int(leaders.t[at]), int(leaders.row[at]), "leader", who, "", "", words, -1, vital=True)
     yield from _reads(facts, names, diagnosis)
+    yield from _works(facts, diagnosis)
+
+
+def _works(facts: Facts, diagnosis: Diagnosis) -> Iterator[Line]:
+    """The work of applications that is part of the case."""
+    history, work = facts.history, facts.history.processing
+    for at in np.flatnonzero(np.isin(work.row, diagnosis.rows)).tolist():
+        who, did = facts.evidence.consumer(int(work.consumer[at])), "ends" if work.end[at] else "begins"
+        where, offset = history.partitions[int(work.partition[at])], int(work.offset[at])
+        words = f"{who} {did} its work on {where} offset {offset}"
+        t, row, short = int(work.t[at]), int(work.row[at]), f"{did} @{offset}"
+        yield Line(t, row, "note", who, "", "", words, 6, vital=True, short=short)
 
 
 def _reads(facts: Facts, names: Names, diagnosis: Diagnosis) -> Iterator[Line]:

@@ -1,4 +1,4 @@
-"""The ids of events, which are unique in a file.
+"""The ids of events, which are unique in a file, and the ids that events name as their causes.
 
 A program counts its ids: 17, "e17", "17.3". Of such an id only its numbers are kept, in one integer, its *key*; what is
 left is its *look*, of which a file has at most two: one for ids of one number and one for ids of two. Ids that look
@@ -16,7 +16,7 @@ import numpy as np
 from analysis.history import Column
 from analysis.jsonl.sheet import WORD, Slices, numbers_at
 
-__all__ = ["Ids", "Looks", "Named"]
+__all__ = ["ByLine", "Ids", "Looks", "Named"]
 
 SECOND_BITS = 20
 FIRST_END, SECOND_END = 1 << 40, (1 << SECOND_BITS) - 1
@@ -90,11 +90,11 @@ class Named:
 
     def __init__(self) -> None:
         self.parts: list[tuple[Column, Column]] = []  # lines and keys
-        self.odd: dict[Any, int] = {}
-        self.size = 0
+        self.odd: list[tuple[Any, int]] = []
 
     def add(self, looks: Looks, lines: Column, names: Slices | Column | list[Any]) -> None:
-        self.size += len(lines)
+        if isinstance(names, list) and set(map(type, names)) == {int}:
+            names = np.array(names, np.int64)
         keys = None if isinstance(names, list) or not len(lines) else looks.keys(names)
         if keys is not None:
             self.parts.append((lines, keys))
@@ -102,7 +102,7 @@ class Named:
         told = names.texts() if isinstance(names, Slices) else names if isinstance(names, list) else names.tolist()
         counted = [looks.key(name) for name in told]
         told_where = zip(told, lines.tolist(), counted, strict=True)
-        self.odd.update((name, line) for name, line, key in told_where if key is None)
+        self.odd += [(name, line) for name, line, key in told_where if key is None]
         known = [k for k, key in enumerate(counted) if key is not None]
         if known:
             self.parts.append((lines[known], np.array([counted[k] for k in known], np.int64)))
@@ -132,11 +132,12 @@ class Ids:
     def add(self, named: Named) -> bool:
         """Take the ids of a block; False, and none is taken, where one repeats."""
         lines, keys = named.sorted()
-        if len(keys) + len(named.odd) < named.size or (keys[1:] == keys[:-1]).any():
+        odd = dict(named.odd)
+        if len(odd) < len(named.odd) or (keys[1:] == keys[:-1]).any():
             return False
-        if not self._odd.keys().isdisjoint(named.odd) or (len(keys) and self._lines_of(keys).max() >= 0):
+        if not self._odd.keys().isdisjoint(odd) or (len(keys) and self._lines_of(keys).max() >= 0):
             return False
-        self._odd |= named.odd
+        self._odd |= odd
         if len(keys):
             self._keep(lines, keys)
         return True
@@ -169,15 +170,37 @@ class Ids:
         key = self.looks.key(name)
         return self._odd.get(name, -1) if key is None else int(self._lines_of(np.array([key]))[0])
 
+    def causes(self, caused: Named) -> Column | None:
+        """By line: the line whose id it names as its cause, -1 where it names none; None where no line names one.
+
+        What was cut out of a longer history may name an event that is not in it, and clocks of several hosts may put a
+        cause behind its effect: neither is followed, so that a chain of causes always goes back and ends.
+        """
+        if not caused.parts and not caused.odd:
+            return None
+        lines, keys = caused.sorted()
+        odd = np.array([(line, self._odd.get(name, -1)) for name, line in caused.odd], np.int64).reshape(-1, 2)
+        lines, named = np.concatenate((lines, odd[:, 0])), np.concatenate((self._lines_of(keys), odd[:, 1]))
+        found = np.full(int(lines.max()) + 1, -1, np.int64)
+        found[lines] = np.where(named < lines, named, -1)
+        return found
+
+    def whole(self) -> None:
+        """No more ids will come: make one run of all, so that a look-up is one search."""
+        if len(self._runs) > 1:
+            lines, keys = (np.concatenate(columns) for columns in zip(*self._runs, strict=True))
+            self._runs, self._highest = [(lines, keys)], self._highest[-1:]
+
     def by_line(self) -> ByLine:
-        return ByLine(self.looks, [*self._runs, *self._others], self._odd)
+        return ByLine(self, [*self._runs, *self._others], self._odd)
 
 
 class ByLine:
-    """The ids of a file by line, None where a line has none."""
+    """The ids of a file by line, None where a line has none; and lines by id."""
 
-    def __init__(self, looks: Looks, runs: list[tuple[Column, Column]], odd: dict[Any, int]) -> None:
-        self._looks, self._odd = looks, {line: name for name, line in odd.items()}
+    def __init__(self, ids: Ids, runs: list[tuple[Column, Column]], odd: dict[Any, int]) -> None:
+        self._looks, self._odd = ids.looks, {line: name for name, line in odd.items()}
+        self.line_of = ids.line_of
         self._keys = np.full(max((int(lines.max()) for lines, _ in runs), default=-1) + 1, -1, np.int64)
         for lines, keys in runs:
             self._keys[lines] = keys

@@ -68,7 +68,7 @@ class _Reader:
         self.producers, self.partitions, self.keys, self.values = Codes(), Codes(), Codes(), Codes()
         self.words, self.txns, self.consumers, self.groups = Codes(), Codes(), Codes(), Codes()
         self.shape = Shape()
-        self.ids = Ids()
+        self.ids, self.caused = Ids(), Named()
         self.assigned: dict[int, set[int]] = {}
         self.handlers: dict[str, Callable[[int, int, Event], None]] = {
             name: getattr(self, f"_{name}") for name in (
@@ -119,6 +119,9 @@ class _Reader:
                 named.add(self.ids.looks, *kind.named("id"))
         if not self.ids.add(named):
             raise Irregular
+        for kind in block.kinds:
+            if kind.has("cause"):
+                self.caused.add(self.ids.looks, *kind.named("cause"))
         for table, parts in made.items():
             self.columns[table].add(parts[0] if len(parts) == 1 else in_order(parts, "records" == table))
         self._take_the_rest(block)
@@ -134,6 +137,7 @@ class _Reader:
 
     def _read_strictly(self, lines: bytes) -> None:
         named: dict[Any, int] = {}
+        caused: dict[int, Any] = {}
         for line, text in enumerate(lines[:-1].split(b"\n"), self.line):
             place = f"{self.source}:{line}"
             event = parse_strictly(place, text)
@@ -141,11 +145,14 @@ class _Reader:
             self.last_t = event["t"]
             if event.get("id") is not None:
                 self._identify(line, event["id"], named)
+            if event.get("cause") is not None:
+                caused[line] = event["cause"]
             self.handlers[event["e"]](line, event["t"], event)
             self.line = line + 1
         whole = Named()
         whole.add(self.ids.looks, np.array(list(named.values()), np.int64), list(named))
         self.ids.add(whole)
+        self.caused.add(self.ids.looks, np.array(list(caused), np.int64), list(caused.values()))
 
     def _identify(self, line: int, name: Any, named: dict[Any, int]) -> None:
         """Add an id to those of the block."""
@@ -284,13 +291,15 @@ class _Reader:
         tables: dict[str, Any] = {n: table_of(kind, self.columns[n]) for n, kind in _TABLES.items() if n != "records"}
         tables["records"] = self._records()
         brokers = coded_brokers(tables)
+        self.ids.whole()
         history = History(
             brokers=brokers, source=self.source, row_word="line", time_unit=header.get("time_unit") or "us",
             drain=bool(header.get("drain")), append_times=header.get("append_times") is not False,
             config=header.get("config"), settled=True, producers=self.producers.names(),
             partitions=list(map(str, self.partitions.names())), keys=list(map(str, self.keys.names())),
             values=self.values.names(), words=list(map(str, self.words.names())), txns=self.txns.names(),
-            consumers=self._consumers(), header=header, ids=self.ids.by_line() if self.ids else None, **tables,
+            consumers=self._consumers(), header=header, ids=self.ids.by_line() if self.ids else None,
+            causes=self.ids.causes(self.caused), **tables,
         )  # fmt: skip
         self._check_owners(history)
         return history

@@ -39,10 +39,11 @@ Row = tuple[int, int, Event]  # time, row, what else
 _STATES = ("begin", "commit", "abort", "unknown")
 
 
-def write_jsonl(source: Any, path: str | Path, *, causes: bool = False) -> Path:
+def write_jsonl(source: Any, path: str | Path, *, causes: bool = True) -> Path:
     """Write *source* (a history, a trace, or the path of one) to *path*; ``.gz`` and ``.zst`` are packed.
 
-    *causes*: every event names the one that made it happen (``cause``), where *source* knows it.
+    *causes*: every event names the one that made it happen (``cause``), where *source* knows it, for stories; without
+    them the file is smaller, and no finding is lost.
     """
     from analysis.verdict import history_of
 
@@ -74,7 +75,7 @@ def _packed(raw: IO[bytes], suffix: str) -> Any:
     return zstandard.ZstdCompressor(level=3).stream_writer(raw, closefd=False) if suffix == ".zst" else raw
 
 
-def lines_of(history: History, *, causes: bool = False) -> Iterator[Event]:
+def lines_of(history: History, *, causes: bool = True) -> Iterator[Event]:
     """Header, then every event in order. Sends come before other events of their row."""
     cause_of = _causes(history) if causes else None
     yield _header(history)
@@ -82,29 +83,34 @@ def lines_of(history: History, *, causes: bool = False) -> Iterator[Event]:
     streams = [writer.sends(), *(make(writer) for make in _EVENTS)]
     keyed = (_ranked(rank, stream) for rank, stream in enumerate(streams))
     used: dict[int, int] = {}
+    ids = history.ids
     for row, rank, t, event in heapq.merge(*keyed, key=lambda one: (one[0], min(one[1], 1))):
         told = {"t": t, **{name: x for name, x in event.items() if x is not None}}
-        if rank:  # a send has no row of its own in a trace
-            again = used.get(row, 0)
-            told["id"] = history.event(row) if not again else f"{history.event(row)}.{again}"
-            used = {row: again + 1}
-            cause = None if cause_of is None else cause_of(row)
+        if rank or ids is not None:  # a send has no row of its own in a trace
+            name = row if ids is None else ids[row]  # where events have ids, a row is none
+            if name is not None:
+                again = used.get(row, 0)
+                told["id"] = name if not again else f"{name}.{again}"
+                used = {row: again + 1}
+            cause = None if cause_of is None else cause_of(row, name)
             told |= {} if cause is None else {"cause": cause}
         yield told
 
 
-def _causes(history: History) -> Callable[[int], Any]:
-    """By row, asked in order: the id of what made it happen, or of the next one back that is an event here."""
-    if history.trace is None:
-        return lambda row: None if history.causes is None or row >= len(history.causes) else history.causes[row]
-    told, cause = set[int](), history.trace.events["cause"]
+def _causes(history: History) -> Callable[[int, Any], Any] | None:
+    """By row and its id, asked in order: the id of what made it happen, or of the next one back that has one here."""
+    cause = history.causes if history.trace is None else history.trace.events["cause"]
+    if cause is None:
+        return None
+    told: dict[int, Any] = {}
 
-    def nearest(row: int) -> Any:
-        told.add(row)
-        back = int(cause[row])
+    def nearest(row: int, name: Any) -> Any:
+        if name is not None:
+            told[row] = name
+        back = int(cause[row]) if row < len(cause) else -1
         while back >= 0 and back not in told:
             back = int(cause[back])
-        return history.event(back) if back >= 0 else None
+        return told[back] if back >= 0 else None
 
     return nearest
 

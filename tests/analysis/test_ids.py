@@ -12,6 +12,7 @@ import pytest
 from analysis.jsonl import lines as jsonl_lines
 from analysis.jsonl.ids import FIRST_END, SECOND_END, Looks
 from analysis.jsonl.read import read_jsonl
+from analysis.jsonl.write import write_jsonl
 from sim.errors import InputError
 
 HEADER = {"format": "korder-history", "version": 1}
@@ -67,3 +68,67 @@ def test_a_look_is_of_one_name_alone() -> None:
     assert [looks.key(x) for x in ("e7", "e07", "7", 7, "f7")] == [7 << 20, None, None, None, None]
     assert [looks.key(x) for x in ("7.0", "7.00", "x7.0", "7.9999999")] == [7 << 20 | 1, None, None, None]
     assert [looks.name(key) for key in (7 << 20, 7 << 20 | 1)] == ["e7", "7.0"]
+
+
+def caused(path: Path, ids: list[Any], causes: list[Any]) -> Path:
+    """Sends in lines 2, 3, ... with these ids and causes; None: without one."""
+    told = [{"t": k, "e": "send", "prod": "P", "i": k, "v": f"v{k}", "p": "o-0"} for k in range(len(ids))]
+    for event, name, cause in zip(told, ids, causes, strict=True):
+        event |= ({} if name is None else {"id": name}) | ({} if cause is None else {"cause": cause})
+    path.write_text("".join(json.dumps(one, separators=(",", ":")) + "\n" for one in [HEADER, *told]))
+    return path
+
+
+@pytest.mark.parametrize("name", [lambda k: k, lambda k: f"e{k}", lambda k: f"{k // 7}.{k % 7}", lambda k: f"x{k:03}"])
+@pytest.mark.parametrize("block", [400, 1 << 20])
+def test_a_cause_is_the_line_that_has_its_id(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: Any, block: int
+) -> None:
+    monkeypatch.setattr(jsonl_lines, "BLOCK_BYTES", block)
+    back = [None if k % 5 == 0 else random.Random(k).randrange(k) for k in range(300)]  # several name the same
+    path = caused(tmp_path / "h.jsonl", list(map(name, range(300))), [None if b is None else name(b) for b in back])
+
+    found = read_jsonl(path).causes
+    assert found is not None
+    assert found.tolist() == [-1, -1, *(-1 if b is None else b + 2 for b in back)]
+
+
+def test_a_cause_of_no_line_or_of_a_later_one_is_not_followed(tmp_path: Path) -> None:
+    ids: list[Any] = [7, "e1", None, "odd name", 8, "7"]
+    causes: list[Any] = [7, 7, 2, "e1", "gone", "odd name"]  # itself; 2: a line, but no id
+    found = read_jsonl(caused(tmp_path / "h.jsonl", ids, causes)).causes
+    assert found is not None
+    assert found.tolist() == [-1, -1, -1, 2, -1, 3, -1, 5]
+
+    found = read_jsonl(caused(tmp_path / "h.jsonl", ["a b", "c d", 5], ["c d", 5, "a b"])).causes
+    assert found is not None
+    assert found.tolist() == [-1, -1, -1, -1, 2]
+
+
+def test_causes_alone_name_no_line(tmp_path: Path) -> None:
+    history = read_jsonl(caused(tmp_path / "h.jsonl", [None, None, None], [None, 2, "e1"]))
+    assert (history.ids, history.causes is not None and history.causes.max()) == (None, -1)
+
+
+def test_an_event_is_found_by_its_id(tmp_path: Path) -> None:
+    ids = read_jsonl(caused(tmp_path / "h.jsonl", [5, None, "e1", "odd name"], [None] * 4)).ids
+    assert [ids.line_of(name) for name in (5, "e1", "odd name", 3, "5", "e2")] == [2, 4, 5, -1, -1, -1]
+
+
+def test_without_causes_there_are_none(tmp_path: Path) -> None:
+    assert read_jsonl(written(tmp_path / "h.jsonl", [1, "e2", "x"])).causes is None
+
+
+def test_what_was_read_is_written_with_its_own_ids_and_causes(tmp_path: Path) -> None:
+    """A line without an id gets none from its number: another line may have that for an id."""
+    ids: list[Any] = [4, "e1", None, "odd", 8]
+    path = caused(tmp_path / "h.jsonl", ids, [None, 4, "e1", 4, "gone"])
+    again = write_jsonl(path, tmp_path / "again.jsonl")
+    told = [json.loads(line) for line in again.read_text("utf-8").splitlines()[1:]]
+    assert [one.get("id") for one in told] == ids
+    assert [one.get("cause") for one in told] == [None, 4, "e1", 4, None]
+
+
+def test_a_cause_that_is_no_name_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=":3: cause.*must be"):
+        read_jsonl(caused(tmp_path / "h.jsonl", [1, 2], [None, [1]]))
