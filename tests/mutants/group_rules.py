@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from sim.protocol.group_classic import ClassicGroup
-from sim.protocol.group_consumer import GroupConsumer, Prepare
+from sim.protocol.group_consumer import GroupConsumer
 from sim.protocol.group_messages import GroupRecord
+from sim.protocol.group_sessions import Sessions
 from sim.protocol.member_classic import Membership
 from sim.protocol.offset_client import Offsets
+from sim.protocol.rebalance_classic import ClassicRebalance, Prepare
 
 __all__ = ["GROUP_MUTANTS", "GroupMutant"]
 
@@ -47,7 +49,7 @@ def only_what_was_processed_is_committed(patch: Patch) -> None:
     def processed(consumer: GroupConsumer) -> Offsets:
         return dict(consumer._application.processed)
 
-    patch.setattr(GroupConsumer, "_consumed", processed)
+    patch.setattr(GroupConsumer, "consumed", processed)
 
 
 def an_application_that_does_not_poll_is_never_late(patch: Patch) -> None:
@@ -61,30 +63,30 @@ def an_application_that_does_not_poll_is_never_late(patch: Patch) -> None:
 
 
 def eager_members_keep_their_partitions_while_they_join(patch: Patch) -> None:
-    give_up = GroupConsumer._give_up_before_join
+    give_up = ClassicRebalance._give_up
 
-    def keep(consumer: GroupConsumer, now_us: int) -> bool:
-        if consumer.member.generation < 0:
-            return give_up(consumer, now_us)
-        consumer._prepare = Prepare.DONE
+    def keep(rebalance: ClassicRebalance, now_us: int) -> bool:
+        if rebalance._member.generation < 0:
+            return give_up(rebalance, now_us)
+        rebalance._prepare = Prepare.DONE
         return True
 
-    patch.setattr(GroupConsumer, "_give_up_before_join", keep)
+    patch.setattr(ClassicRebalance, "_give_up", keep)
 
 
 def cooperative_members_give_up_everything(patch: Patch) -> None:
-    def all_of_it(consumer: GroupConsumer, now_us: int) -> bool:
-        consumer._prepare = Prepare.DONE
-        return consumer._revoke(tuple(consumer._fetches.assigned), False, now_us)
+    def all_of_it(rebalance: ClassicRebalance, now_us: int) -> bool:
+        rebalance._prepare = Prepare.DONE
+        return rebalance._owner.revoke(tuple(rebalance._fetches.assigned), False, now_us)
 
-    patch.setattr(GroupConsumer, "_give_up_before_join", all_of_it)
+    patch.setattr(ClassicRebalance, "_give_up", all_of_it)
 
 
 # --- the coordinator --------------------------------------------------------------------------------------------------
 def a_silent_member_stays_for_ever(patch: Patch) -> None:
-    def never(_group: ClassicGroup, _member: Any, _alarm_us: int, _now_us: int) -> None: ...
+    def never(_sessions: Sessions, _member: Any, _alarm_us: int, _now_us: int) -> None: ...
 
-    patch.setattr(ClassicGroup, "_look_at", never)
+    patch.setattr(Sessions, "_look_at", never)
 
 
 def a_static_member_that_is_back_is_a_new_one(patch: Patch) -> None:

@@ -39,7 +39,8 @@ POOLS = st.fixed_dictionaries({
 
 def scenario_of(schedule: GroupSchedule, work: dict[str, Any], chain: bool) -> dict[str, Any]:
     """The members of the schedule with this work; *chain*: it is sent on to the topic out."""
-    made = group_scenario({**schedule, "auto": False})
+    java = {"auto": False, "clients": ["java"] * len(schedule["clients"])}  # pools and chains are of Java applications
+    made = group_scenario({**schedule, **java})
     for name, consumer in made["consumers"].items():
         consumer["processing"] = dict(work)
         if chain:
