@@ -18,7 +18,7 @@ from sim.trace import Trace
 from tests.properties.group_schedules import GroupSchedule, group_scenario, group_schedules
 
 CHUNKS = 8
-PER_CHUNK = int(os.environ.get("KORDER_GROUP_SCHEDULES", "500")) // CHUNKS
+PER_CHUNK = int(os.environ.get("KORDER_GROUP_SCHEDULES", "1000")) // CHUNKS
 
 _fixed = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
