@@ -25,8 +25,9 @@ _fixed = settings(deadline=None, database=None, suppress_health_check=list(Healt
 
 
 def unprocessed(trace: Trace) -> set[tuple[int, int]]:
-    """(partition, offset) of records whose processing never ended, of all the log; where nobody is left in the group (a
-    static member of librdkafka ends when a commit under its old member id is fenced), of what it has committed."""
+    """(partition, offset) of records whose processing never ended, of all the log; where nobody is left in the group,
+    of what it has committed. (A static member of librdkafka ends when a commit under its old member id is fenced: there
+    FENCED_INSTANCE_ID is fatal, ``rd_kafka_handle_OffsetCommit``.)"""
     internal = {int(p["number"]) for p in trace.header["partitions"] if p["topic"] in trace.header["internal"]}
     done: set[tuple[int, int]] = set()
     committed: dict[int, int] = {}
