@@ -152,10 +152,7 @@ class Host:
             return
         kernel = self.kernel
         now = kernel._now
-        if link.from_us <= now < link.to_us:
-            arrival = now + (link.block[(now - link.from_us) // link.slot_us] or link.latency_us(now))
-        else:
-            arrival = now + link.latency_us(now)
+        arrival = now + link.latency_us(now)
         if arrival < way.last_us:
             arrival = way.last_us
         way.last_us = arrival
