@@ -30,6 +30,8 @@ __all__ = ["FetchService"]
 _LATEST, _EARLIEST = -1, -2
 _UNREGISTERED = (-1, True, False)
 
+_Marks = list[tuple[int, Partition, Follower, int]]  # where in an answer belongs which partition's high watermark
+
 
 def _no_commit(part: Partition, now_us: int) -> None:
     raise AssertionError("wired by the produce service")
@@ -53,22 +55,33 @@ class FetchService:
 
     # --- followers ----------------------------------------------------------------------------------------------------
     def _from_follower(self, channel: Channel, request: FetchRequest, now_us: int) -> None:
-        answers, room, urgent = self._look(request, channel.conn.number, now_us)
+        answers, marks, room, urgent = self._look(request, channel.conn.number, now_us)
         if urgent or request.max_bytes - room >= request.min_bytes or request.max_wait_us <= 0:
-            self._state.finish(channel, FetchResponse(answers), None, now_us)
+            self._tell(channel, answers, marks, None, now_us)
             return
         for answer in answers:  # not told after all: it is read again when the wait ends
             self._state.partitions[answer.partition].followers[request.replica].told_hw = -1
         self._park(channel, request, now_us)
 
+    def _tell(
+        self, channel: Channel, answers: list[FetchedPartition], marks: _Marks, cause: int | None, now_us: int,
+    ) -> None:  # fmt: skip
+        """Answer a follower. Places of later marks count those before them."""
+        for place, part, view, mark in marks:
+            view.told_hw = mark
+            answers.insert(place, FetchedPartition(part.number, 0, mark, part.log.start, [], [], []))
+        self._state.finish(channel, FetchResponse(answers), cause, now_us)
+
     def _look(
         self, request: FetchRequest, session: int, now_us: int, counts: bool = True
-    ) -> tuple[list[FetchedPartition], int, bool]:
-        """What there is to tell, how much room it leaves, and whether it must be told at once.
+    ) -> tuple[list[FetchedPartition], _Marks, int, bool]:
+        """What there is to tell, where in it a mere new high watermark belongs (mostly it is not told but waits for
+        data), how much room is left, and whether all that must be told at once.
 
         *counts*: this is the fetch itself, which shows what the follower has, and not the end of its wait.
         """
         answers: list[FetchedPartition] = []
+        marks: _Marks = []
         partitions, replica, room, urgent = self._state.partitions, request.replica, request.max_bytes, False
         stale = 0 <= request.broker_epoch < self._state.registry.get(replica, _UNREGISTERED)[0]
         for want in request.partitions:
@@ -99,11 +112,10 @@ class FetchService:
                     answers.append(answer)
                 view.told_hw = log.high_watermark
             elif view.told_hw != log.high_watermark:
-                view.told_hw = log.high_watermark
-                answers.append(FetchedPartition(want.partition, 0, log.high_watermark, log.start, [], [], []))
+                marks.append((len(answers) + len(marks), part, view, log.high_watermark))
             if counts:
                 self._count_fetch(part, view, want.offset, request.broker_epoch, now_us)
-        return answers, room, urgent
+        return answers, marks, room, urgent
 
     def _refusal(self, part: Partition | None, want: FetchPartition, stale: bool) -> FetchedPartition:
         """Only the leader of just that epoch answers followers, and only its own (broker:REP-5, REP-20)."""
@@ -256,10 +268,11 @@ class FetchService:
         parked.done = True
         request, channel = parked.request, parked.channel
         if request.replica >= 0:
-            answers = self._look(request, channel.conn.number, now_us, counts=False)[0]
+            answers, marks, _, _ = self._look(request, channel.conn.number, now_us, counts=False)
+            self._tell(channel, answers, marks, cause, now_us)
         else:
             answers = self._read_committed(request)[0]
-        self._state.finish(channel, FetchResponse(answers), cause, now_us)
+            self._state.finish(channel, FetchResponse(answers), cause, now_us)
 
     @staticmethod
     def waiting(part: Partition) -> list[ParkedFetch]:
