@@ -18,6 +18,7 @@ from sim.protocol.settings import ReaderSettings
 __all__ = ["Peer", "Peers"]
 
 S = 1_000_000
+_NEVER = 1 << 62
 
 
 @dataclass(slots=True)
@@ -122,7 +123,12 @@ class Peers:
     def _answer_by_us(self, peer: Peer) -> int:
         """When a request has waited too long (``hasExpiredRequest``); some say themselves how long they may."""
         usual_us = self._settings.request_timeout_us
-        return min(sent_us + (getattr(request, "within_us", 0) or usual_us) for sent_us, request in peer.pending)
+        first_us = _NEVER
+        for sent_us, request in peer.pending:
+            due_us = sent_us + (getattr(request, "within_us", 0) or usual_us)
+            if due_us < first_us:
+                first_us = due_us
+        return first_us
 
     def close(self, peer: Peer) -> None:
         assert peer.node.conn is not None
