@@ -24,6 +24,7 @@ class Accumulator:
         self.settings, self.intake, self.network, self.sequences = settings, intake, network, sequences
         self.buffer, self.queues = intake.buffer, intake.queues
         self.can_leave = True  # as of the last look: some broker could take a request, or may yet be reached
+        self.rests = False  # as of the last look: nothing is queued, and every leader could take a request
         self._mutes = settings.max_in_flight == 1
         self._skips_full = settings.partitioner_availability_timeout_us == 0
         self._fewest = max(0, self.buffer.room) // max(1, intake.sends.largest_bytes)  # any batch has room for so many
@@ -59,29 +60,32 @@ class Accumulator:
         intake, limit = self.intake, self.settings.max_in_flight
         ready: list[JavaNode] = []
         wake_us = FOREVER
-        self.can_leave = False
+        can_leave, rests = False, True
         for queue in self.queues:
             node = queue.node
             if node is not None and node.ready and len(node.in_flight) >= limit and self._skips_full:
+                rests = False
                 continue  # nothing can leave; what arrives meanwhile waits in the lane
-            self.can_leave = True
+            can_leave = True
             lane, at = queue.lane, queue.lane.taken
             if at < lane.length and lane.times[at] <= now_us:
                 self.buffer.fill(queue, now_us, intake.next)
             if not queue.batches:
                 at_us = self._arrival_us(queue)
-            elif node is None:
-                self.network.metadata.want()
-                continue
-            elif queue.muted or node in ready:
-                continue
             else:
+                rests = False
+                if node is None:
+                    self.network.metadata.want()
+                    continue
+                if queue.muted or node in ready:
+                    continue
                 at_us = self._sendable_us(queue, now_us)
                 if at_us <= now_us:
                     ready.append(node)
                     continue
             if at_us < wake_us:
                 wake_us = at_us
+        self.can_leave, self.rests = can_leave, rests and intake.blocked is None
         for state in intake.topics.values():
             state.note_load()
         return ready, wake_us
@@ -91,10 +95,11 @@ class Accumulator:
         None: that pass may find more, so it has to be made."""
         if not self._skips_full or self.intake.blocked is not None:
             return None
-        limit, can_leave, wake_us = self.settings.max_in_flight, False, FOREVER
+        limit, can_leave, rests, wake_us = self.settings.max_in_flight, False, True, FOREVER
         for queue in self.queues:
             node = queue.node
             if node is not None and node.ready and len(node.in_flight) >= limit:
+                rests = False
                 continue
             if queue.batches:
                 return None
@@ -102,7 +107,7 @@ class Accumulator:
             at_us = self._arrival_us(queue)
             if at_us < wake_us:
                 wake_us = at_us
-        self.can_leave = can_leave
+        self.can_leave, self.rests = can_leave, rests
         for state in self.intake.topics.values():
             state.note_load()
         return wake_us

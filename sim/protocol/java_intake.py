@@ -113,6 +113,11 @@ class Intake:
                 queue.lane.settle(None)
                 queue.static = False
 
+    @property
+    def foreseen(self) -> bool:
+        """Every lane's future is settled: no choice hangs on what becomes of other records."""
+        return self._bulk
+
     # --- taking calls ------------------------------------------------------------------------------------------------
     def advance(self, now_us: int) -> None:
         """Take every call that has been made by *now_us*."""

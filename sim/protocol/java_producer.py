@@ -63,6 +63,7 @@ class JavaProducer:
         self.accumulator = Accumulator(settings, self.intake, self.network, self.sequences)
         self.outcomes = Outcomes(port, settings, rules, prod, self.intake, self.accumulator, self.sequences)
         self._producer_id_retry_us = 0
+        self._rests_until_us = 0  # a good answer changes nothing for the sender before: its pass is left out
         self._dead = False
 
     # --- what the host calls -----------------------------------------------------------------------------------------
@@ -97,7 +98,9 @@ class JavaProducer:
         if mine:
             if isinstance(message, ProduceResponse):
                 assert isinstance(about, list)
-                self._handle(conn, about, message, now_us)
+                good = self._handle(conn, about, message, now_us)
+                if good and not broken and now_us < self._rests_until_us:
+                    return
             elif isinstance(message, InitProducerIdResponse):
                 self._producer_id_answer(message, now_us)
         if broken:  # the poll that read this answer also saw a write fail: no send pass between, and the rest is lost
@@ -158,7 +161,10 @@ class JavaProducer:
                 again, wake_us = self._ask_producer_id(now_us)
             again = network.refresh(now_us) or again
         calls_us = self.intake.next_us(self.accumulator.can_leave)
-        self.port.wake_at(min(wake_us, network.next_deadline_us(now_us), calls_us))
+        wake_us = min(wake_us, network.next_deadline_us(now_us), calls_us)
+        self.port.wake_at(wake_us)
+        rests = self.accumulator.rests and self.intake.foreseen and now_us < network.metadata.due_us
+        self._rests_until_us = wake_us if rests and (self.sequences is None or self.sequences.calm) else 0
 
     def _settled(self, sequences: Sequences, now_us: int) -> bool:
         """May this pass produce? Bumps are carried out first; a fatal error ends everything (producer 2.4)."""
@@ -251,7 +257,9 @@ class JavaProducer:
             self.network.send(node, request, batches, now_us, wire[0].row)
 
     # --- what comes back ---------------------------------------------------------------------------------------------
-    def _handle(self, conn: Connection, batches: list[ProducerBatch], response: ProduceResponse, now_us: int) -> None:
+    def _handle(self, conn: Connection, batches: list[ProducerBatch], response: ProduceResponse, now_us: int) -> bool:
+        """Whether every batch was stored."""
+        good = True
         for batch, result in zip(batches, response.results, strict=True):
             row = self.port.record(
                 Kind.RESPONSE, conn=conn.number, partition=result.partition, prod=self.prod, lo=batch.lo, hi=batch.hi,
@@ -259,8 +267,11 @@ class JavaProducer:
             )  # fmt: skip
             self.outcomes.complete(batch, result, now_us, row)
         for result in response.results:
-            if result.error and result.error in _HINTED and self.rules.leader_hints:
-                self.network.hint(result.partition, result.leader, result.leader_epoch, now_us)
+            if result.error:
+                good = False
+                if result.error in _HINTED and self.rules.leader_hints:
+                    self.network.hint(result.partition, result.leader, result.leader_epoch, now_us)
+        return good
 
     def _lost(self, requests: list[object], code: int, row: int, now_us: int) -> None:
         """The connection went: every batch on it gets a client-made error, oldest first, so plain retries end up

@@ -34,6 +34,11 @@ class Sequences:
     def known(self) -> bool:
         return self.pid >= 0
 
+    @property
+    def calm(self) -> bool:
+        """The identity is known, and the next pass has nothing to settle."""
+        return self.pid >= 0 and not self._bump and not self._unresolved
+
     def obtained(self, pid: int, epoch: int) -> None:
         self.pid, self.epoch, self.asking = pid, epoch, False
         self.port.record(Kind.PRODUCER_ID, prod=self.prod, pid=pid, epoch=epoch)
