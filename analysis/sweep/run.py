@@ -71,7 +71,9 @@ class Sweep:
         """What figures need: the frame without digests and without the counts of findings, a third of its memory."""
         left_out = {"digest", *CLASSES}
         table = self.table if "table" in vars(self) else read_table(self.path, left_out)
-        frame: pd.DataFrame = table.drop_columns([name for name in left_out if name in table.column_names]).to_pandas()
+        table = table.drop_columns([name for name in left_out if name in table.column_names])
+        # column by column, each let go of once it is copied: not twice the table at a time
+        frame: pd.DataFrame = table.to_pandas(split_blocks=True, self_destruct="table" not in vars(self))
         return frame
 
     def _repr_html_(self) -> str:
