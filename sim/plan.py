@@ -31,8 +31,13 @@ from sim.protocol.settings import (
 
 __all__ = [
     "Action", "CallPlan", "Distribution", "GroupsPlan", "LinkPlan", "MemberPlan", "MessageFault", "Outlet", "Plan",
-    "ProducerPlan", "ReaderPlan", "Target", "TopicPlan", "Workload",
+    "ProducerPlan", "ReaderPlan", "Target", "TopicPlan", "WARM_UP_BYTES", "WARM_UP_US", "WARM_UP_VALUE", "Workload",
 ]  # fmt: skip
+
+# The record that warms a producer up, and how much later its workload begins: as in the recorded runs.
+WARM_UP_US = 5_000_000
+WARM_UP_BYTES = 100
+WARM_UP_VALUE = "w"
 
 
 @dataclass(frozen=True, slots=True)

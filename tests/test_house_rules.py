@@ -95,8 +95,7 @@ def test_the_world_is_imported_by_run_and_laws_only_and_imports_no_run(path: Pat
 )
 def test_only_run_stands_above_the_world(path: Path) -> None:
     """The real room may take from it what is a function of a plan and a seed, and no more."""
-    shared = ("links.Link", "workload.build_sends", "faults.strike_times", "instances.WARM_UP_BYTES",
-              "instances.WARM_UP_US", "instances.WARM_UP_VALUE")  # fmt: skip
+    shared = ("links.Link", "workload.build_sends", "faults.strike_times")
     allowed = [f"sim.world.{name}" for name in shared] if inside(name_of(path), "sim.real") else []
     modules = {name.rpartition(".")[0] for name in allowed}
     assert {name for name in own(path) if inside(name, "sim.world", "sim.run")} <= {*allowed, *modules}

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from sim.plan import Plan, ProducerPlan
-from sim.world.instances import WARM_UP_BYTES, WARM_UP_US, WARM_UP_VALUE
+from sim.plan import WARM_UP_BYTES, WARM_UP_US, WARM_UP_VALUE, Plan, ProducerPlan
 from sim.world.workload import build_sends
 
 __all__ = ["Call", "calls_of", "calls_of_successor", "is_timed"]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sim.errors import InputError
-from sim.plan import MemberPlan, Plan, ProducerPlan, ReaderPlan, TopicPlan
+from sim.plan import WARM_UP_US, MemberPlan, Plan, ProducerPlan, ReaderPlan, TopicPlan
 from sim.protocol.settings import JavaProducerSettings
 from sim.real import properties
 from sim.real.calls import Call, calls_of, calls_of_successor, is_timed
@@ -24,7 +24,6 @@ from sim.real.logs import leader_epoch, read_logs
 from sim.real.members import OFFSETS_TOPIC, Members, client_ids, members_of
 from sim.real.outcome import Event, Instance, Outcome
 from sim.real.script import Script
-from sim.world.instances import WARM_UP_US
 from sim.world.links import Link
 
 __all__ = ["Play"]

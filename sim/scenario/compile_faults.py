@@ -8,10 +8,10 @@ from fractions import Fraction
 from typing import Any
 
 from sim.errors import InputError
-from sim.plan import Action, MessageFault, Target
+from sim.plan import WARM_UP_VALUE, Action, MessageFault, Target
 from sim.protocol.error_codes import ErrorCode
 from sim.scenario import faults as parts
-from sim.scenario.compile_workload import ALL, WARM_UP_VALUE, explicit_values, is_default_value
+from sim.scenario.compile_workload import ALL, explicit_values, is_default_value
 from sim.scenario.model import Scenario
 from sim.scenario.names import Names
 from sim.scenario.tree import Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sim.errors import InputError
+from sim.plan import WARM_UP_VALUE
 from sim.plan import Workload as WorkloadPlan
 from sim.protocol.settings import JavaProducerSettings, LibrdkafkaProducerSettings
 from sim.scenario.clients import Keys, Producer, Workload
@@ -11,10 +12,9 @@ from sim.scenario.names import Names
 from sim.scenario.tree import Path
 from sim.wording import did_you_mean, listed, shown
 
-__all__ = ["ALL", "WARM_UP_VALUE", "check_values", "compile_workloads", "explicit_values", "is_default_value"]
+__all__ = ["ALL", "check_values", "compile_workloads", "explicit_values", "is_default_value"]
 
 MOST_SENDS = 50_000_000
-WARM_UP_VALUE = "w"  # as in the recorded runs
 ALL = "all"  # in faults: every value
 
 Settings = JavaProducerSettings | LibrdkafkaProducerSettings

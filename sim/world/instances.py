@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sim.plan import Plan, ProducerPlan
+from sim.plan import WARM_UP_BYTES, WARM_UP_US, WARM_UP_VALUE, Plan, ProducerPlan
 from sim.protocol.lanes import Sent
 from sim.protocol.port import Role
 from sim.trace import SEND_COLUMNS
@@ -25,10 +25,6 @@ from sim.world.fed import FedSends
 from sim.world.workload import WorkloadSends, build_sends, record_bytes
 
 __all__ = ["Instance", "ProducerRole", "first_sends", "join_sends", "later_sends"]
-
-WARM_UP_US = 5_000_000
-WARM_UP_BYTES = 100
-WARM_UP_VALUE = "w"
 
 
 class ProducerRole(Role, Protocol):

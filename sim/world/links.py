@@ -21,13 +21,13 @@ class Link:
     """One way from one host to another. ``plain`` is False while a fault changes what the draws say."""
 
     __slots__ = (
-        "_from_us", "_raws", "_slot_us", "_span_us", "_table", "cuts", "loss", "loss_block", "loss_number", "losses",
-        "name", "plain", "seed", "slow_us", "stalled",
+        "_from_us", "_raws", "_slot_us", "_span_us", "cuts", "loss", "loss_block", "loss_number", "losses", "name",
+        "plain", "seed", "slow_us", "stalled", "table",
     )  # fmt: skip
 
     def __init__(self, seed: int, name: str, plan: LinkPlan) -> None:
         self.seed, self.name = seed, name
-        self._table = quantile_table(plan.latency)
+        self.table = quantile_table(plan.latency)
         self._slot_us = plan.slot_us
         self._span_us = BLOCK_SLOTS * plan.slot_us
         self._raws = memoryview(b"")  # one block of draws, by slot
@@ -46,7 +46,7 @@ class Link:
         if not 0 <= into_us < self._span_us:
             into_us = self._draw(now_us)
         # sim.streams.quantile, written out: a call for every message costs a hundredth of a run
-        raw, table = self._raws[into_us // self._slot_us], self._table
+        raw, table = self._raws[into_us // self._slot_us], self.table
         cell = raw >> 22
         low = table[cell]
         latency = low + ((table[cell + 1] - low) * (raw & 0x3FFFFF) >> 22) or 1
