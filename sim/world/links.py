@@ -31,7 +31,7 @@ class Link:
         self._slot_us = plan.slot_us
         self._span_us = BLOCK_SLOTS * plan.slot_us
         self._raws = memoryview(b"")  # one block of draws, by slot
-        self._from_us = -self._span_us  # where the block begins
+        self._from_us = 1 << 62  # where the block begins: no time yet lies in it
         self.plain = True
         self.cuts = 0  # how many faults cut it now
         self.slow_us = 0
