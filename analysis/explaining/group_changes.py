@@ -15,6 +15,7 @@ __all__ = ["GROUP_TABLE"]
 COOPERATIVE = "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"
 REBALANCE, RESTART = "re-read after a rebalance", "re-read after a restart"
 STOLEN, EARLY, RESET = "stolen partition and late commit", "commit before processing", "position reset"
+AS_IT_ENDS, PARALLEL = "committed as it ends", "work in parallel"
 Section = dict[str, Any]
 
 
@@ -77,6 +78,54 @@ def _static(case: Case) -> tuple[Edit, ...]:
     )
 
 
+def _pool(section: Section) -> bool:
+    return int((section.get("processing") or {}).get("threads") or 0) > 0
+
+
+def _auto_commits(section: Section) -> bool:
+    return str(section.get("config", {}).get("enable.auto.commit", "true")).lower() == "true"
+
+
+def _commit_what_is_done(case: Case) -> tuple[Edit, ...]:
+    """The application commits up to the lowest record that is not done, and nobody else does."""
+    found: list[Edit] = []
+    for name in case.members:
+        section = case.source["consumers"][name]
+        place, group = "watermark" if _pool(section) else "after", f"group {case.group_of(name)}"
+        if not _pool(section) and not _auto_commits(section):
+            continue  # where it commits is a line of its own
+        if _auto_commits(section):
+            found.append(
+                Edit(group, "enable.auto.commit", "false", ("consumers", name, "config", "enable.auto.commit"))
+            )
+        if (section.get("processing") or {}).get("commit", "never") != place:
+            found.append(Edit(group, "processing.commit", place, ("consumers", name, "processing", "commit")))
+    return tuple(found)
+
+
+def _in_order(order: str | None) -> Maker:
+    """A pool works in this order; None: no pool."""
+
+    def edits(case: Case) -> tuple[Edit, ...]:
+        found: list[Edit] = []
+        for name in case.members:
+            section = case.source["consumers"][name]
+            path, group = ("consumers", name, "processing"), f"group {case.group_of(name)}"
+            if not _pool(section):
+                continue
+            if order is not None:
+                if section["processing"].get("order", "none") == "none":
+                    found.append(Edit(group, "processing.order", order, (*path, "order")))
+                continue
+            own = [key for key in ("threads", "order", "queue", "work.in.revoke") if key in section["processing"]]
+            found += [Edit(group, f"processing.{key}", None, (*path, key)) for key in own]
+            if section["processing"].get("commit") == "watermark":
+                found.append(Edit(group, "processing.commit", "each", (*path, "commit")))
+        return tuple(found)
+
+    return edits
+
+
 def _new_protocol(section: Section) -> bool:
     return str(section.get("config", {}).get("group.protocol", "classic")).lower() == "consumer"
 
@@ -94,6 +143,11 @@ GROUP_TABLE = (
         "a group without an offset reads all that the log still has", "KIP-842; anomalies 2.1"),
     Row(_commit("after", ("before",)), (EARLY,), 1, "what was in work when a process dies is worked on again",
         "anomalies 2.7"),
+    Row(_commit_what_is_done, (EARLY, AS_IT_ENDS), 1,
+        "what was done behind the lowest record that was not is done again after a crash", "anomalies 2.7"),
+    Row(_in_order("key"), (PARALLEL,), 1, "the records of a key wait for each other", "anomalies 2.5"),
+    Row(_in_order("partition"), (PARALLEL,), 5, "the records of a partition wait for each other", "anomalies 2.5"),
+    Row(_in_order(None), (PARALLEL, AS_IT_ENDS, EARLY), 7, "one record at a time in each process", "anomalies 2.5"),
     Row(_option("partition.assignment.strategy", COOPERATIVE, "", _new_protocol), (REBALANCE,), 2,
         "two rebalances in place of one", "KIP-429"),
     Row(_commit("after", ("never",)), (REBALANCE, RESTART), 3, "a commit for every poll", "anomalies 2.3"),

@@ -163,6 +163,11 @@ _ALL = (
         (),
     ),
     Mechanism(
+        "committed as it ends",
+        "a pool ends records in any order, and each was committed as it ended: the broker keeps what comes last",
+        ("processing.threads", "processing.commit", "processing.call"),
+    ),
+    Mechanism(
         "commit before processing",
         "an offset was committed before the work on the record had ended; what ends the work then, loses it",
         ("processing.commit", "enable.auto.commit"),

@@ -80,6 +80,13 @@ class Readers:
         columns = (rows.row, rows.kind, rows.consumer, rows.partition, rows.offset)
         return [Move(*(int(x) for x in one)) for one in zip(*(column.tolist() for column in columns), strict=True)]
 
+    def ended(self, consumer: int, partition: int, offset: int, before: int) -> int | None:
+        """The row in which *consumer* last ended its work on a record before row *before*; None: none is told."""
+        table = self.history.processing
+        mine = (table.consumer == consumer) & (table.partition == partition) & (table.offset == offset)
+        rows = table.row[mine & (table.end != 0) & (table.row < before)]
+        return int(rows[-1]) if len(rows) else None
+
     def went_on(self, consumer: int, partition: int, after: int) -> int | None:
         """The row in which *consumer* still commits, polls or works in *partition*, before it gives it up or is given
         it again; None: it did not."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from analysis.explaining.diagnosis import Diagnosis, Part, Witness, unexplained
+import numpy as np
+
+from analysis.explaining.diagnosis import Diagnosis, Part, Witness, cast_of, unexplained
 from analysis.explaining.facts import Facts
 from analysis.explaining.readers import Delivery, Move, Readers, rows_named
 from analysis.history import FORGET_ASSIGN, FORGET_CRASH, FORGET_RESET, FORGET_REVOKE, FORGET_SEEK
@@ -85,6 +87,8 @@ def committed_lower(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnos
     whose = [int(one.consumer[one.partition == partition][0]) for one in told if (one.partition == partition).any()]
     if len(whose) < 2:
         return unexplained("the history does not say who made the two commits", cast)
+    last = [offset - 1 for offset in witness.get("offsets") or ()]  # the last record that each commit covers
+    cast = cast_of(facts, {"records": _stored_at(facts, partition, last)}, ("covered first", "covered later"))
     moves = readers.moves(partition, rows[0], rows[1])
     a, b = (readers.name(one) for one in whose[:2])
     if whose[0] != whose[1]:
@@ -96,4 +100,19 @@ def committed_lower(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnos
         return Diagnosis("re-read after a rebalance", f"{b} began below what {a} committed", cast, rows)
     if any(move.kind == FORGET_CRASH for move in moves):
         return Diagnosis("re-read after a restart", f"{a} died between the two commits", cast, rows)
+    ends = [readers.ended(whose[0], partition, offset, before=rows[1]) for offset in last]
+    if len(ends) == 2 and ends[0] is not None and ends[1] is not None and ends[0] < ends[1]:
+        because = f"{a} ended its work on offset {last[1]} after that on offset {last[0]}, and committed in that order"
+        return Diagnosis("committed as it ends", because, cast, sorted([*rows, ends[0], ends[1]]))
     return moved_by(readers, cast, moves, rows) or unexplained("nothing in between moved the reader back", cast)
+
+
+def _stored_at(facts: Facts, partition: int, offsets: list[int]) -> list[dict[str, object]]:
+    """The records of the final log at these offsets, as a witness names them; unknown ones are left out."""
+    logs, found = facts.evidence.logs, []
+    for offset in offsets:
+        run = int(logs.find(np.array([partition]), np.array([offset]))[0])
+        if run >= 0 and logs.final.value[run] >= 0:
+            value = int(logs.final.value[run] + offset - logs.final.offset[run])
+            found.append(facts.evidence.record(value, p=facts.evidence.partition(partition), o=offset))
+    return found

@@ -173,7 +173,7 @@ def _told_by_history(facts: Facts, names: Names, diagnosis: Diagnosis, lines: li
 
 
 def _works(facts: Facts, diagnosis: Diagnosis) -> Iterator[Line]:
-    """The work of applications that is part of the case."""
+    """The work of applications and the commits that are part of the case."""
     history, work = facts.history, facts.history.processing
     for at in np.flatnonzero(np.isin(work.row, diagnosis.rows)).tolist():
         who, did = facts.evidence.consumer(int(work.consumer[at])), "ends" if work.end[at] else "begins"
@@ -181,6 +181,13 @@ def _works(facts: Facts, diagnosis: Diagnosis) -> Iterator[Line]:
         words = f"{who} {did} its work on {where} offset {offset}"
         t, row, short = int(work.t[at]), int(work.row[at]), f"{did} @{offset}"
         yield Line(t, row, "note", who, "", "", words, 6, vital=True, short=short)
+    commits = history.commits
+    for at in np.flatnonzero(np.isin(commits.row, diagnosis.rows)).tolist():
+        who, where = facts.evidence.consumer(int(commits.consumer[at])), history.partitions[int(commits.partition[at])]
+        offset, refused = int(commits.offset[at]), "" if commits.ok[at] else ", and is refused"
+        words = f"{who} commits offset {offset} of {where}{refused}"
+        t, row = int(commits.t[at]), int(commits.row[at])
+        yield Line(t, row, "note", who, "", "", words, 6, vital=True, short=f"commits {offset}")
 
 
 def _reads(facts: Facts, names: Names, diagnosis: Diagnosis) -> Iterator[Line]:

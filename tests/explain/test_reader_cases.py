@@ -165,8 +165,38 @@ def test_a_crash_makes_a_group_read_again_and_what_prevents_it_is_tried(own: boo
     assert one.prevented_by.startswith("processing.commit=")
 
 
-def test_a_case_of_commits_alone_which_names_no_record_is_not_explained_in_a_run_either() -> None:
-    one = explain(simulate(load("application_commit_overtaken"), 0), "commit-regression", proof=False)
+def test_a_pool_that_commits_each_record_as_it_ends_takes_the_offset_back() -> None:
+    """The later record ends first. Nothing is said where they end in order: then the commits crossed on their way."""
+    begun = "assign C1 o-0; poll C1 o-0:0:a o-0:1:b; proc_start C1 o-0 0; proc_start C1 o-0 1; {}; "
+    commits = "commit C1 o-0 2; commit C1 o-0 1"
+    one = told(begun.format("proc_end C1 o-0 1; proc_end C1 o-0 0") + commits, "commit-regression")
 
-    assert (one.records, one.partition, one.mechanism) == ([], "payments-0", NOT_EXPLAINED)
-    assert one.because == "nothing in between moved the reader back"
+    assert one.mechanism == "committed as it ends"
+    assert one.because == "C1 ended its work on offset 0 after that on offset 1, and committed in that order"
+    said = [line.words for line in one.story if line.kind == "note" and line.src == "C1"]
+    assert said == [
+        "C1 ends its work on o-0 offset 1", "C1 ends its work on o-0 offset 0", "C1 commits offset 2 of o-0",
+        "C1 commits offset 1 of o-0",
+    ]  # fmt: skip
+    assert told(begun.format("proc_end C1 o-0 0; proc_end C1 o-0 1") + commits, "commit-regression").mechanism == (
+        NOT_EXPLAINED
+    )
+
+
+def test_what_a_pool_should_commit() -> None:
+    pool = {"threads": 8, "commit": "each"}
+    assert candidates("committed as it ends", processing=pool) == [
+        "processing.commit=watermark (group ledger)", "no processing.threads (group ledger)",
+    ]  # fmt: skip
+    assert candidates("work in parallel", processing=pool)[:2] == [
+        "processing.order=key (group ledger)", "processing.order=partition (group ledger)",
+    ]  # fmt: skip
+    assert candidates("work in parallel", processing={"commit": "each"}) == []
+
+
+def test_a_pool_of_a_run_is_told_to_commit_the_lowest_record_that_is_not_done() -> None:
+    one = explain(simulate(load("application_commit_overtaken"), 0), "commit-regression", latency_seeds=2)
+
+    assert (one.partition, one.mechanism) == ("payments-0", "committed as it ends")
+    assert one.proof is not None and one.proof.holds
+    assert one.prevented_by == "processing.commit=watermark (group ledger)"
