@@ -28,6 +28,7 @@ def plot_table(table: Path, kind: str, *, out: Path | None, where: list[str], op
     if target.suffix not in SUFFIXES:
         raise InputError("--out", f"{shown(target.name)} is no kind of figure", f"end it in {listed(SUFFIXES)}")
     given = {name: value for name, value in options.items() if value is not None}
+    _check_kind(kind)
     with steps() as step:
         step.begin(f"drawing {kind}")
         import matplotlib
@@ -46,6 +47,15 @@ def plot_table(table: Path, kind: str, *, out: Path | None, where: list[str], op
         _tell_points(frame, kind, given)
     print(f"wrote {target}")
     return 0
+
+
+def _check_kind(kind: str) -> None:
+    from analysis.figures_sweep import KINDS
+
+    if kind not in KINDS and kind != TIMELINE:
+        known = [*KINDS, TIMELINE]
+        guess = did_you_mean(kind, known) or f"known: {listed(known)}"
+        raise InputError("KIND", f"{shown(kind)} is not a figure", guess)
 
 
 def _tell_points(frame: pd.DataFrame, kind: str, options: dict[str, str]) -> None:
@@ -93,10 +103,6 @@ def figure_of(frame: pd.DataFrame, kind: str, options: dict[str, str]) -> Figure
     from analysis.figures_sweep import KINDS, PAPER
     from analysis.sweep.measure import RATES
 
-    if kind not in KINDS:
-        known_kinds = [*KINDS, TIMELINE]
-        guess = did_you_mean(kind, known_kinds) or f"known: {listed(known_kinds)}"
-        raise InputError("KIND", f"{shown(kind)} is not a figure", guess)
     known = KINDS[kind]
     for name in options:
         if name not in known.takes:

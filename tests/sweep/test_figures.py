@@ -250,6 +250,15 @@ def both_clients() -> pd.DataFrame:
     return frame_of(counts, **{CLIENT: ["java", "librdkafka"], "enable.idempotence": [False, True], WINDOW: [1, 2, 5]})
 
 
+def test_an_unknown_figure_is_told_before_anything_is_read(
+    korder: Callable[..., Said], tmp_path: Path,  # noqa: F811
+) -> None:  # fmt: skip
+    said = korder("plot", tmp_path / "none", "in-fligt")
+    assert (said.status, said.err) == (
+        2, "korder: KIND: 'in-fligt' is not a figure; did you mean in-flight?\n",
+    )  # fmt: skip
+
+
 def test_the_answer_of_the_headline_figure_says_each_line_and_what_follows() -> None:
     words = in_flight_answer(both_clients())
 
