@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from analysis.explaining.case import Case, Edit, Maker, Row
+from analysis.explaining.case import Case, Edit, Maker, Path, Row
 
 __all__ = ["GROUP_TABLE"]
 
 COOPERATIVE = "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"
 REBALANCE, RESTART = "re-read after a rebalance", "re-read after a restart"
 STOLEN, EARLY, RESET = "stolen partition and late commit", "commit before processing", "position reset"
-AS_IT_ENDS, PARALLEL = "committed as it ends", "work in parallel"
+AS_IT_ENDS, PARALLEL, FAILED = "committed as it ends", "work in parallel", "failed work passed over"
 Section = dict[str, Any]
 
 
@@ -86,21 +86,28 @@ def _auto_commits(section: Section) -> bool:
     return str(section.get("config", {}).get("enable.auto.commit", "true")).lower() == "true"
 
 
-def _commit_what_is_done(case: Case) -> tuple[Edit, ...]:
-    """The application commits up to the lowest record that is not done, and nobody else does."""
-    found: list[Edit] = []
-    for name in case.members:
-        section = case.source["consumers"][name]
-        place, group = "watermark" if _pool(section) else "after", f"group {case.group_of(name)}"
-        if not _pool(section) and not _auto_commits(section):
-            continue  # where it commits is a line of its own
-        if _auto_commits(section):
-            found.append(
-                Edit(group, "enable.auto.commit", "false", ("consumers", name, "config", "enable.auto.commit"))
-            )
-        if (section.get("processing") or {}).get("commit", "never") != place:
-            found.append(Edit(group, "processing.commit", place, ("consumers", name, "processing", "commit")))
-    return tuple(found)
+def _commit_alone(place_of: Callable[[Section], str], applies: Callable[[Section], bool]) -> Maker:
+    """The application commits there, and nobody else does."""
+
+    def edits(case: Case) -> tuple[Edit, ...]:
+        found: list[Edit] = []
+        for name in case.members:
+            section = case.source["consumers"][name]
+            place, group = place_of(section), f"group {case.group_of(name)}"
+            if not applies(section):
+                continue
+            if _auto_commits(section):
+                path: Path = ("consumers", name, "config", "enable.auto.commit")
+                found.append(Edit(group, "enable.auto.commit", "false", path))
+            if (section.get("processing") or {}).get("commit", "never") != place:
+                found.append(Edit(group, "processing.commit", place, ("consumers", name, "processing", "commit")))
+        return tuple(found)
+
+    return edits
+
+
+def _what_is_done(section: Section) -> str:
+    return "watermark" if _pool(section) else "after"
 
 
 def _in_order(order: str | None) -> Maker:
@@ -126,6 +133,34 @@ def _in_order(order: str | None) -> Maker:
     return edits
 
 
+def _retry_in_place(case: Case) -> tuple[Edit, ...]:
+    """Failed work is tried again before the next record; a topic and a producer for it are not needed."""
+    found: list[Edit] = []
+    for name in case.members:
+        failure = (case.source["consumers"][name].get("processing") or {}).get("failure") or {}
+        if failure.get("then") not in ("skip", "retry_topic", "dead_letter"):
+            continue
+        path, group = ("consumers", name, "processing", "failure"), f"group {case.group_of(name)}"
+        found.append(Edit(group, "processing.failure.then", "retry", (*path, "then")))
+        if "to" in failure:
+            found.append(Edit(group, "processing.failure.to", None, (*path, "to")))
+            outlet = failure["to"]["producer"]
+            found.append(Edit("application", f"producer {outlet}", None, ("producers", outlet)))
+    return tuple(found)
+
+
+def _work_at_most_once(case: Case) -> tuple[Edit, ...]:
+    """Where the producer sends what a group's work makes of its records: that group commits first."""
+    found = []
+    for name, section in (case.source.get("consumers") or {}).items():
+        work = section.get("processing") or {}
+        fed = (work.get("produces") or {}).get("producer") == case.producer
+        if fed and not _auto_commits(section) and work.get("commit", "never") != "before":
+            path = ("consumers", name, "processing", "commit")
+            found.append(Edit(f"group {case.group_of(name)}", "processing.commit", "before", path))
+    return tuple(found)
+
+
 def _new_protocol(section: Section) -> bool:
     return str(section.get("config", {}).get("group.protocol", "classic")).lower() == "consumer"
 
@@ -143,16 +178,21 @@ GROUP_TABLE = (
         "a group without an offset reads all that the log still has", "KIP-842; anomalies 2.1"),
     Row(_commit("after", ("before",)), (EARLY,), 1, "what was in work when a process dies is worked on again",
         "anomalies 2.7"),
-    Row(_commit_what_is_done, (EARLY, AS_IT_ENDS), 1,
+    Row(_commit_alone(_what_is_done, lambda section: _pool(section) or _auto_commits(section)), (EARLY, AS_IT_ENDS), 1,
         "what was done behind the lowest record that was not is done again after a crash", "anomalies 2.7"),
     Row(_in_order("key"), (PARALLEL,), 1, "the records of a key wait for each other", "anomalies 2.5"),
     Row(_in_order("partition"), (PARALLEL,), 5, "the records of a partition wait for each other", "anomalies 2.5"),
     Row(_in_order(None), (PARALLEL, AS_IT_ENDS, EARLY), 7, "one record at a time in each process", "anomalies 2.5"),
+    Row(_retry_in_place, (FAILED,), 6, "a record whose work fails holds up its partition", "anomalies 2.5"),
+    Row(_work_at_most_once, ("producer restarted",), 8,
+        "what was in work when a process dies is lost: at most once in place of at least once", "anomalies 2.7"),
     Row(_option("partition.assignment.strategy", COOPERATIVE, "", _new_protocol), (REBALANCE,), 2,
         "two rebalances in place of one", "KIP-429"),
     Row(_commit("after", ("never",)), (REBALANCE, RESTART), 3, "a commit for every poll", "anomalies 2.3"),
     Row(_commit("each", ("never", "after")), (REBALANCE, RESTART), 5, "a commit for every record", "anomalies 2.3"),
     Row(_option("max.poll.records", "1", "500"), (STOLEN, RESTART), 6, "one record a poll", "anomalies 2.3"),
-    Row(_commit("before", ("never", "after", "each")), (REBALANCE, RESTART, STOLEN), 8,
+    Row(_commit_alone(lambda section: "before", _auto_commits), (REBALANCE, RESTART, STOLEN), 8,
+        "what was in work when a process dies is lost: at most once in place of at least once", "anomalies 2.7"),
+    Row(_commit("before", ("never", "after", "each", "watermark")), (REBALANCE, RESTART, STOLEN), 8,
         "what was in work when a process dies is lost: at most once in place of at least once", "anomalies 2.7"),
 )  # fmt: skip

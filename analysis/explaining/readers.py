@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from analysis.explaining.diagnosis import Witness
+from analysis.explaining.diagnosis import Part, Witness
 from analysis.explaining.facts import Facts
 from analysis.history import FORGET_ASSIGN, FORGET_CRASH, FORGET_REVOKE, Column, Table
+from sim.protocol.rows import Kind
 
 __all__ = ["Delivery", "Move", "Readers", "rows_named"]
 
@@ -86,6 +87,18 @@ class Readers:
         mine = (table.consumer == consumer) & (table.partition == partition) & (table.offset == offset)
         rows = table.row[mine & (table.end != 0) & (table.row < before)]
         return int(rows[-1]) if len(rows) else None
+
+    def failed_work(self, partition: int, part: Part) -> tuple[int, str] | None:
+        """(row, who) of a failure of the work on that record, where the trace tells of one."""
+        facts, copy = self.facts, part.copy
+        if facts.causes is None or copy is None:
+            return None
+        prod = int(self.history.records.prod[part.value])
+        for row in facts.causes.rows_of(Kind.PROC_FAIL, partition=partition, prod=prod):
+            event = facts.causes.row(row)
+            if event["offset"] <= copy.offset < event["offset"] + event["hi"] - event["lo"]:
+                return row, facts.causes.hosts.get(event["host"], "the reader")
+        return None
 
     def went_on(self, consumer: int, partition: int, after: int) -> int | None:
         """The row in which *consumer* still commits, polls or works in *partition*, before it gives it up or is given

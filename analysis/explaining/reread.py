@@ -71,6 +71,12 @@ def worked_at_once(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosi
     rows = rows_named(facts, [record["event"] for record in records[:2]])
     who = [str(record.get("con")) for record in records[:2]]
     if who[0] == who[1]:
+        first = min(cast[:2], key=lambda part: part.copy.offset if part.copy is not None else -1)
+        where = list(facts.history.partitions).index(str(records[0]["p"])) if "p" in records[0] else -1
+        failed = Readers(facts, witness).failed_work(where, first)
+        if failed is not None:
+            because = f"the work on the first one failed, and {failed[1]} went on with the next"
+            return Diagnosis("failed work passed over", because, cast, sorted([*rows, failed[0]]))
         return Diagnosis("work in parallel", f"{who[0]} had both in work", cast, rows)
     # The one that began first is the old owner where the other record overlaps it, the new one where it is overtaken.
     old, new = (who[1], who[0]) if cast[0].role == "early" else (who[0], who[1])

@@ -12,7 +12,6 @@ from analysis.explaining.gone import cut_between, gone_record
 from analysis.explaining.readers import Move, Readers, rows_named
 from analysis.explaining.reread import moved_by
 from analysis.history import FORGET_ASSIGN, FORGET_CRASH, FORGET_RESET, FORGET_REVOKE, FORGET_SEEK
-from sim.protocol.rows import Kind
 
 __all__ = ["committed_early", "never_read", "position_moved"]
 
@@ -95,7 +94,7 @@ def committed_early(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnos
     if part is None or offset < 0:
         return unexplained("the history does not name the record", cast)
     readers = Readers(facts, witness)
-    failed = _failed_work(facts, readers, partition, part)
+    failed = readers.failed_work(partition, part)
     if failed is not None:
         because = f"the work on it failed, and {failed[1]} went on with the next record and committed"
         return Diagnosis("failed work passed over", because, cast, [failed[0]])
@@ -107,6 +106,12 @@ def committed_early(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnos
     if commit is None:
         return unexplained("the history does not say which commit covered it", cast)
     row, who = commit
+    leap = _leapt_over(readers, partition, offset, given[0].row, row)
+    if leap is not None:
+        found = moved_by(readers, cast, [leap], [given[0].row, row])
+        assert found is not None
+        found.because += ", behind what it had been given and had not committed"
+        return found
     rows = sorted([given[0].row, row])
     had = [one.consumer for one in given if one.row < row]
     if who not in had:
@@ -120,17 +125,10 @@ def committed_early(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnos
     return Diagnosis("commit before processing", because, cast, rows)
 
 
-def _failed_work(facts: Facts, readers: Readers, partition: int, part: Part) -> tuple[int, str] | None:
-    """(row, who) of a failure of the work on that record, where the trace tells of one."""
-    if facts.causes is None:
-        return None
-    lane = facts.history.records
-    for row in facts.causes.rows_of(Kind.PROC_FAIL, partition=partition, prod=int(lane.prod[part.value])):
-        event = facts.causes.row(row)
-        covered = event["offset"] <= (part.copy.offset if part.copy is not None else -1)
-        if covered and part.copy is not None and part.copy.offset < event["offset"] + event["hi"] - event["lo"]:
-            return row, facts.causes.hosts.get(event["host"], "the reader")
-    return None
+def _leapt_over(readers: Readers, partition: int, offset: int, given: int, committed: int) -> Move | None:
+    """What took the reader beyond the offset between its delivery and the commit that covers it."""
+    moves = readers.moves(partition, given, committed)
+    return next((one for one in moves if one.kind in (FORGET_SEEK, FORGET_RESET) and one.offset > offset), None)
 
 
 def _covering(facts: Facts, readers: Readers, partition: int, offset: int, after: int) -> tuple[int, int] | None:

@@ -67,6 +67,8 @@ def window_of(facts: Facts, diagnosis: Diagnosis, source: Source, width_us: int)
     sends: dict[str, list[dict[str, Any]]] = {}
     first: dict[str, int] = {}
     for name, section in source["producers"].items():
+        if "workload" not in section:
+            continue  # it sends what an application hands it
         found = _sends(facts, name, section, first_us, last_us)
         if found is None:
             return None

@@ -105,6 +105,17 @@ def test_a_group_that_began_at_the_end_never_reads_what_was_there() -> None:
     assert told("assign C1 o-0; poll C1 o-0:1:b", "unseen", drain=True).mechanism == NOT_EXPLAINED
 
 
+def test_a_group_that_came_back_behind_what_it_had_been_given() -> None:
+    """What was given and not committed before the leap is lost by the leap; a commit without one is just early."""
+    text = "assign C1 o-0; poll C1 o-0:0:a; crash C1; assign C1 o-0; {}poll C1 o-0:1:b; proc_end C1 o-0 1; "
+    text += "commit C1 o-0 2"
+    leapt, plain = (told(text.format(reset), "lost-processing", drain=True) for reset in ("reset C1 o-0 1; ", ""))
+
+    assert leapt.mechanism == "position reset"
+    assert leapt.because.endswith("to offset 1, behind what it had been given and had not committed")
+    assert plain.mechanism == "commit before processing"
+
+
 def test_a_log_that_is_cut_under_its_reader_takes_it_back() -> None:
     text = """
         assign C1 o-0; poll C1 o-0:0:a o-0:1:b; leader o-0 2 1; truncate o-0 0 b=1
@@ -200,3 +211,22 @@ def test_a_pool_of_a_run_is_told_to_commit_the_lowest_record_that_is_not_done() 
     assert (one.partition, one.mechanism) == ("payments-0", "committed as it ends")
     assert one.proof is not None and one.proof.holds
     assert one.prevented_by == "processing.commit=watermark (group ledger)"
+
+
+def test_work_that_failed_and_was_put_elsewhere_is_no_work_in_parallel() -> None:
+    one = explain(simulate(load("application_retry_topic"), 0), "overlapping-processing", latency_seeds=2)
+
+    assert (one.mechanism, one.because) == (
+        "failed work passed over", "the work on the first one failed, and ledger went on with the next",
+    )  # fmt: skip
+    assert one.proof is not None and one.proof.holds
+    assert one.prevented_by.startswith("processing.failure.then=retry (group ledger)")
+
+
+def test_what_a_group_makes_twice_of_a_record_comes_from_its_restart() -> None:
+    """The producer has no workload: it sends what the work of a group hands it."""
+    one = explain(simulate(load("application_chain"), 0), "duplicate-append", latency_seeds=2)
+
+    assert one.mechanism == "producer restarted"
+    assert one.proof is not None and one.proof.holds
+    assert one.prevented_by == "processing.commit=before (group ledger)"
