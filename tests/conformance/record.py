@@ -146,7 +146,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="play the scripts on real Kafka and compare")
     parser.add_argument("scripts", nargs="*", metavar="SCRIPT", help="names (default: all)")
     parser.add_argument("--repeat", type=int, default=1)
-    parser.add_argument("--jobs", type=int, default=2, help="clusters at once (default: 2)")
+    parser.add_argument("--jobs", type=int, default=3, help="clusters at once (default: 3: they mostly wait)")
     parser.add_argument("--new", action="store_true", help="only scripts that are not recorded yet")
     parser.add_argument("--keep", action="store_true", help="write what all repeats agree in to scripts.json")
     parser.add_argument("--into", type=Path, default=RECORDED, metavar="FILE", help="default: scripts.json")
