@@ -23,6 +23,7 @@ def test_c1_a_crash_before_the_first_commit_starts_over(client: str) -> None:
 
 @cell("C2")
 def test_c2_a_crash_before_the_second_commit_starts_behind_the_first(client: str) -> None:
+    """consumer:toy-2"""
     a = member(client, polls=5, start="2s", processing=AFTER)
     played = play({"A": a}, prefilled=30, faults=killed("2990ms"))
     assert played.committed(3 * S) == {0: 5}
@@ -31,7 +32,8 @@ def test_c2_a_crash_before_the_second_commit_starts_behind_the_first(client: str
 
 @cell("C3", clients="jr jc jk lr lc lk")
 def test_c3_java_commits_in_polls_alone_and_librdkafka_what_is_in_work(client: str) -> None:
-    """consumer:S60, consumer:F4.6, consumer:F4.12: what librdkafka's member had not processed yet is lost"""
+    """consumer:S60, consumer:F4.6, consumer:F4.12, consumer:toy-3: what librdkafka's member had not processed yet
+    is lost"""
     auto = {"enable.auto.commit": True, "auto.commit.interval.ms": 1000}
     a = member(client, polls=10, config=auto, start="2s", processing={"time": "260ms"})
     played = play({"A": a}, prefilled=30, faults=killed("4500ms"))
@@ -45,7 +47,7 @@ def test_c3_java_commits_in_polls_alone_and_librdkafka_what_is_in_work(client: s
 
 @cell("C5")
 def test_c5_an_application_that_fails_and_closes_commits_what_it_never_processed(client: str) -> None:
-    """consumer:S41, consumer:F4.3"""
+    """consumer:S41, consumer:F4.3, consumer:toy-4"""
     failure = {"nth": 5, "then": "close", "restart_after": "4s"}
     work = {"time": "50ms", "failure": failure}
     a = member(client, polls=10, config=AUTO, start="2s", stop="10s", processing=work)
@@ -74,7 +76,7 @@ def test_c7_close_commits_where_the_application_has_sought_to_in_java_alone(clie
 
 @cell("C8")
 def test_c8_close_commits_idle_partitions_in_java_alone(client: str) -> None:
-    """consumer:F2.23"""
+    """consumer:F2.23, consumer:toy-25"""
     feed = [{"topic": "t", "partition": 0, "sends": [{"at": "1ms"}] * 5}]
     a = member(client, config=AUTO, start="2s", stop="5s", processing={})
     assert play({"A": a}, partitions=2, feed=feed).committed() == ({0: 5, 1: 0} if java(client) else {0: 5})
@@ -90,7 +92,7 @@ def test_d_none_without_a_commit_the_reset_policy_decides(client: str, reset: st
 
 @cell("K2")
 def test_k2_a_lower_offset_is_accepted(client: str) -> None:
-    """consumer:F3.1"""
+    """consumer:F3.1, consumer:toy-9"""
     work = {"time": "200ms", "commit": "each"}
     a = member(client, polls=5, start="2s", processing=work, calls=[{"at": "3500ms", "seek": "t-0", "to": 0}])
     stored = [row["offset"] for row in play({"A": a}, prefilled=15).trace.rows(Kind.COMMIT) if row["n"] == 1]

@@ -53,7 +53,7 @@ ORDERS = {
 
 @cell("O1")
 def test_o1_polls_are_full_but_the_last_and_each_partition_is_in_order(client: str) -> None:
-    """consumer:F2.7, consumer:F2.8"""
+    """consumer:F2.7, consumer:F2.8, consumer:toy-12, consumer:F6.2"""
     played = play({"A": member(client, polls=4, start="2s", processing={})}, partitions=3, prefilled=10, count=1)
     full = [[4, 4, 4, 4, 4, 4, 4, 2], *([[4, 4, 2, 4, 4, 4, 4, 4]] if client == "lk" else [])]
     assert played.poll_sizes("A") in full

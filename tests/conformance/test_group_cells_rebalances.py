@@ -141,7 +141,7 @@ def nothing_twice_and_no_commit_refused(played: Played) -> None:
 @R1_R2
 @cell("R1", "R2", clients="jr jd lr")
 def test_r1_r2_eager_members_give_up_everything(client: str, in_revoke: bool) -> None:
-    """consumer:F3.12, consumer:F3.13, consumer:S43"""
+    """consumer:F3.12, consumer:F3.13, consumer:S43, consumer:toy-5, consumer:toy-22"""
     played = joined_and_left(client, in_revoke)
     assert played.callbacks("A", 4 * S, 8 * S) == [["revoked", [0, 1, 2, 3]], ["assigned", [0, 1]]]
     assert played.callbacks("B", 4 * S, 8 * S) == [["assigned", [2, 3]]]
@@ -166,7 +166,8 @@ HAND_OVER_US = {"jc": (300_000, 800_000), "jk": (0, 600_000), "lc": (0, 1_000_00
 @R1_R2
 @cell("R1", "R2", clients="jc jk lc lk")
 def test_r1_r2_other_members_keep_what_they_keep(client: str, in_revoke: bool) -> None:
-    """consumer:F3.15, consumer:F3.20, consumer:F3.22, consumer:F3.36, consumer:F3.37, consumer:S08, consumer:S43"""
+    """consumer:F3.15, consumer:F3.20, consumer:F3.22, consumer:F3.36, consumer:F3.37, consumer:S08, consumer:S43,
+    consumer:toy-6, consumer:toy-27, consumer:F3.34"""
     played = joined_and_left(client, in_revoke)
     kept, moved = ([2, 3], [0, 1]) if client == "lc" else ([0, 1], [2, 3])
     # Empty callbacks leave no row: A's [assigned,[]], twice where there are rounds, and B's first but lk's.
@@ -204,7 +205,7 @@ def static_pair(client: str, **more: Any) -> Played:
 
 @cell("S1", clients="jr lr")
 def test_s1_a_static_member_is_back_before_its_session_ends_and_nobody_notices(client: str) -> None:
-    """consumer:S32, consumer 3.3"""
+    """consumer:S32, consumer:toy-26, consumer 3.3"""
     played = static_pair(client)
     assert played.owned(5_900_000)["A"] == [0, 1]  # before
     assert played.callbacks("B", 6 * S) == []
@@ -216,7 +217,7 @@ def test_s1_a_static_member_is_back_before_its_session_ends_and_nobody_notices(c
 
 @cell("S1", clients="jk lk")
 def test_s1_a_static_member_that_crashed_is_refused_until_its_session_ends(client: str) -> None:
-    """consumer:F3.31, consumer 3.3"""
+    """consumer:F3.31, consumer:toy-26, consumer 3.3"""
     played = static_pair(client, run="8500ms")
     before = played.owned(5_900_000)["A"]
     assert len(before) == 2
@@ -259,8 +260,9 @@ def processes_on(played: Played, left_after_us: tuple[int, int], refused: ErrorC
 
 @cell("Z1", clients="jr jc jd jk")
 def test_z1_a_java_zombie_processes_on_and_its_late_commit_is_refused(client: str) -> None:
-    """consumer:S38, consumer:S44, consumer:F3.35, consumer:F3.39: CommitFailedException, by the client itself or from
-    the answer. (jc, jk: B keeps what it has, and A's assignment of nothing leaves no row.)"""
+    """consumer:S38, consumer:S44, consumer:F3.35, consumer:F3.39, consumer:toy-10, consumer:F3.34:
+    CommitFailedException, by the client itself or from the answer. (jc, jk: B keeps what it has, and A's assignment of
+    nothing leaves no row.)"""
     played = zombie(client)
     refused = ErrorCode.UNKNOWN_MEMBER_ID if client == "jk" else ErrorCode.CLIENT_COMMIT_FAILED
     processes_on(played, (2_500_000, 2_500_000), refused, ["lost", "assigned"] if client in ("jr", "jd") else ["lost"])
@@ -271,8 +273,8 @@ def test_z1_a_java_zombie_processes_on_and_its_late_commit_is_refused(client: st
 
 @cell("Z1", clients="lr lc")
 def test_z1_a_librdkafka_zombie_is_late_by_a_timer_and_its_commit_is_refused_by_the_coordinator(client: str) -> None:
-    """consumer:S38, consumer:S44, consumer:F3.35, consumer:F3.39: the callback that had been waiting comes first (lc:
-    an assignment of nothing, which leaves no row)"""
+    """consumer:S38, consumer:S44, consumer:F3.35, consumer:F3.39, consumer:toy-32: the callback that had been
+    waiting comes first (lc: an assignment of nothing, which leaves no row)"""
     played = zombie(client, **{"session.timeout.ms": 2500})
     told = ["revoked", "assigned"] if client == "lr" else ["lost"]
     processes_on(played, (2_500_001, 3_000_000), ErrorCode.UNKNOWN_MEMBER_ID, told)  # a timer twice a second
