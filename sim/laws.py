@@ -79,11 +79,16 @@ class Laws:
         self._unclean: dict[int, int] = {}
 
     # --- after an event -----------------------------------------------------------------------------------------------
-    def check(self, brokers: Mapping[int, Broker], controller: Controller) -> None:
-        """Raise if a law does not hold now. *brokers*: those that are up."""
+    def check(
+        self, brokers: Mapping[int, Broker], controller: Controller, acted: Collection[int] | None = None
+    ) -> None:
+        """Raise if a law does not hold now. *brokers*: those that are up; *acted*: only these of them may have changed
+        since the last look (None: any)."""
         changed: list[tuple[int, Partition]] = []
         heard: list[int] = []  # partitions of which a leader knows more, or less, of its followers
         for number, broker in brokers.items():
+            if acted is not None and number not in acted:
+                continue
             if self._brokers.get(number) is not broker:
                 self._restarted(number, broker)
             for part in broker.state.partitions.values():
@@ -128,7 +133,10 @@ class Laws:
             self._of(partition).damaged = True
 
     def _of(self, partition: int) -> _Committed:
-        return self._committed.setdefault(partition, _Committed())
+        known = self._committed.get(partition)
+        if known is None:
+            known = self._committed[partition] = _Committed()
+        return known
 
     # --- one replica --------------------------------------------------------------------------------------------------
     def _replica_changed(self, number: int, part: Partition, broker: Broker) -> None:
@@ -298,7 +306,7 @@ class Laws:
         """Both hold the same records below the leader's mark; below both marks INV-8 has seen to it."""
         upto, low = lead.log.high_watermark, max(member.log.start, lead.log.start)
         low = max(low, min(member.log.high_watermark, upto))
-        if content(lead.log, low, upto) != content(member.log, low, upto):
+        if low < upto and content(lead.log, low, upto) != content(member.log, low, upto):
             raise LawBroken(law, f"partition {lead.number}: broker {who} differs from its leader below {upto}")
 
     def _weak_isr(self, lead: Partition, brokers: Mapping[int, Broker]) -> None:
@@ -330,7 +338,8 @@ class Laws:
         if part.leader_epoch < lead.leader_epoch and view.broker not in lead.isr:
             raise LawBroken("INV-18", f"{what} and is in epoch {part.leader_epoch}, its leader in {lead.leader_epoch}")
         low = max(lead.log.start, part.log.start, min(lead.log.high_watermark, part.log.high_watermark))
-        if part.log.end < view.end or content(lead.log, low, view.end) != content(part.log, low, view.end):
+        equal = low >= view.end or content(lead.log, low, view.end) == content(part.log, low, view.end)
+        if part.log.end < view.end or not equal:
             raise LawBroken("INV-18", f"{what} and lacks some of it, its log ends at {part.log.end}")
 
     def _strong_isr(self, lead: Partition, state: PartitionState, brokers: Mapping[int, Broker]) -> None:
