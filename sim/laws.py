@@ -70,7 +70,7 @@ class Laws:
     """The laws over one run."""
 
     def __init__(self) -> None:
-        self._replicas: dict[tuple[int, int], _Seen] = {}
+        self._replicas: dict[int, dict[int, _Seen]] = {}  # by broker and partition
         self._committed: dict[int, _Committed] = {}
         self._brokers: dict[int, Broker] = {}
         self._applied: dict[int, int] = {}
@@ -86,13 +86,15 @@ class Laws:
         since the last look (None: any)."""
         changed: list[tuple[int, Partition]] = []
         heard: list[int] = []  # partitions of which a leader knows more, or less, of its followers
-        for number, broker in brokers.items():
-            if acted is not None and number not in acted:
-                continue
+        for number in brokers if acted is None else acted:
+            broker = brokers.get(number)
+            if broker is None:
+                continue  # it is down, or no broker
             if self._brokers.get(number) is not broker:
                 self._restarted(number, broker)
+            replicas = self._replicas[number]
             for part in broker.state.partitions.values():
-                seen = self._replicas.get((number, part.number))
+                seen = replicas.get(part.number)
                 if seen is None or self._differs(seen, part):
                     changed.append((number, part))
                 elif part.leading and seen.positions != (positions := _positions(part)):
@@ -103,6 +105,8 @@ class Laws:
         moved = controller.offset != self._offset
         if moved:
             self._decided(brokers, controller)
+        elif not changed and not heard:
+            return
         for number, part in changed:
             self._replica_changed(number, part, brokers[number])
         touched = sorted({part.number for _, part in changed})
@@ -127,8 +131,7 @@ class Laws:
     def _restarted(self, number: int, broker: Broker) -> None:
         self._brokers[number] = broker
         self._applied.pop(number, None)
-        for key in [key for key in self._replicas if key[0] == number]:
-            del self._replicas[key]
+        self._replicas[number] = {}
         for partition in broker.lost():
             self._of(partition).damaged = True
 
@@ -140,10 +143,10 @@ class Laws:
 
     # --- one replica --------------------------------------------------------------------------------------------------
     def _replica_changed(self, number: int, part: Partition, broker: Broker) -> None:
-        key, log, name = (number, part.number), part.log, f"partition {part.number} on broker {number}"
-        seen = self._replicas.get(key)
+        log, name, replicas = part.log, f"partition {part.number} on broker {number}", self._replicas[number]
+        seen = replicas.get(part.number)
         if seen is None or seen.part is not part:
-            seen = self._replicas[key] = _Seen(part)
+            seen = replicas[part.number] = _Seen(part)
         if not log.start <= log.high_watermark <= log.end:
             raise LawBroken("INV-20f", f"{name}: {log.start} <= {log.high_watermark} <= {log.end} does not hold")
         if part.leader_epoch < seen.leader_epoch or part.partition_epoch < seen.partition_epoch:

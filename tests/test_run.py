@@ -128,7 +128,7 @@ def test_what_happens_to_a_host_changes_no_other_broker(monkeypatch: pytest.Monk
         for number, broker in brokers.items():
             assert broker is self._brokers[number] and broker.state.applied == self._applied[number]
             for part in broker.state.partitions.values():
-                seen = self._replicas[number, part.number]
+                seen = self._replicas[number][part.number]
                 assert not self._differs(seen, part)
                 assert not part.leading or seen.positions == tuple(view.end for view in part.views)
 
