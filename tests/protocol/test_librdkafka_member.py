@@ -23,7 +23,7 @@ from sim.protocol.group_messages import (
     SyncGroupRequest,
 )
 from sim.protocol.librdkafka_consumer import LibrdkafkaConsumer
-from sim.protocol.librdkafka_join import JoinState
+from sim.protocol.librdkafka_membership import JoinState
 from sim.protocol.messages import FetchRequest, ListOffsetsRequest, ListOffsetsResponse
 from sim.protocol.rows import Kind
 from sim.protocol.settings import LibrdkafkaMemberSettings, ProcessingSettings, ReaderSettings
