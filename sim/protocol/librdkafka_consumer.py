@@ -71,6 +71,7 @@ class LibrdkafkaConsumer:
         self._poll_from_us = 0
         self._poll_until_us = _NEVER  # end of the poll under way, once there is something in the queue
         self._calls: deque[tuple[str, tuple[int, ...], int]] = deque()  # pause, resume, seek: between two polls
+        self._told: dict[int, None] = {}  # partitions that the application was given, and not told that they are gone
         self._closing = False
         self._woken = False  # the application has asked librdkafka's thread for something
         self.failed = False  # the application left its loop with an exception
@@ -291,16 +292,18 @@ class LibrdkafkaConsumer:
     def _assigned(self, op: RebalanceOp, now_us: int) -> None:
         if self.cgrp.assigns_now():
             for partition in op.partitions:
+                self._told[partition] = None
                 self._port.record(Kind.ASSIGN, partition=partition, n=op.generation)
         self._woken = True
         self.cgrp.assign_called(op, now_us)
 
     def _revoked(self, op: RebalanceOp, now_us: int) -> None:
-        """Whether it is lost is asked in the callback (``rd_kafka_assignment_lost``)."""
-        mine, lost = self.cgrp.assignment.all, int(self.cgrp.who.lost)
-        for partition in op.partitions:
-            if partition in mine:
-                self._port.record(Kind.REVOKE, partition=partition, epoch=op.generation, code=lost)
+        """Whether it is lost is asked in the callback (``rd_kafka_assignment_lost``). A closing consumer has let go of
+        everything behind its first callback, and still hears of the rest in the next."""
+        lost = int(self.cgrp.who.lost)
+        for partition in [partition for partition in op.partitions if partition in self._told]:
+            del self._told[partition]
+            self._port.record(Kind.REVOKE, partition=partition, epoch=op.generation, code=lost)
         self._application.forget(op.partitions)
         self._woken = True
         self.cgrp.assign_called(op, now_us)

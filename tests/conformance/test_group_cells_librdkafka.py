@@ -1,4 +1,5 @@
-"""Recorded cells of librdkafka's members of classic groups end the same here (lr: range; lc: cooperative-sticky).
+"""Recorded cells of librdkafka's members of classic groups end the same here (lr: range; lc: cooperative-sticky), and
+those of the new protocol (lk) that end as lr.
 
 Cells in which the application seeks or pauses are played step by step too, in
 ``tests/protocol/test_librdkafka_member.py``.
@@ -16,6 +17,8 @@ from tests.conformance.group_cells import Played, S, consumer, play
 
 LR = {"partition.assignment.strategy": "range"}
 LC = {"partition.assignment.strategy": "cooperative-sticky"}
+LK = {"group.protocol": "consumer"}
+of_both_protocols = pytest.mark.parametrize("options", [LR, LK], ids=["lr", "lk"])
 
 
 def member(name: str, config: dict[str, Any], messages: int = 500, **more: Any) -> dict[str, Any]:
@@ -60,21 +63,23 @@ def test_a1_cooperative_members_give_up_their_lowest_partitions(seed: int) -> No
     assert played.owned(21 * S) == {"A": [4, 5], "C": [2, 3], "D": [0, 1]}
 
 
-def test_c1_a_crash_before_the_first_commit_starts_over() -> None:
-    a = member("A", LR, 10, start="2s", processing={"time": "100ms", "commit": "after"})
+@of_both_protocols
+def test_c1_a_crash_before_the_first_commit_starts_over(options: dict[str, Any]) -> None:
+    a = member("A", options, 10, start="2s", processing={"time": "100ms", "commit": "after"})
     played = play({"A": a}, prefilled=30, faults=killed("2550ms"))
     assert len(played.processed("A")) > 3 and played.committed(3 * S) == {}
     assert played.first("A", 3 * S) == {0: 0}
 
 
-def test_c2_a_crash_before_the_second_commit_starts_behind_the_first() -> None:
-    a = member("A", LR, 5, start="2s", processing={"time": "100ms", "commit": "after"})
+@of_both_protocols
+def test_c2_a_crash_before_the_second_commit_starts_behind_the_first(options: dict[str, Any]) -> None:
+    a = member("A", options, 5, start="2s", processing={"time": "100ms", "commit": "after"})
     played = play({"A": a}, prefilled=30, faults=killed("2990ms"))
     assert played.committed(3 * S) == {0: 5}
     assert played.first("A", 3 * S) == {0: 5}
 
 
-@pytest.mark.parametrize("strategy", [LR, LC], ids=["lr", "lc"])
+@pytest.mark.parametrize("strategy", [LR, LC, LK], ids=["lr", "lc", "lk"])
 def test_c3_the_timer_commits_what_a_busy_consumer_has_in_work(strategy: dict[str, Any]) -> None:
     """consumer:F4.12: what it had not processed yet is lost"""
     auto = {"enable.auto.commit": True, "auto.commit.interval.ms": 1000}
@@ -85,30 +90,45 @@ def test_c3_the_timer_commits_what_a_busy_consumer_has_in_work(strategy: dict[st
     assert {(0, 9)} - set(played.processed("A")) == {(0, 9)}
 
 
-def test_c5_an_application_that_fails_and_closes_commits_what_it_never_processed() -> None:
+@of_both_protocols
+def test_c5_an_application_that_fails_and_closes_commits_what_it_never_processed(options: dict[str, Any]) -> None:
     """consumer:S41, consumer:F4.3"""
     auto = {"enable.auto.commit": True, "auto.commit.interval.ms": 60_000}
     failure = {"nth": 5, "then": "close", "restart_after": "4s"}
     work = {"time": "50ms", "failure": failure}
-    played = play({"A": member("A", {**LR, **auto}, 10, start="2s", stop="10s", processing=work)}, prefilled=30)
+    played = play({"A": member("A", {**options, **auto}, 10, start="2s", stop="10s", processing=work)}, prefilled=30)
     assert played.callbacks("A", 0, 5 * S) == [["assigned", [0]], ["revoked", [0]]]
     assert played.committed(5 * S) == {0: 10}
     assert played.first("A", 5 * S) == {0: 10}
 
 
-def test_c8_close_commits_no_idle_partition() -> None:
+@of_both_protocols
+def test_c8_close_commits_no_idle_partition(options: dict[str, Any]) -> None:
     """consumer:F2.23"""
     auto = {"enable.auto.commit": True, "auto.commit.interval.ms": 60_000}
     feed = [{"topic": "t", "partition": 0, "sends": [{"at": "1ms"}] * 5}]
-    a = member("A", {**LR, **auto}, start="2s", stop="5s", processing={})
+    a = member("A", {**options, **auto}, start="2s", stop="5s", processing={})
     assert play({"A": a}, partitions=2, feed=feed).committed() == {0: 5}
 
 
+@of_both_protocols
 @pytest.mark.parametrize(("reset", "polled"), [("earliest", [0, 0, 104]), ("latest", [0, 100, 104])])
-def test_d_none_without_a_commit_the_reset_policy_decides(reset: str, polled: list[int]) -> None:
+def test_d_none_without_a_commit_the_reset_policy_decides(
+    reset: str, polled: list[int], options: dict[str, Any]
+) -> None:
     feed = [{"topic": "t", "sends": [{"at": "6s"}] * 5}]
-    a = member("A", {**LR, "auto.offset.reset": reset}, 10, start="2s", processing={})
+    a = member("A", {**options, "auto.offset.reset": reset}, 10, start="2s", processing={})
     assert play({"A": a}, prefilled=100, feed=feed).polled("A") == [polled]
+
+
+@of_both_protocols
+def test_k2_a_lower_offset_than_before_is_stored(options: dict[str, Any]) -> None:
+    """consumer:F3.1"""
+    work = {"time": "100ms", "commit": "each"}
+    back = [{"at": "6s", "seek": "t-0", "to": 4}]
+    played = play({"A": member("A", options, 10, start="2s", processing=work, calls=back)}, prefilled=10)
+    assert played.committed(6 * S) == {0: 10}
+    assert [(row["offset"], row["n"]) for row in played.rows("A", Kind.COMMIT, since_us=6 * S)][0] == (5, 1)
 
 
 def test_n1_new_partitions_are_found_late_and_latest_skips_their_first_records() -> None:
@@ -128,9 +148,10 @@ def test_n1_new_partitions_are_found_late_and_latest_skips_their_first_records()
     assert {p: first[p] for p in (1, 2)} == {1: 20, 2: 20}  # first_new; 40 are missed
 
 
-def test_o1_the_queue_is_drained_a_partition_at_a_time() -> None:
-    """consumer:F2.7, consumer:F2.8: the last partition was begun first"""
-    played = play({"A": member("A", LR, 4, start="2s", processing={})}, partitions=3, prefilled=10, count=1)
+@of_both_protocols
+def test_o1_the_queue_is_drained_a_partition_at_a_time(options: dict[str, Any]) -> None:
+    """consumer:F2.7, consumer:F2.8: the last partition was begun first (lk: in one of the recorded runs too)"""
+    played = play({"A": member("A", options, 4, start="2s", processing={})}, partitions=3, prefilled=10, count=1)
     assert played.poll_sizes("A") == [4, 4, 4, 4, 4, 4, 4, 2]
     assert played.polled("A") == [[2, 0, 9], [1, 0, 9], [0, 0, 9]]
 
@@ -230,31 +251,34 @@ def test_z1_a_zombie_processes_on_and_its_late_commit_is_refused(strategy: dict[
     assert played.rows("A", Kind.PROC_END)[7]["t_us"] > played.rows("B", Kind.PROC_END)[-1]["t_us"]
 
 
-def calling(messages: int, *calls: dict[str, Any]) -> dict[str, Any]:
+def calling(options: dict[str, Any], messages: int, *calls: dict[str, Any]) -> dict[str, Any]:
     """A member whose work takes a second a poll, so that calls come between polls."""
     work = {"time": "1s", "per": "poll"}
-    return member("A", LR, messages, start="2s", processing=work, calls=list(calls))
+    return member("A", options, messages, start="2s", processing=work, calls=list(calls))
 
 
-def test_p1_what_is_left_of_a_paused_partition_comes_after_resume() -> None:
+@of_both_protocols
+def test_p1_what_is_left_of_a_paused_partition_comes_after_resume(options: dict[str, Any]) -> None:
     """consumer:F2.14"""
-    a = calling(2, {"at": "2500ms", "pause": "t-0"}, {"at": "6s", "resume": "t-0"})
+    a = calling(options, 2, {"at": "2500ms", "pause": "t-0"}, {"at": "6s", "resume": "t-0"})
     played = play({"A": a}, prefilled=3)
     assert played.polled("A", 0, 5 * S) == [[0, 0, 1]]  # first; while_paused: nothing
     assert played.polled("A", 5 * S) == [[0, 2, 2]]
 
 
-def test_p2_a_seek_back_throws_away_what_is_queued() -> None:
+@of_both_protocols
+def test_p2_a_seek_back_throws_away_what_is_queued(options: dict[str, Any]) -> None:
     """consumer:F2.13"""
-    played = play({"A": calling(10, {"at": "2500ms", "seek": "t-0", "to": 5})}, prefilled=100)
+    played = play({"A": calling(options, 10, {"at": "2500ms", "seek": "t-0", "to": 5})}, prefilled=100)
     rows = played.rows("A", Kind.POLL)
     assert [row["offset"] for row in rows][:2] == [0, 5] and rows[0]["hi"] - rows[0]["lo"] == 10
     assert [row["offset"] for row in played.rows("A", Kind.SEEK)] == [5]
 
 
-def test_p4_a_paused_partition_stands_and_the_other_one_flows() -> None:
+@of_both_protocols
+def test_p4_a_paused_partition_stands_and_the_other_one_flows(options: dict[str, Any]) -> None:
     feed = [{"topic": "t", "partition": 0, "sends": [{"at": "6s"}] * 5}]
-    a = calling(5, {"at": "2500ms", "pause": "t-0"}, {"at": "12s", "resume": "t-0"})
+    a = calling(options, 5, {"at": "2500ms", "pause": "t-0"}, {"at": "12s", "resume": "t-0"})
     played = play({"A": a}, partitions=2, prefilled=20, feed=feed)
     assert played.polled("A", 0, 2_500_000) == [[0, 0, 4]]
     assert played.polled("A", 2_500_000, 12 * S) == [[1, 0, 19]]

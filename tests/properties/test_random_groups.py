@@ -1,4 +1,4 @@
-"""What a classic group promises under random memberships and faults: with commits behind the work, nothing is left out.
+"""What a group promises under random memberships and faults: with commits behind the work, nothing is left out.
 
 Every run checks the laws, those of groups included. ``KORDER_GROUP_SCHEDULES=20000`` runs more; a failing schedule is
 shrunk and printed.
