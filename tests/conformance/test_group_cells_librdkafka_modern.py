@@ -118,8 +118,11 @@ def test_z1_a_zombie_processes_on_and_its_partitions_are_free_a_session_later() 
 
 
 def test_librdkafka_and_java_members_share_a_group_of_the_new_protocol() -> None:
-    """consumer:F3.37: each in its own way; the newcomer of librdkafka's hears of its share alone."""
-    modern = {"group.protocol": "consumer"}
-    java = consumer("J", config={**modern, "max.poll.records": 6}, start="1s", processing={"commit": "after"})
-    played = play({"J": java, "L": member("L", LK, 6, start="4s", processing={"commit": "after"})}, partitions=4)
+    """To the coordinator they are alike: each gets its share, and nobody reads twice what was committed."""
+    work = {"processing": {"commit": "after"}}
+    java = consumer("J", config={"group.protocol": "consumer", "max.poll.records": 6}, start="1s", stop="9s", **work)
+    rdkafka = member("L", LK, 6, start="4s", **work)
+    played = play({"J": java, "L": rdkafka}, partitions=4, prefilled=10)
     assert {name: len(share) for name, share in played.owned(8 * S).items()} == {"J": 2, "L": 2}
+    assert played.owned(20 * S) == {"L": [0, 1, 2, 3]}
+    assert sorted(played.processed()) == [(partition, offset) for partition in range(4) for offset in range(10)]
