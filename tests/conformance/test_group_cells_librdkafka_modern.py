@@ -6,6 +6,8 @@ and the positions of D-none are played step by step, in ``tests/protocol/test_li
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from sim.protocol.rows import Kind
@@ -16,7 +18,7 @@ from tests.conformance.test_group_cells_librdkafka import LK, joined_and_left, k
 @pytest.mark.parametrize("seed", range(3))
 def test_a1_members_join_one_by_one_and_the_second_leaves(seed: int) -> None:
     """Member ids are random, and with them who gets what; how much does not hang on them."""
-    stop = {"B": {"stop": "13s"}}
+    stop: dict[str, dict[str, Any]] = {"B": {"stop": "13s"}}
     played = play(
         {
             name: member(name, LK, start=f"{1 + 3 * k}s", **stop.get(name, {}))
