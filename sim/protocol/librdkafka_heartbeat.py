@@ -85,7 +85,7 @@ class HeartbeatRequests:
         self.closing = self.waits_leave = False
         self._to_rejoin = self._rejoining = False  # F_WAIT_REJOIN, F_WAIT_REJOIN_TO_COMPLETE
         self._forget()
-        who.generation = -1
+        who.generation = -1  # until the first answer
         self._beating = False
         self._try_again: tuple[ConsumerGroupHeartbeatRequest, int, int] | None = None  # what, how often tried, when
         self._server = -1  # the coordinator that the last heartbeat was for
