@@ -18,7 +18,7 @@ from tests.conformance.group_cells import consumer
 __all__ = ["CLIENTS", "PLAYED", "RECORDED", "TESTED", "TRANSACTIONAL", "cell", "java", "member"]
 
 # The clients whose cells are played: those that korder models as members of groups.
-PLAYED = tuple("jr jc jd jk lr lc".split())
+PLAYED = tuple("jr jc jd jk lr lc lk".split())
 
 RECORDED = {
     "A1": "jr jc jk lr lc lk",

@@ -31,6 +31,7 @@ MEMBERS = ("a", "b", "c")
 LIBRDKAFKA = {
     "RangeAssignor": "range", "RoundRobinAssignor": "roundrobin", "CooperativeStickyAssignor": "cooperative-sticky",
 }  # fmt: skip
+OF_CLASSIC = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
 
 _TIME = st.integers(300, 4_000)
 _SPAN = st.integers(20, 2_500)
@@ -76,9 +77,9 @@ def group_schedules(draw: st.DrawFn) -> GroupSchedule:
     stops = draw(st.lists(st.none() | st.integers(200, 1_500), min_size=2, max_size=2))
     faults, static = draw(_FAULTS), draw(st.booleans())
     assignor = draw(st.sampled_from((*ASSIGNORS, *SERVER_ASSIGNORS)))
-    clients = st.sampled_from(["java", "librdkafka"] if assignor in LIBRDKAFKA else ["java"])
-    grown = [fault for fault in faults if "add_partitions" in fault]
     modern = assignor in SERVER_ASSIGNORS
+    clients = st.sampled_from(["java", "librdkafka"] if modern or assignor in LIBRDKAFKA else ["java"])
+    grown = [fault for fault in faults if "add_partitions" in fault]
     if modern or not static:
         grown = grown[1:]  # once is enough
     return {
@@ -108,16 +109,16 @@ def _options(schedule: GroupSchedule, client: str) -> dict[str, Any]:
             **common, "max.poll.records": schedule["polls"], "metadata.max.age.ms": 1000, "request.timeout.ms": 1500,
             "partition.assignment.strategy": schedule["assignor"],
         }  # fmt: skip
-        if schedule["assignor"] in SERVER_ASSIGNORS:
-            for name in ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"):
-                del config[name]
-            config |= {"group.protocol": "consumer", "group.remote.assignor": schedule["assignor"]}
-        return config
-    return {
-        **common, "topic.metadata.refresh.interval.ms": 1000, "socket.timeout.ms": 1500,
-        "enable.auto.offset.store": not schedule["auto"],
-        "partition.assignment.strategy": LIBRDKAFKA[schedule["assignor"]],
-    }  # fmt: skip
+    else:
+        config = {
+            **common, "topic.metadata.refresh.interval.ms": 1000, "socket.timeout.ms": 1500,
+            "enable.auto.offset.store": not schedule["auto"],
+            "partition.assignment.strategy": LIBRDKAFKA.get(schedule["assignor"]),
+        }  # fmt: skip
+    if schedule["assignor"] in SERVER_ASSIGNORS:
+        config = {name: value for name, value in config.items() if name not in OF_CLASSIC}
+        config |= {"group.protocol": "consumer", "group.remote.assignor": schedule["assignor"]}
+    return config
 
 
 def played(schedule: GroupSchedule) -> Trace:
