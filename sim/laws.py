@@ -70,7 +70,7 @@ class Laws:
     """The laws over one run."""
 
     def __init__(self) -> None:
-        self._replicas: dict[tuple[int, int], _Seen] = {}
+        self._replicas: dict[int, dict[int, _Seen]] = {}  # by broker and partition
         self._committed: dict[int, _Committed] = {}
         self._brokers: dict[int, Broker] = {}
         self._applied: dict[int, int] = {}
@@ -79,15 +79,22 @@ class Laws:
         self._unclean: dict[int, int] = {}
 
     # --- after an event -----------------------------------------------------------------------------------------------
-    def check(self, brokers: Mapping[int, Broker], controller: Controller) -> None:
-        """Raise if a law does not hold now. *brokers*: those that are up."""
+    def check(
+        self, brokers: Mapping[int, Broker], controller: Controller, acted: Collection[int] | None = None
+    ) -> None:
+        """Raise if a law does not hold now. *brokers*: those that are up; *acted*: only these of them may have changed
+        since the last look (None: any)."""
         changed: list[tuple[int, Partition]] = []
         heard: list[int] = []  # partitions of which a leader knows more, or less, of its followers
-        for number, broker in brokers.items():
+        for number in brokers if acted is None else acted:
+            broker = brokers.get(number)
+            if broker is None:
+                continue  # it is down, or no broker
             if self._brokers.get(number) is not broker:
                 self._restarted(number, broker)
+            replicas = self._replicas[number]
             for part in broker.state.partitions.values():
-                seen = self._replicas.get((number, part.number))
+                seen = replicas.get(part.number)
                 if seen is None or self._differs(seen, part):
                     changed.append((number, part))
                 elif part.leading and seen.positions != (positions := _positions(part)):
@@ -98,6 +105,8 @@ class Laws:
         moved = controller.offset != self._offset
         if moved:
             self._decided(brokers, controller)
+        elif not changed and not heard:
+            return
         for number, part in changed:
             self._replica_changed(number, part, brokers[number])
         touched = sorted({part.number for _, part in changed})
@@ -122,20 +131,22 @@ class Laws:
     def _restarted(self, number: int, broker: Broker) -> None:
         self._brokers[number] = broker
         self._applied.pop(number, None)
-        for key in [key for key in self._replicas if key[0] == number]:
-            del self._replicas[key]
+        self._replicas[number] = {}
         for partition in broker.lost():
             self._of(partition).damaged = True
 
     def _of(self, partition: int) -> _Committed:
-        return self._committed.setdefault(partition, _Committed())
+        known = self._committed.get(partition)
+        if known is None:
+            known = self._committed[partition] = _Committed()
+        return known
 
     # --- one replica --------------------------------------------------------------------------------------------------
     def _replica_changed(self, number: int, part: Partition, broker: Broker) -> None:
-        key, log, name = (number, part.number), part.log, f"partition {part.number} on broker {number}"
-        seen = self._replicas.get(key)
+        log, name, replicas = part.log, f"partition {part.number} on broker {number}", self._replicas[number]
+        seen = replicas.get(part.number)
         if seen is None or seen.part is not part:
-            seen = self._replicas[key] = _Seen(part)
+            seen = replicas[part.number] = _Seen(part)
         if not log.start <= log.high_watermark <= log.end:
             raise LawBroken("INV-20f", f"{name}: {log.start} <= {log.high_watermark} <= {log.end} does not hold")
         if part.leader_epoch < seen.leader_epoch or part.partition_epoch < seen.partition_epoch:
@@ -298,7 +309,7 @@ class Laws:
         """Both hold the same records below the leader's mark; below both marks INV-8 has seen to it."""
         upto, low = lead.log.high_watermark, max(member.log.start, lead.log.start)
         low = max(low, min(member.log.high_watermark, upto))
-        if content(lead.log, low, upto) != content(member.log, low, upto):
+        if low < upto and content(lead.log, low, upto) != content(member.log, low, upto):
             raise LawBroken(law, f"partition {lead.number}: broker {who} differs from its leader below {upto}")
 
     def _weak_isr(self, lead: Partition, brokers: Mapping[int, Broker]) -> None:
@@ -330,7 +341,8 @@ class Laws:
         if part.leader_epoch < lead.leader_epoch and view.broker not in lead.isr:
             raise LawBroken("INV-18", f"{what} and is in epoch {part.leader_epoch}, its leader in {lead.leader_epoch}")
         low = max(lead.log.start, part.log.start, min(lead.log.high_watermark, part.log.high_watermark))
-        if part.log.end < view.end or content(lead.log, low, view.end) != content(part.log, low, view.end):
+        equal = low >= view.end or content(lead.log, low, view.end) == content(part.log, low, view.end)
+        if part.log.end < view.end or not equal:
             raise LawBroken("INV-18", f"{what} and lacks some of it, its log ends at {part.log.end}")
 
     def _strong_isr(self, lead: Partition, state: PartitionState, brokers: Mapping[int, Broker]) -> None:

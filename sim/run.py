@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -26,9 +26,10 @@ from sim.protocol.rows import Kind
 from sim.protocol.settings import JavaProducerSettings
 from sim.scenario import Scenario, compile_plan, load
 from sim.trace import FORMAT, Trace
-from sim.world.cluster import Cluster
+from sim.world.cluster import CONTROLLER, Cluster
 from sim.world.faults import Faults
 from sim.world.instances import join_sends
+from sim.world.kernel import rank_of
 
 __all__ = ["simulate"]
 
@@ -71,9 +72,31 @@ def _simulate(
 
 
 def _run(cluster: Cluster, laws: Laws | None) -> None:
-    after = None if laws is None else lambda: laws.check(cluster.brokers_up(), cluster.controller)
     cluster.start()
+    after = None if laws is None else _looking(laws, cluster)
     cluster.kernel.run_to(cluster.plan.run_us + cluster.plan.settle_us, after)
+
+
+def _looking(laws: Laws, cluster: Cluster) -> Callable[[int], None]:
+    """The laws behind every event: of whoever it happened to, as nobody reaches into another host; behind the world's
+    own, as a crash, of everybody."""
+    servers = {rank_of(cluster.host(number).priority): number for number in (CONTROLLER, *cluster.broker_numbers)}
+    up = cluster.brokers_up()
+    laws.check(up, cluster.controller)
+
+    def look(priority: int) -> None:
+        nonlocal up
+        rank = rank_of(priority)
+        if rank < 0:
+            up = cluster.brokers_up()
+            laws.check(up, cluster.controller)
+        elif rank in servers:
+            acted = servers[rank]
+            if acted in up and not cluster.host(acted).is_up:  # it has stopped by itself
+                up = cluster.brokers_up()
+            laws.check(up, cluster.controller, (acted,))
+
+    return look
 
 
 @contextmanager

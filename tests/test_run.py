@@ -99,7 +99,7 @@ def test_a_run_that_has_not_come_to_rest_says_why() -> None:
 
 
 def test_a_broken_law_names_seed_time_and_the_command_that_replays_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Laws, brokers: Any, controller: Any) -> None:
+    def broken(self: Laws, brokers: Any, controller: Any, acted: Any = None) -> None:
         if brokers[1].state.partitions[0].log.end > 3:
             raise LawBroken("INV-4", "a test says so")
 
@@ -111,11 +111,38 @@ def test_a_broken_law_names_seed_time_and_the_command_that_replays_it(monkeypatc
 
 
 def test_laws_are_not_checked_unless_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(self: Laws, brokers: Any, controller: Any) -> None:
+    def broken(self: Laws, brokers: Any, controller: Any, acted: Any = None) -> None:
         raise LawBroken("INV-4", "a test says so")
 
     monkeypatch.setattr(Laws, "check", broken)
     assert simulate(scenario(), 3).header["settled"]
+
+
+def test_what_happens_to_a_host_changes_no_other_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The laws look at whom an event happened to alone, so nothing may have changed elsewhere."""
+    check, looked = Laws.check, []
+
+    def strict(self: Laws, brokers: Any, controller: Any, acted: Any = None) -> None:
+        check(self, brokers, controller, acted)
+        looked.append(acted)
+        for number, broker in brokers.items():
+            assert broker is self._brokers[number] and broker.state.applied == self._applied[number]
+            for part in broker.state.partitions.values():
+                seen = self._replicas[number][part.number]
+                assert not self._differs(seen, part)
+                assert not part.leading or seen.positions == tuple(view.end for view in part.views)
+
+    monkeypatch.setattr(Laws, "check", strict)
+    faults = [
+        {"at": "500ms", "kill": "leader of a-0", "restart_after": "400ms"},
+        {"at": "1200ms", "pause": "leader of a-1", "for": "300ms"},
+        {"at": "1300ms", "shutdown": "broker 2", "restart_after": "300ms"},
+        {"at": "1500ms", "add_partitions": "a", "to": 3},
+        {"at": "1700ms", "power_off": "broker 1", "restart_after": "200ms"},
+    ]
+    member = {"topics": ["a"], "members": 2, "config": {"auto.offset.reset": "earliest"}, "processing": {}}
+    simulate(scenario(faults=faults, consumers={"group": member}), 3, check_laws=True, tie_shuffle=1)
+    assert {None, (0,), (1,), (2,), (3,)} == set(looked)
 
 
 def test_a_record_that_the_application_sends_again_is_a_call_of_its_own() -> None:

@@ -16,8 +16,13 @@ from sim.wording import listed
 
 __all__ = ["LIBRDKAFKA_MEMBER", "librdkafka_member"]
 
-_NO_NEW_PROTOCOL = "librdkafka's side of KIP-848 is not modelled yet"
 _STRATEGY = "partition.assignment.strategy"
+_OF_CLASSIC = {  # and what to write instead
+    "session.timeout.ms": "set group.consumer.session.timeout.ms of the brokers",
+    _STRATEGY: "use group.remote.assignor, or the brokers' group.consumer.assignors",
+    "group.protocol.type": "remove it",
+    "heartbeat.interval.ms": "set group.consumer.heartbeat.interval.ms of the brokers",
+}
 
 _GROUP = joined(
     modelled("group.id", "string", None),
@@ -33,8 +38,8 @@ _GROUP = joined(
     modelled("queued.max.messages.kbytes", "int", "65536", "queued_max_bytes", low=1, high=2_097_151, factor=1024),
     modelled("fetch.queue.backoff.ms", "int", "1000", "fetch_queue_backoff_us", low=0, high=300_000, factor=1000),
     modelled("client.id", "string", "rdkafka"),
-    refused("group.protocol", _NO_NEW_PROTOCOL, "classic"),
-    refused("group.remote.assignor", _NO_NEW_PROTOCOL),
+    modelled("group.protocol", "enum", "classic", choices=("classic", "consumer"), any_case=True),
+    modelled("group.remote.assignor", "string", None),
     refused("group.protocol.type", "groups of consumers are modelled, and no others", "consumer"),
     refused("offset.store.method", "offsets are stored by the group's coordinator", "broker"),
 )  # fmt: skip
@@ -53,8 +58,10 @@ LIBRDKAFKA_MEMBER = Table(
 
 def librdkafka_member(values: Values, messages: int, timeout_us: int) -> MemberConfig:
     """A librdkafka consumer that subscribes; its application asks for *messages* records within *timeout_us* a poll."""
+    protocol = values.text("group.protocol").lower()
+    _fits_protocol(values, protocol)
     interval, session = values.number("max.poll.interval.ms"), values.number("session.timeout.ms")
-    if interval < session:
+    if protocol == "classic" and interval < session:
         named = "max.poll.interval.ms" if values.explicit("max.poll.interval.ms") else "session.timeout.ms"
         rule = f"max.poll.interval.ms={interval} is below session.timeout.ms={session}: creation fails"
         raise values.refuse(named, rule, "raise max.poll.interval.ms, or lower session.timeout.ms")
@@ -66,11 +73,26 @@ def librdkafka_member(values: Values, messages: int, timeout_us: int) -> MemberC
     member = {name: fields[name] for name in _OF_MEMBERS}
     reader = {name: value for name, value in fields.items() if name not in _OF_MEMBERS or name.startswith("retry")}
     settings = LibrdkafkaMemberSettings(
-        client_id=values.text("client.id"), instance=values.text("group.instance.id"), assignors=assignors,
-        cooperative=assignors == (COOPERATIVE,), consume_messages=messages, consume_timeout_us=timeout_us,
+        client_id=values.text("client.id"), instance=values.text("group.instance.id"), protocol=protocol,
+        remote_assignor=values.text("group.remote.assignor") if protocol == "consumer" else "",
+        assignors=assignors, cooperative=assignors == (COOPERATIVE,),
+        consume_messages=messages, consume_timeout_us=timeout_us,
         **member,  # type: ignore[arg-type]
     )  # fmt: skip
     return MemberConfig(settings, librdkafka_reader(values, reader, settings.queued_max_bytes))
+
+
+def _fits_protocol(values: Values, protocol: str) -> None:
+    """Options of the other protocol; in a classic group ``group.remote.assignor`` is nothing to anybody."""
+    if protocol == "classic":
+        return
+    if values.release == "3.9":
+        rule = "group.protocol=consumer is a preview in 3.9, and not modelled there"
+        raise values.refuse("group.protocol", rule, 'use classic, or write kafka: "4.3"')
+    for name, way_out in _OF_CLASSIC.items():
+        if values.explicit(name):
+            rule = f"{name} is not supported for group.protocol=consumer: creation fails"
+            raise values.refuse(name, rule, way_out)
 
 
 def _assignors(values: Values) -> tuple[str, ...]:

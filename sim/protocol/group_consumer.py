@@ -68,6 +68,7 @@ class GroupConsumer:
         self._calls: deque[tuple[str, tuple[int, ...], int]] = deque()  # pause, resume, seek: as soon as it polls
         self._thread = Thread.POLLING
         self._auto_commit_us = _NEVER  # next automatic commit
+        self._auto_commit_out = False  # the last one is not answered yet
         self._closing = False
         self._committed_at_close = False
         self._closed_by_us = 0
@@ -301,14 +302,20 @@ class GroupConsumer:
         self._offsets.commit_sync(offsets, auto, ended, now_us, self._settings.default_api_timeout_us)
 
     def _commit_is_due(self, now_us: int) -> bool:
+        """With KIP-848 one commit of the interval is under way at a time (``AutoCommitState.shouldAutoCommit``,
+        consumer:F4.7)."""
+        if self._auto_commit_out and self._settings.protocol == "consumer":
+            return False
         return now_us >= self._auto_commit_us and self._rebalance.may_commit()
 
     def _commit_by_interval(self, now_us: int) -> None:
         """Sent and forgotten (consumer:F2.2, F4.2)."""
         self._auto_commit_us = now_us + self._settings.auto_commit_interval_us
+        self._auto_commit_out = True
         self._offsets.commit(self.consumed(), True, self._auto_committed, now_us)
 
     def _auto_committed(self, error: int, now_us: int) -> None:
+        self._auto_commit_out = False
         if retriable(error):
             self._auto_commit_us = min(self._auto_commit_us, now_us + self._reader.retry_backoff_us)
 

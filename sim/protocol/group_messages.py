@@ -157,7 +157,7 @@ class OffsetCommitResponse:
 class OffsetFetchRequest:
     group: int
     partitions: tuple[int, ...]
-    member: str = ""  # "": it does not say, as in a classic group
+    member: str = ""  # "": it does not say, as in a classic group, and librdkafka in any
     generation: int = -1  # the member epoch
 
 

@@ -1,10 +1,13 @@
-"""A librdkafka consumer's membership in a classic group: librdkafka's main thread (``rdkafka_cgrp.c``).
+"""A librdkafka consumer's membership in a group: librdkafka's main thread (``rdkafka_cgrp.c``).
 
 It joins, beats, commits and leaves whatever the application does; only the callbacks of a rebalance wait for the
 application's next poll. They stand in ``Membership.ops``, in order, and until the application has served one the member
 stays in ``WAIT_ASSIGN_CALL`` or ``WAIT_UNASSIGN_CALL``, which stops any further rebalance of its own. That is why a
 member that was put out while a callback waited hears of a plain revocation (or, cooperative, of an assignment first),
 and of a loss only if nothing was waiting (consumer:F3.39).
+
+What it says to the coordinator is the affair of the group's protocol: ``MembershipRequests`` (classic) or
+``HeartbeatRequests`` (KIP-848, where every change is incremental).
 
 Timers: the thread wakes each second, twice a second while the poll interval is watched, and for every answer; what is
 due is done when it wakes. Sources: the functions named below, of librdkafka 2.16.
@@ -19,7 +22,9 @@ from sim.protocol.error_codes import ErrorCode
 from sim.protocol.fetch_client import FetchClient
 from sim.protocol.librdkafka_assignment import PartitionAssignment
 from sim.protocol.librdkafka_commits import Commits
-from sim.protocol.librdkafka_join import JoinState, Membership, MembershipRequests, RebalanceOp
+from sim.protocol.librdkafka_heartbeat import HeartbeatRequests
+from sim.protocol.librdkafka_join import MembershipRequests
+from sim.protocol.librdkafka_membership import JoinState, Membership, PollInterval, RebalanceOp
 from sim.protocol.member_assignment import Names
 from sim.protocol.offset_client import Offsets, Then
 from sim.protocol.port import Port
@@ -28,55 +33,55 @@ from sim.protocol.settings import LibrdkafkaMemberSettings
 
 __all__ = ["Cgrp"]
 
-MS, S = 1_000, 1_000_000
+S = 1_000_000
 _NEVER = 1 << 62
-_EXPELLED = (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION, ErrorCode.FENCED_INSTANCE_ID)
 
 
 class Cgrp:
-    """``who``: state of the membership; ``last_poll_us``: end of the last poll, for ever while one is under way."""
+    """``who``: state of the membership; ``polls``: when the application polled last."""
 
     __slots__ = (
-        "_auto_tick_us", "_beat_due_us", "_coordinator", "_counts", "_fetches", "_leave_when_unassigned",
-        "_poll_exceeded", "_poll_tick_us", "_port", "_requests", "_second_us", "_session_until_us", "_settings",
-        "_subscribed", "_terminating", "_topics", "assignment", "commits", "last_poll_us", "terminated", "who",
+        "_auto_tick_us", "_coordinator", "_modern", "_port", "_requests", "_second_us", "_settings", "_terminating",
+        "assignment", "commits", "polls", "terminated", "who",
     )  # fmt: skip
 
     def __init__(
         self, port: Port, group: int, topics: tuple[int, ...], settings: LibrdkafkaMemberSettings,
         coordinator: CoordinatorClient, fetches: FetchClient, names: Names,
     ) -> None:  # fmt: skip
-        self._port, self._topics, self._settings = port, topics, settings
-        self._coordinator, self._fetches = coordinator, fetches
+        self._port, self._settings, self._coordinator = port, settings, coordinator
         self.who = who = Membership()
-        self._requests = MembershipRequests(group, topics, settings, coordinator, names, who, self)
+        self.polls = PollInterval(settings.max_poll_interval_us)
+        shared = (group, topics, settings, coordinator, fetches, who, self.polls, self)
+        self._modern = HeartbeatRequests(port, *shared) if settings.protocol == "consumer" else None
+        self._requests = self._modern or MembershipRequests(names, *shared)
         self.commits = Commits(
-            port, group, settings, coordinator, lambda: (who.generation, who.member), self._commit_ended
-        )
+            port, group, settings, coordinator, lambda: (who.generation, who.member), self._requests.commit_refused,
+            self._commit_ended,
+        )  # fmt: skip
         self.assignment = PartitionAssignment(
             group, fetches, coordinator, names, lambda: self.commits.outstanding, self._unassigned, self._done
         )
-        self._leave_when_unassigned = self._poll_exceeded = self._terminating = self.terminated = False
-        self._subscribed = True
-        self._counts: dict[int, int] = {}  # partitions of each topic, as last joined with
-        self._beat_due_us = 0
-        self._session_until_us = 0  # 0: it has expired
-        self.last_poll_us = _NEVER
-        self._second_us = self._poll_tick_us = self._auto_tick_us = _NEVER
+        self._terminating = self.terminated = False
+        self._second_us = self._auto_tick_us = _NEVER
 
     def start(self, now_us: int) -> None:
         self._second_us = now_us + S
         if self._settings.auto_commit and self._settings.auto_commit_interval_us:
             self._auto_tick_us = now_us + self._settings.auto_commit_interval_us
 
+    def at_rest(self) -> bool:
+        """It is in its group and has taken up what it was given."""
+        return self._requests.at_rest() and not self.assignment.in_progress() and not self.who.ops
+
     # --- the main thread ----------------------------------------------------------------------------------------------
     def run_timers(self, now_us: int) -> bool:
         """Whether a timer rang, and so woke the thread."""
-        rang = False
+        rang = self._requests.rings(now_us)
         while self._second_us <= now_us:
             self._second_us, rang = self._second_us + S, True
-        while self._poll_tick_us <= now_us:
-            self._poll_tick_us, rang = self._poll_tick_us + 500 * MS, True
+        while self.polls.rings(now_us):
+            rang = True
             self._check_poll_interval(now_us)
         while self._auto_tick_us <= now_us:
             self._auto_tick_us, rang = self._auto_tick_us + self._settings.auto_commit_interval_us, True
@@ -84,57 +89,32 @@ class Cgrp:
         return rang
 
     def serve(self, now_us: int) -> None:
-        """``rd_kafka_cgrp_serve``: the session ends by the member's own clock too, coordinator or not."""
+        """``rd_kafka_cgrp_serve``: a session ends by the member's own clock too, coordinator or not."""
         if self._may_terminate():
             self.terminated = True
             return
-        if self.who.state is JoinState.STEADY and self._session_until_us and now_us >= self._session_until_us:
-            self._session_until_us = 0
-            self.who.member = ""
-            self._lose_all(now_us)
+        if self.who.state is JoinState.STEADY and self._requests.session_is_over(now_us):
+            self.lose_all(now_us)
         if self._coordinator.ready(now_us) is not None:
             if self.assignment.waits():
                 self.assignment.serve(now_us)
-            self._serve_join(now_us)
+            self._requests.serve(now_us)
         self.commits.go_on(now_us)
 
-    def _serve_join(self, now_us: int) -> None:
-        """``rd_kafka_cgrp_join_state_serve``"""
-        if self.who.fatal or not self._subscribed:
-            return
-        if self.who.state is JoinState.INIT:
-            if self._requests.may_join(now_us):
-                self._join(now_us)
-        elif self.who.state is JoinState.STEADY or self.who.waits_for_call():
-            if now_us >= self._beat_due_us:
-                self._beat_due_us = now_us + self._settings.heartbeat_interval_us
-                if not self._poll_exceeded:
-                    self._requests.beat(now_us)
-
-    def _join(self, now_us: int) -> None:
-        """``rd_kafka_cgrp_join``: not before the application has polled, if its interval was over."""
-        if not self._fetches.knows_topics():
-            self._fetches.ask_metadata(now_us)
-            return
-        self._requests.due_us = now_us + S
-        if self._poll_exceeded and self._late_poll(now_us):
-            return
-        self._poll_exceeded = False
-        if not self._counts:
-            self._counts = self._partition_counts()
-        self._requests.join(now_us)
+    def metadata_came(self, now_us: int) -> None:
+        self._requests.metadata_came(now_us)
 
     def deadlines(self) -> Iterator[int]:
         yield self._second_us
-        yield self._poll_tick_us
+        yield self.polls.tick_us
         yield self._auto_tick_us
+        yield from self._requests.deadlines()
         yield from self.commits.deadlines()
 
     # --- what answers bring -------------------------------------------------------------------------------------------
     def given(self, partitions: tuple[int, ...], now_us: int) -> None:
         """``rd_kafka_cgrp_handle_assignment``"""
         who = self.who
-        self._session_until_us = now_us + self._settings.session_timeout_us
         if not self._cooperative():
             self._call(True, partitions, now_us)
             who.owned = partitions
@@ -150,50 +130,31 @@ class Cgrp:
 
     def not_joined(self, lost: bool, now_us: int) -> None:
         if lost and self._cooperative():
-            self._revoke_all(True, now_us)
+            self.revoke_all(True, now_us)
         else:
             self._rejoin(now_us)
 
-    def beaten(self, error: int, now_us: int) -> None:
-        """``rd_kafka_cgrp_handle_Heartbeat``"""
-        if (not error or error == ErrorCode.REBALANCE_IN_PROGRESS) and self._session_until_us:
-            self._session_until_us = now_us + self._settings.session_timeout_us
-        if self.who.joins():
-            return
-        if error == ErrorCode.REBALANCE_IN_PROGRESS and not self.who.rebalancing():
-            if self._cooperative():
-                self._rejoin(now_us)
-            else:
-                self._revoke_all(False, now_us)
-        elif error in _EXPELLED:
-            self.who.outcast(error)
-            self._lose_all(now_us)
-
-    def check_metadata(self, now_us: int) -> None:
-        """Every member that sees its topics grow starts a rebalance (``rd_kafka_cgrp_metadata_update_check``)."""
-        counts = self._partition_counts()
-        if not self._subscribed or not self._counts or counts == self._counts:
-            return
-        self._counts = counts
+    def rebalance(self, now_us: int) -> None:
+        """``rd_kafka_cgrp_group_is_rebalancing``: who is cooperative gives up nothing before it joins again."""
         if self._cooperative():
             self._rejoin(now_us)
         else:
-            self._revoke_all(False, now_us)
+            self.revoke_all(False, now_us)
 
-    def _partition_counts(self) -> dict[int, int]:
-        return {topic: len(self._fetches.cache.topics.get(topic, ())) for topic in self._topics}
+    def lose_all(self, now_us: int) -> None:
+        """``rd_kafka_cgrp_revoke_all_rejoin_maybe``: nothing happens while a rebalance is under way."""
+        if not self.who.rebalancing():
+            self.revoke_all(True, now_us)
 
     # --- rebalances ---------------------------------------------------------------------------------------------------
     def _cooperative(self) -> bool:
-        return self._settings.cooperative and bool(self.who.assignor)
+        return self._requests.cooperative()
 
     def _rejoin(self, now_us: int, at_once: bool = False) -> None:
-        """``rd_kafka_cgrp_rejoin``"""
-        if at_once:
-            self._requests.due_us = now_us
-        if not self._subscribed:
+        """``rd_kafka_cgrp_rejoin``, ``rd_kafka_cgrp_consumer_rejoin``"""
+        if self._modern is not None or self._terminating:
             self._leave_if_wanted(now_us)
-        self.who.state = JoinState.INIT
+        self._requests.rejoin(at_once, now_us)
 
     def _call(self, assigns: bool, partitions: tuple[int, ...], now_us: int) -> None:
         """``rd_kafka_rebalance_op``"""
@@ -219,12 +180,7 @@ class Cgrp:
         self._unassign()
         self.assignment.serve(now_us)
 
-    def _lose_all(self, now_us: int) -> None:
-        """``rd_kafka_cgrp_revoke_all_rejoin_maybe``: nothing happens while a rebalance is under way."""
-        if not self.who.rebalancing():
-            self._revoke_all(True, now_us)
-
-    def _revoke_all(self, lost: bool, now_us: int) -> None:
+    def revoke_all(self, lost: bool, now_us: int) -> None:
         """``rd_kafka_cgrp_revoke_all_rejoin``"""
         who = self.who
         if not self._cooperative():
@@ -275,8 +231,8 @@ class Cgrp:
         if self.who.state is JoinState.WAIT_ASSIGN_CALL:
             self.assignment.resume()
             self.who.state = JoinState.STEADY
-            if self._subscribed:
-                self._poll_tick_us = now_us + 500 * MS
+            if not self._terminating:
+                self.polls.watch(now_us)
 
     def _unassign(self) -> None:
         """``rd_kafka_cgrp_unassign``"""
@@ -286,52 +242,61 @@ class Cgrp:
         self.who.lost = False
 
     def _done(self, now_us: int) -> None:
-        """``rd_kafka_cgrp_assignment_done``"""
+        """``rd_kafka_cgrp_assignment_done``, ``rd_kafka_cgrp_consumer_assignment_done``"""
         who = self.who
         if who.state is JoinState.WAIT_UNASSIGN_TO_COMPLETE:
             self._leave_if_wanted(now_us)
             self._rejoin(now_us, at_once=True)
         elif who.state is JoinState.WAIT_INCR_UNASSIGN_TO_COMPLETE:
             self._partly_unassigned(now_us)
+        elif self._modern is not None and who.state in (JoinState.INIT, JoinState.STEADY):
+            if not self._leave_if_wanted(now_us) and not self._terminating:
+                self._all_done(self._modern, now_us)
         elif who.state is JoinState.STEADY and who.rejoin_after:
             who.rejoin_after = False
             self._rejoin(now_us, at_once=True)
 
+    def _all_done(self, modern: HeartbeatRequests, now_us: int) -> None:
+        """What is taken up is acknowledged, and a member that has nothing asks for something."""
+        who = self.who
+        if who.rejoin_after and who.state is JoinState.STEADY:
+            who.rejoin_after = False
+            self._rejoin(now_us)
+        elif who.state is JoinState.INIT or modern.waits_ack:
+            modern.expedite(now_us)
+
     def _partly_unassigned(self, now_us: int) -> None:
-        """``rd_kafka_cgrp_incr_unassign_done``: an assignment follows, empty or not, and then one more round."""
+        """``rd_kafka_cgrp_incr_unassign_done``, ``rd_kafka_cgrp_consumer_incr_unassign_done``: an assignment follows,
+        empty or not, and then, in a classic group, one more round."""
         who = self.who
         if self._terminating:
             self._unassign()
+            if self._modern is not None:
+                self._leave_if_wanted(now_us)
         elif who.after_revoke is not None:
             added, who.after_revoke = who.after_revoke, None
-            self._call_incremental(True, added, True, now_us)
+            self._call_incremental(True, added, self._modern is None, now_us)
         elif who.rejoin_after:
             who.rejoin_after = False
             self._rejoin(now_us, at_once=True)
         else:
             who.state = JoinState.STEADY
+            if self._modern is not None:
+                self.polls.watch(now_us)
 
     # --- max.poll.interval.ms -----------------------------------------------------------------------------------------
-    def _late_poll(self, now_us: int) -> bool:
-        """``rd_kafka_max_poll_exceeded``, in whole milliseconds"""
-        return now_us - self.last_poll_us >= self._settings.max_poll_interval_us + MS
-
     def _check_poll_interval(self, now_us: int) -> None:
-        """``rd_kafka_cgrp_max_poll_interval_check_tmr_cb``: a static member does not say that it leaves."""
-        if not self._late_poll(now_us):
-            return
-        self._poll_exceeded = True
-        self._poll_tick_us = _NEVER
-        self._port.record(Kind.LEFT, epoch=self.who.generation, code=1)
-        if not self._settings.instance:
-            self._requests.leave(now_us)
-        self.who.member = ""
-        self._lose_all(now_us)
+        """``rd_kafka_cgrp_max_poll_interval_check_tmr_cb``"""
+        if self.polls.late(now_us):
+            self.polls.exceeded = True
+            self.polls.stop()
+            self._port.record(Kind.LEFT, epoch=self.who.generation, code=1)
+            self._requests.late(now_us)
 
     # --- commits ------------------------------------------------------------------------------------------------------
     def _auto_commit(self, now_us: int) -> None:
         """The timer, whether or not the application polls (``rd_kafka_cgrp_offset_commit_tmr_cb``, consumer:F4.12)."""
-        if self._subscribed and self.who.state is not JoinState.STEADY:
+        if not self._terminating and self.who.state is not JoinState.STEADY:
             return
         self.commit_stored(True, lambda error, then_us: None, now_us)
 
@@ -359,23 +324,20 @@ class Cgrp:
 
     def _commit_ended(self, offsets: Offsets, error: int, now_us: int) -> None:
         """``rd_kafka_cgrp_op_handle_OffsetCommit``"""
-        if not error:
+        if error:
+            self._requests.commit_refused(error, now_us)
+        else:
             self.assignment.committed.update(offsets)
-        elif error in _EXPELLED and (error != ErrorCode.ILLEGAL_GENERATION or not self.who.rebalancing()):
-            self.who.outcast(error)
-            if error != ErrorCode.FENCED_INSTANCE_ID:
-                self._lose_all(now_us)
         if not self.commits.outstanding:
             self.assignment.serve(now_us)
 
     # --- leaving ------------------------------------------------------------------------------------------------------
     def terminate(self, now_us: int) -> None:
         """``rd_kafka_consumer_close``; over when ``terminated``, which may need callbacks to be served."""
-        self._terminating, self._requests.closing, self._subscribed = True, True, False
-        self._poll_tick_us = _NEVER
-        self._leave_when_unassigned = bool(self.who.member)
-        if not self.who.lost:
-            self._revoke_all(False, now_us)
+        self._terminating = True
+        self.polls.stop()
+        if self._requests.terminate():
+            self.revoke_all(False, now_us)
         if not self.who.waits_for_call():
             self._unassign()
         self.assignment.serve(now_us)
@@ -386,9 +348,9 @@ class Cgrp:
             return False
         return not self.assignment.in_progress() and not self.assignment.all
 
-    def _leave_if_wanted(self, now_us: int) -> None:
+    def _leave_if_wanted(self, now_us: int) -> bool:
         """``rd_kafka_cgrp_leave_maybe``"""
-        if self._leave_when_unassigned:
-            self._leave_when_unassigned = False
-            if not self._settings.instance:
-                self._requests.leave(now_us)
+        wanted, self.who.leave_when_unassigned = self.who.leave_when_unassigned, False
+        if wanted:
+            self._requests.leave(now_us)
+        return wanted

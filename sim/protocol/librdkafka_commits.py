@@ -1,8 +1,10 @@
 """librdkafka's offset commits: of the application, of the timer, and of what is unassigned (``rd_kafka_commit``).
 
 A commit is sent at once if the coordinator is there. Errors that may pass are tried twice more; a commit without a
-coordinator waits for one, ``session.timeout.ms`` at most. All else ends it, with the coordinator's error: nothing is
-checked here, so a member that was put out learns it from the answer (consumer:F3.38).
+coordinator waits for one, ``session.timeout.ms`` at most. In a group of KIP-848 one of the client's own that came with
+an old member epoch is sent with the present one each time the thread wakes, for as long; the application's fails. All
+else ends it, with the coordinator's error: nothing is checked here, so a member that was put out learns it from the
+answer (consumer:F3.38).
 
 Law: every commit ends once. New partitions are not begun while a commit is outstanding (``wait_commit_cnt``): what they
 begin at may be what it stores.
@@ -45,18 +47,21 @@ class _Commit:
 
 
 class Commits:
-    """``outstanding``: commits that have not ended. *who*: generation and member id; *ended*: what every end does."""
+    """``outstanding``: commits that have not ended. *who*: generation and member id; *stale*: is told of a member epoch
+    that was; *ended*: what every end does."""
 
     __slots__ = (
-        "_backoff", "_coordinator", "_ended", "_group", "_port", "_settings", "_waiting", "_who", "outstanding",
+        "_backoff", "_coordinator", "_ended", "_group", "_port", "_settings", "_stale", "_waiting", "_who",
+        "outstanding",
     )  # fmt: skip
 
     def __init__(
         self, port: Port, group: int, settings: LibrdkafkaMemberSettings, coordinator: CoordinatorClient,
-        who: Callable[[], tuple[int, str]], ended: Callable[[Offsets, int, int], None],
+        who: Callable[[], tuple[int, str]], stale: Callable[[int, int], None],
+        ended: Callable[[Offsets, int, int], None],
     ) -> None:  # fmt: skip
         self._port, self._group, self._settings, self._coordinator = port, group, settings, coordinator
-        self._who, self._ended = who, ended
+        self._who, self._stale, self._ended = who, stale, ended
         self._backoff = LibrdkafkaBackoff(settings.retry_backoff_us, settings.retry_backoff_max_us)
         self._waiting: list[_Commit] = []
         self.outstanding = 0
@@ -76,7 +81,7 @@ class Commits:
         self._coordinator.ask(peer, request, lambda answer, then_us: self._answered(one, answer, then_us), now_us)
 
     def _wait(self, one: _Commit, now_us: int) -> None:
-        """``rd_kafka_cgrp_defer_offset_commit``"""
+        """``rd_kafka_cgrp_defer_offset_commit``, ``rd_kafka_cgrp_consumer_defer_offset_commit``"""
         if one.until_us < 0:
             one.until_us = now_us + self._settings.session_timeout_us
         self._waiting.append(one)
@@ -90,6 +95,9 @@ class Commits:
             one.not_before_us = now_us + self._backoff.delay_us(one.retries, self._port.draw("member-commit"))
             self._waiting.append(one)
         elif error in _WITHOUT_COORDINATOR and one.until_us < 0:
+            self._wait(one, now_us)
+        elif error == ErrorCode.STALE_MEMBER_EPOCH and one.auto and not 0 <= one.until_us <= now_us:
+            self._stale(error, now_us)
             self._wait(one, now_us)
         else:
             self._end(one, error, now_us)

@@ -1,4 +1,4 @@
-"""A librdkafka consumer that subscribes as a member of a classic group, and the application behind it.
+"""A librdkafka consumer that subscribes as a member of a group, and the application behind it.
 
 Two threads. librdkafka's own (``Cgrp``) joins, beats, fetches and commits whatever the application does. The
 application's polls, works, commits and serves the callbacks of a rebalance, which it does inside a poll: before that
@@ -24,7 +24,7 @@ from sim.protocol.coordinator_client import Asked, CoordinatorClient
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.fetch_client import FetchClient
 from sim.protocol.librdkafka_cgrp import Cgrp
-from sim.protocol.librdkafka_join import JoinState, RebalanceOp
+from sim.protocol.librdkafka_membership import RebalanceOp
 from sim.protocol.librdkafka_messages import MessageQueue
 from sim.protocol.messages import FetchRequest, MetadataRequest
 from sim.protocol.offset_client import Offsets
@@ -71,6 +71,7 @@ class LibrdkafkaConsumer:
         self._poll_from_us = 0
         self._poll_until_us = _NEVER  # end of the poll under way, once there is something in the queue
         self._calls: deque[tuple[str, tuple[int, ...], int]] = deque()  # pause, resume, seek: between two polls
+        self._told: dict[int, None] = {}  # partitions that the application was given, and not told that they are gone
         self._closing = False
         self._woken = False  # the application has asked librdkafka's thread for something
         self.failed = False  # the application left its loop with an exception
@@ -80,9 +81,8 @@ class LibrdkafkaConsumer:
         """It is in its group, owns what it was given, and has processed all of it."""
         if self.ended:
             return True
-        cgrp = self.cgrp
-        rests = cgrp.who.state is JoinState.STEADY and not cgrp.assignment.in_progress() and not cgrp.who.ops
-        return self._thread is Thread.POLLING and rests and not self._queue.count and self._fetches.caught_up()
+        idle = self._thread is Thread.POLLING and not self._queue.count
+        return idle and self.cgrp.at_rest() and self._fetches.caught_up()
 
     @property
     def ended(self) -> bool:
@@ -135,7 +135,7 @@ class LibrdkafkaConsumer:
         else:
             self._fetches.received(peer, request, message, now_us)
             if isinstance(request, MetadataRequest):
-                self.cgrp.check_metadata(now_us)
+                self.cgrp.metadata_came(now_us)
         self._go(now_us, woken=not isinstance(request, FetchRequest))
 
     def on_alarm(self, now_us: int) -> None:
@@ -185,7 +185,7 @@ class LibrdkafkaConsumer:
     def _begin_poll(self, now_us: int) -> None:
         self._thread = Thread.POLLING
         self._poll_from_us, self._poll_until_us = now_us, _NEVER
-        self.cgrp.last_poll_us = _NEVER  # an application in a poll is never late
+        self.cgrp.polls.last_us = _NEVER  # an application in a poll is never late
 
     def _poll(self, now_us: int) -> bool:
         """``rd_kafka_q_serve_rkmessages``: callbacks when they come, records when there are enough or time is over."""
@@ -215,7 +215,7 @@ class LibrdkafkaConsumer:
         for one, _, lo, hi, offset in slices:
             behind = offset + hi - lo
             self.cgrp.assignment.handed_over(one.partition, behind, one.epoch, self._settings.auto_offset_store)
-        self.cgrp.last_poll_us = now_us
+        self.cgrp.polls.last_us = now_us
         self._application.take(slices, now_us)
         self._thread = Thread.WORKING
         if self._processing.commit == "before":
@@ -292,16 +292,18 @@ class LibrdkafkaConsumer:
     def _assigned(self, op: RebalanceOp, now_us: int) -> None:
         if self.cgrp.assigns_now():
             for partition in op.partitions:
+                self._told[partition] = None
                 self._port.record(Kind.ASSIGN, partition=partition, n=op.generation)
         self._woken = True
         self.cgrp.assign_called(op, now_us)
 
     def _revoked(self, op: RebalanceOp, now_us: int) -> None:
-        """Whether it is lost is asked in the callback (``rd_kafka_assignment_lost``)."""
-        mine, lost = self.cgrp.assignment.all, int(self.cgrp.who.lost)
-        for partition in op.partitions:
-            if partition in mine:
-                self._port.record(Kind.REVOKE, partition=partition, epoch=op.generation, code=lost)
+        """Whether it is lost is asked in the callback (``rd_kafka_assignment_lost``). A closing consumer has let go of
+        everything behind its first callback, and still hears of the rest in the next."""
+        lost = int(self.cgrp.who.lost)
+        for partition in [partition for partition in op.partitions if partition in self._told]:
+            del self._told[partition]
+            self._port.record(Kind.REVOKE, partition=partition, epoch=op.generation, code=lost)
         self._application.forget(op.partitions)
         self._woken = True
         self.cgrp.assign_called(op, now_us)
@@ -317,7 +319,7 @@ class LibrdkafkaConsumer:
         return self._woken
 
     def _end(self, why: int) -> None:
-        self._port.record(Kind.LEFT, epoch=self.cgrp.who.generation, code=why)
+        self._port.record(Kind.LEFT, epoch=self.cgrp.who.generation or -1, code=why)
         self._fetches.peers.close_all()
         self._thread = Thread.ENDED
         self._port.stopped()

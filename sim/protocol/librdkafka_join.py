@@ -1,4 +1,4 @@
-"""What a librdkafka member knows of its membership, and the requests by which it gets and keeps it.
+"""The requests by which a librdkafka member gets and keeps its membership of a classic group.
 
 JoinGroup (then, for the leader, Metadata) and SyncGroup run in a chain; an answer that the join state has moved away
 from changes nothing. A join leaves at most once a second, unless the wait is taken away. Each request has its own limit
@@ -11,13 +11,12 @@ a SyncGroup or Metadata that fails is not tried again by itself, the member join
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
-from enum import Enum
+from collections.abc import Iterator
 from typing import Protocol
 
 from sim.protocol.coordinator_client import CoordinatorClient, moved
 from sim.protocol.error_codes import ErrorCode
+from sim.protocol.fetch_client import FetchClient
 from sim.protocol.group_messages import (
     HeartbeatRequest,
     HeartbeatResponse,
@@ -28,84 +27,17 @@ from sim.protocol.group_messages import (
     SyncGroupRequest,
     SyncGroupResponse,
 )
+from sim.protocol.librdkafka_membership import JoinState, Membership, PollInterval
 from sim.protocol.member_assignment import COOPERATIVE, LIBRDKAFKA_ASSIGNORS, Names, assign
 from sim.protocol.messages import MetadataRequest, MetadataResponse
 from sim.protocol.settings import LibrdkafkaMemberSettings
 
-__all__ = ["Answers", "JoinState", "Membership", "MembershipRequests", "RebalanceOp"]
+__all__ = ["Answers", "MembershipRequests"]
 
 S = 1_000_000
 _GRACE_US = 3 * S
 _LEAVE_WITHIN_US = 5 * S
-
-
-class JoinState(Enum):
-    """``rkcg_join_state``"""
-
-    INIT = "init"
-    WAIT_JOIN = "wait-join"
-    WAIT_METADATA = "wait-metadata"
-    WAIT_SYNC = "wait-sync"
-    WAIT_ASSIGN_CALL = "wait-assign-call"
-    WAIT_UNASSIGN_CALL = "wait-unassign-call"
-    WAIT_UNASSIGN_TO_COMPLETE = "wait-unassign-to-complete"
-    WAIT_INCR_UNASSIGN_TO_COMPLETE = "wait-incr-unassign-to-complete"
-    STEADY = "steady"
-
-
-_JOINING = (JoinState.WAIT_JOIN, JoinState.WAIT_METADATA)
-_CALLS = (JoinState.WAIT_ASSIGN_CALL, JoinState.WAIT_UNASSIGN_CALL)
-
-
-@dataclass(frozen=True, slots=True)
-class RebalanceOp:
-    """A rebalance callback that waits for the application (``RD_KAFKA_OP_REBALANCE``)."""
-
-    assigns: bool
-    partitions: tuple[int, ...]
-    generation: int
-
-
-@dataclass(slots=True)
-class Membership:
-    """``ops``: callbacks in order, or None for a fatal error. ``owned``: the group's assignment, None for none yet."""
-
-    state: JoinState = JoinState.INIT
-    member: str = ""
-    generation: int = -1
-    assignor: str = ""  # chosen by the last join; until then the member is neither eager nor cooperative
-    owned: tuple[int, ...] | None = None
-    lost: bool = False  # the application has not been told yet
-    fatal: bool = False
-    rejoin_after: bool = False  # rkcg_rebalance_rejoin
-    after_revoke: tuple[int, ...] | None = None  # rkcg_rebalance_incr_assignment
-    ops: deque[RebalanceOp | None] = field(default_factory=deque)
-
-    def rebalancing(self) -> bool:
-        """``RD_KAFKA_CGRP_REBALANCING``"""
-        if self.state in _JOINING:
-            under_way = bool(self.member)
-        else:
-            under_way = self.state not in (JoinState.INIT, JoinState.STEADY)
-        return under_way or self.after_revoke is not None or self.rejoin_after
-
-    def waits_for_call(self) -> bool:
-        """``RD_KAFKA_CGRP_WAIT_ASSIGN_CALL``"""
-        return self.state in _CALLS
-
-    def joins(self) -> bool:
-        """Whether it is on its way into a generation; heartbeats of the one before say nothing any more."""
-        return self.state in (JoinState.INIT, *_JOINING, JoinState.WAIT_SYNC)
-
-    def outcast(self, error: int) -> None:
-        """The coordinator does not know the member, or not in this generation, or a newer process has its place."""
-        if error == ErrorCode.UNKNOWN_MEMBER_ID:
-            self.member = ""
-        elif error == ErrorCode.ILLEGAL_GENERATION:
-            self.generation = -1
-        elif error == ErrorCode.FENCED_INSTANCE_ID and not self.fatal:
-            self.fatal = True
-            self.ops.append(None)
+_EXPELLED = (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION, ErrorCode.FENCED_INSTANCE_ID)
 
 
 class Answers(Protocol):
@@ -119,33 +51,104 @@ class Answers(Protocol):
         """Neither in the old generation nor in a new one; *lost*: what a cooperative member still has is lost."""
         ...
 
-    def beaten(self, error: int, now_us: int) -> None: ...
+    def rebalance(self, now_us: int) -> None:
+        """The group is in a rebalance, or ought to be."""
+        ...
+
+    def lose_all(self, now_us: int) -> None:
+        """The member is out of its group."""
+        ...
 
 
 class MembershipRequests:
-    """``due_us``: no join before; ``waits_leave``: a LeaveGroup is under way."""
+    """``waits_leave``: a LeaveGroup is under way. ``closing``: the consumer is; no answer matters any more."""
 
     __slots__ = (
-        "_answers", "_awaiting", "_beating", "_coordinator", "_group", "_names", "_remembered", "_settings", "_topics",
-        "_who", "closing", "due_us", "waits_leave",
+        "_answers", "_awaiting", "_beat_due_us", "_beating", "_coordinator", "_counts", "_due_us", "_fetches", "_group",
+        "_names", "_polls", "_remembered", "_session_until_us", "_settings", "_topics", "_who", "closing",
+        "waits_leave",
     )  # fmt: skip
 
     def __init__(
-        self, group: int, topics: tuple[int, ...], settings: LibrdkafkaMemberSettings, coordinator: CoordinatorClient,
-        names: Names, who: Membership, answers: Answers,
+        self, names: Names, group: int, topics: tuple[int, ...], settings: LibrdkafkaMemberSettings,
+        coordinator: CoordinatorClient, fetches: FetchClient, who: Membership, polls: PollInterval, answers: Answers,
     ) -> None:  # fmt: skip
         self._group, self._topics, self._settings, self._names = group, topics, settings, names
-        self._coordinator, self._who, self._answers = coordinator, who, answers
+        self._coordinator, self._fetches = coordinator, fetches
+        self._who, self._polls, self._answers = who, polls, answers
         self._remembered: tuple[tuple[int, ...], int] = ((), -1)  # of the cooperative assignor
+        self._counts: dict[int, int] = {}  # partitions of each topic, as last joined with
         self._awaiting = self._beating = False
         self.waits_leave = self.closing = False
-        self.due_us = 0
+        self._due_us = self._beat_due_us = 0  # no join, no heartbeat before
+        self._session_until_us = 0  # 0: it has expired, or none has begun
+
+    def cooperative(self) -> bool:
+        return self._settings.cooperative and bool(self._who.assignor)
+
+    def at_rest(self) -> bool:
+        return self._who.state is JoinState.STEADY
+
+    # --- the main thread ----------------------------------------------------------------------------------------------
+    def rings(self, now_us: int) -> bool:
+        """Whether a timer of its own wakes the thread: there is none."""
+        return False
+
+    def deadlines(self) -> Iterator[int]:
+        return iter(())
+
+    def serve(self, now_us: int) -> None:
+        """``rd_kafka_cgrp_join_state_serve``"""
+        who = self._who
+        if who.fatal or self.closing:
+            return
+        if who.state is JoinState.INIT:
+            if not self._awaiting and now_us >= self._due_us:
+                self._may_join(now_us)
+        elif who.state is JoinState.STEADY or who.waits_for_call():
+            if now_us >= self._beat_due_us:
+                self._beat_due_us = now_us + self._settings.heartbeat_interval_us
+                if not self._polls.exceeded:
+                    self._beat(now_us)
+
+    def session_is_over(self, now_us: int) -> bool:
+        """``rd_kafka_cgrp_session_timeout_check``"""
+        if not self._session_until_us or now_us < self._session_until_us:
+            return False
+        self._session_until_us = 0
+        self._who.member = ""
+        return True
 
     # --- joining ------------------------------------------------------------------------------------------------------
-    def may_join(self, now_us: int) -> bool:
-        return not self._awaiting and now_us >= self.due_us
+    def rejoin(self, at_once: bool, now_us: int) -> None:
+        if at_once:
+            self._due_us = now_us
+        self._who.state = JoinState.INIT
 
-    def join(self, now_us: int) -> None:
+    def _may_join(self, now_us: int) -> None:
+        """``rd_kafka_cgrp_join``: not before the application has polled, if its interval was over."""
+        if not self._fetches.knows_topics():
+            self._fetches.ask_metadata(now_us)
+            return
+        self._due_us = now_us + S
+        if self._polls.exceeded and self._polls.late(now_us):
+            return
+        self._polls.exceeded = False
+        if not self._counts:
+            self._counts = self._partition_counts()
+        self._join(now_us)
+
+    def metadata_came(self, now_us: int) -> None:
+        """Every member that sees its topics grow starts a rebalance (``rd_kafka_cgrp_metadata_update_check``)."""
+        counts = self._partition_counts()
+        if not self.closing and self._counts and counts != self._counts:
+            self._counts = counts
+            self._answers.rebalance(now_us)
+
+    def _partition_counts(self) -> dict[int, int]:
+        return {topic: len(self._fetches.cache.topics.get(topic, ())) for topic in self._topics}
+
+    def _join(self, now_us: int) -> None:
         peer = self._coordinator.ready(now_us)
         if peer is None:
             return
@@ -177,12 +180,12 @@ class MembershipRequests:
 
     def _join_failed(self, answer: object | None, now_us: int) -> None:
         error = answer.error if isinstance(answer, JoinGroupResponse) else int(ErrorCode.NETWORK_EXCEPTION)
-        self.due_us += S  # rd_interval_backoff
+        self._due_us += S  # rd_interval_backoff
         if moved(error):
             self._coordinator.unknown()
         if error == ErrorCode.MEMBER_ID_REQUIRED and isinstance(answer, JoinGroupResponse):
             self._who.member = answer.member
-            self.due_us = now_us
+            self._due_us = now_us
         self._who.outcast(error)
         lost = error in (ErrorCode.ILLEGAL_GENERATION, ErrorCode.MEMBER_ID_REQUIRED)
         self._answers.not_joined(lost, now_us)
@@ -224,6 +227,7 @@ class MembershipRequests:
             return
         error = answer.error if isinstance(answer, SyncGroupResponse) else int(ErrorCode.NETWORK_EXCEPTION)
         if isinstance(answer, SyncGroupResponse) and not error and not self.closing:
+            self._session_until_us = now_us + self._settings.session_timeout_us
             if who.assignor == COOPERATIVE:
                 self._remembered = (answer.partitions, who.generation)
             self._answers.given(answer.partitions, now_us)
@@ -234,7 +238,7 @@ class MembershipRequests:
         self._answers.not_joined(error in (ErrorCode.ILLEGAL_GENERATION, ErrorCode.UNKNOWN_MEMBER_ID), now_us)
 
     # --- staying and leaving ------------------------------------------------------------------------------------------
-    def beat(self, now_us: int) -> None:
+    def _beat(self, now_us: int) -> None:
         peer = self._coordinator.ready(now_us)
         if peer is None or self._beating:
             return
@@ -244,14 +248,47 @@ class MembershipRequests:
         self._coordinator.ask(peer, request, self._beaten, now_us, self._settings.session_timeout_us)
 
     def _beaten(self, answer: object | None, now_us: int) -> None:
+        """``rd_kafka_cgrp_handle_Heartbeat``"""
         self._beating = False
+        who = self._who
         error = answer.error if isinstance(answer, HeartbeatResponse) else int(ErrorCode.NETWORK_EXCEPTION)
-        if moved(error) and not self._who.joins():
+        if moved(error) and not who.joins():
             self._coordinator.unknown()
-        self._answers.beaten(error, now_us)
+        if (not error or error == ErrorCode.REBALANCE_IN_PROGRESS) and self._session_until_us:
+            self._session_until_us = now_us + self._settings.session_timeout_us
+        if who.joins():
+            return
+        if error == ErrorCode.REBALANCE_IN_PROGRESS and not who.rebalancing():
+            self._answers.rebalance(now_us)
+        elif error in _EXPELLED:
+            who.outcast(error)
+            self._answers.lose_all(now_us)
+
+    def commit_refused(self, error: int, now_us: int) -> None:
+        """``rd_kafka_cgrp_op_handle_OffsetCommit``"""
+        who = self._who
+        if error in _EXPELLED and (error != ErrorCode.ILLEGAL_GENERATION or not who.rebalancing()):
+            who.outcast(error)
+            if error != ErrorCode.FENCED_INSTANCE_ID:
+                self._answers.lose_all(now_us)
+
+    def late(self, now_us: int) -> None:
+        """The application does not poll; a static member does not say that it leaves."""
+        self.leave(now_us)
+        self._who.member = ""
+        self._answers.lose_all(now_us)
+
+    def terminate(self) -> bool:
+        """The consumer is closed; whether it is to give up what it has first (``rd_kafka_cgrp_unsubscribe``)."""
+        self.closing = True
+        self._who.leave_when_unassigned = bool(self._who.member)
+        return not self._who.lost
 
     def leave(self, now_us: int) -> None:
-        """The member id is no longer good; a close waits for the answer, five seconds at most."""
+        """The member id is no longer good; a close waits for the answer, five seconds at most. A static member goes
+        without a word (KIP-345)."""
+        if self._settings.instance:
+            return
         member, self._who.member = self._who.member, ""
         peer = self._coordinator.ready(now_us)
         if self.waits_leave or peer is None:

@@ -140,12 +140,16 @@ class MemberSettings:
 
 @dataclass(frozen=True, slots=True)
 class LibrdkafkaMemberSettings:
-    """A librdkafka consumer that subscribes as a member of a classic group, and how its application asks it."""
+    """A librdkafka consumer that subscribes as a member of a group, and how its application asks it.
+
+    With ``protocol`` "consumer" assignors, session and heartbeats are the coordinator's; ``session_timeout_us`` is then
+    the time that a commit may wait for a coordinator, and the very first heartbeat for an answer.
+    """
 
     client_id: str = "rdkafka"
     instance: str = ""  # group.instance.id
-    protocol: str = "classic"  # group.protocol
-    remote_assignor: str = ""
+    protocol: str = "classic"  # group.protocol: classic, consumer (KIP-848)
+    remote_assignor: str = ""  # group.remote.assignor, "": the coordinator's first
     assignors: tuple[str, ...] = ("range", "roundrobin")
     cooperative: bool = False
     session_timeout_us: int = 45 * S

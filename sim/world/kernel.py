@@ -16,7 +16,7 @@ from simpy.events import Event, EventPriority
 
 from sim.errors import InputError
 
-__all__ = ["ALARM", "NEVER", "WORLD", "Kernel", "Occurrence", "host_priority"]
+__all__ = ["ALARM", "NEVER", "WORLD", "Kernel", "Occurrence", "host_priority", "rank_of"]
 
 WORLD = EventPriority(0)  # faults and scripts, ahead of all hosts
 _HOST_BITS = 34
@@ -29,6 +29,11 @@ EVENT_LIMIT = 50_000_000
 def host_priority(rank: int) -> int:
     """The priority that a host's connection numbers are added to. Rank 0 comes first."""
     return (rank + 1) << _HOST_BITS
+
+
+def rank_of(priority: int) -> int:
+    """The rank of the host that an event of this priority happens to; -1: it is the world's, and happens to anybody."""
+    return (priority >> _HOST_BITS) - 1
 
 
 class Occurrence(Event):
@@ -68,8 +73,9 @@ class Kernel(Environment):
         event = Occurrence(callback)
         self.schedule(event, cast(EventPriority, priority), max(0, time_us - self._now))
 
-    def run_to(self, until_us: int, after: Callable[[], None] | None = None) -> None:
-        """Run up to *until_us* inclusive, with *after* behind each event; the clock then stands at *until_us*."""
+    def run_to(self, until_us: int, after: Callable[[int], None] | None = None) -> None:
+        """Run up to *until_us* inclusive, with *after* behind each event, given the event's priority; the clock then
+        stands at *until_us*."""
         queue = self._queue
         left = self.limit - self.events
         start = left
@@ -78,14 +84,14 @@ class Kernel(Environment):
                 if not left:
                     raise self._exhausted()
                 left -= 1
-                self._now, _, _, event = heappop(queue)  # type: ignore[assignment]
+                self._now, priority, _, event = heappop(queue)  # type: ignore[assignment]
                 callbacks, event.callbacks = event.callbacks, None  # type: ignore[assignment]
                 for callback in callbacks:
                     callback(event)
                 if not event._ok and not hasattr(event, "_defused"):
                     raise event._value
                 if after is not None:
-                    after()
+                    after(int(priority))
         finally:
             self.events += start - left
         self._now = max(self._now, until_us)

@@ -145,7 +145,7 @@ def test_missing_offsets_are_counted_one_by_one():
 
 
 def test_an_explained_offset_is_no_gap():
-    """anomalies 1.11: control records, compaction, retention."""
+    """anomalies 1.11: control records, compaction, retention (consumer:toy-20, consumer:F9.4)."""
     clean = {
         "control record": SENT + "append o-0 0 a1 pid=1 txn=T; control o-0 1 commit pid=1; append o-0 2 a2",
         "compaction": SENT + "append o-0 0 a1; append o-0 2 a2; compact o-0 1",

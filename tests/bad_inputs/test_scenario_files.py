@@ -427,6 +427,19 @@ CASES = {
         "consumers",
         "group g has members of both protocols (ledger and new)",
     ),
+    "two protocols and two libraries in a group": (
+        "config: {auto.offset.reset: earliest}",
+        "group: g\n  new:\n    topics: [payments]\n    group: g\n    client: librdkafka\n"
+        "    config: {group.protocol: consumer}",
+        "consumers",
+        "group g has members of both protocols (ledger and new)",
+    ),
+    "server assignor of a librdkafka member that no broker has": (
+        "config: {auto.offset.reset: earliest}",
+        "client: librdkafka\n    config: {group.id: g, group.protocol: consumer, group.remote.assignor: sticky}",
+        "consumers",
+        "ledger has group.remote.assignor=sticky, no coordinator has it; use uniform",
+    ),
     "short sessions of the new protocol": (
         "replica.lag.time.max.ms: 30000",
         "group.consumer.session.timeout.ms: 10000",

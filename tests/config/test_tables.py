@@ -72,7 +72,14 @@ def test_a_librdkafka_member_fetches_as_a_librdkafka_reader_does() -> None:
         ({"partition.assignment.strategy": "sticky"}, "sticky is no assignor of librdkafka; use range"),
         ({"partition.assignment.strategy": "range,cooperative-sticky"}, "must have the same protocol type"),
         ({"max.poll.records": "5"}, "max.poll.records is for share consumers alone; write consume: {messages: N}"),
-        ({"group.protocol": "consumer"}, "KIP-848 is not modelled yet"),
+        ({"group.protocol": "modern"}, "group.protocol must be classic or consumer, not 'modern'"),
+        ({"group.protocol": "consumer", "session.timeout.ms": "6000"}, "is not supported for group.protocol=consumer"),
+        ({"group.protocol": "consumer", "heartbeat.interval.ms": "600"}, "set group.consumer.heartbeat.interval.ms"),
+        ({"group.protocol": "consumer", "group.protocol.type": "consumer"}, "group.protocol.type is not supported"),
+        (
+            {"group.protocol": "Consumer", "partition.assignment.strategy": "range"},
+            "creation fails; use group.remote.assignor",
+        ),
         ({"session.timeout.ms": "0"}, "from 1 to 3600000"),
         ({"enable.auto.commit": "perhaps"}, "must be true or false"),
     ],
@@ -80,6 +87,20 @@ def test_a_librdkafka_member_fetches_as_a_librdkafka_reader_does() -> None:
 def test_what_no_librdkafka_member_is_made_of(options: dict[str, str], rule: str) -> None:
     with pytest.raises(InputError, match=re.escape(rule)):
         config.librdkafka_member(options)
+
+
+def test_a_librdkafka_member_of_the_new_protocol() -> None:
+    """rd_kafka_conf_finalize: max.poll.interval.ms is held against no session timeout."""
+    options = {"group.protocol": "CONSUMER", "group.remote.assignor": "range", "max.poll.interval.ms": "2500"}
+    member = config.librdkafka_member(options).settings.member
+    assert (member.protocol, member.remote_assignor, member.max_poll_interval_us) == ("consumer", "range", 2_500_000)
+    classic = config.librdkafka_member({"group.remote.assignor": "range"}).settings.member
+    assert (classic.protocol, classic.remote_assignor) == ("classic", "")  # it changes nothing there
+
+
+def test_a_librdkafka_member_of_the_new_protocol_is_not_modelled_in_3_9() -> None:
+    with pytest.raises(InputError, match="is a preview in 3.9, and not modelled there"):
+        config.librdkafka_member({"group.protocol": "consumer"}, "3.9")
 
 
 def test_an_unknown_release_is_refused() -> None:

@@ -15,7 +15,7 @@ from sim.protocol.rows import Kind
 from sim.scenario import from_dict
 from sim.trace import Trace
 
-__all__ = ["Played", "consumer", "play"]
+__all__ = ["Played", "consumer", "killed", "play"]
 
 S = 1_000_000
 CONFIG = {
@@ -36,6 +36,11 @@ def consumer(name: str, *, config: Mapping[str, Any] | None = None, **more: Any)
     if own.get("group.protocol") == "consumer":
         own = {option: value for option, value in own.items() if option not in OF_CLASSIC}
     return {"topics": ["t"], "group": "G", "config": own, **more}
+
+
+def killed(at: str, after: str = "5s") -> list[dict[str, Any]]:
+    """A dies, and is back later: by default when its session is over."""
+    return [{"at": at, "kill": "A", "restart_after": after}]
 
 
 def play(

@@ -14,17 +14,24 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-__all__ = ["GroupSchedule", "group_scenario", "group_schedules"]
+from sim import simulate
+from sim.scenario import from_dict
+from sim.trace import Trace
+
+__all__ = ["GroupSchedule", "group_scenario", "group_schedules", "played"]
 
 GroupSchedule = dict[str, Any]
 
-RUN_MS, SETTLE_MS = 4_500, 13_000  # a client may wait ten seconds for a connection that nobody answers
+RUN_MS = 4_500
+# Most groups rest soon. Where one does not, a client may wait ten seconds for a connection that nobody answers.
+SETTLES_MS = (2_000, 13_000)
 ASSIGNORS = ("RangeAssignor", "RoundRobinAssignor", "StickyAssignor", "CooperativeStickyAssignor")
 SERVER_ASSIGNORS = ("uniform", "range")  # group.protocol=consumer
 MEMBERS = ("a", "b", "c")
 LIBRDKAFKA = {
     "RangeAssignor": "range", "RoundRobinAssignor": "roundrobin", "CooperativeStickyAssignor": "cooperative-sticky",
 }  # fmt: skip
+OF_CLASSIC = ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy")
 
 _TIME = st.integers(300, 4_000)
 _SPAN = st.integers(20, 2_500)
@@ -51,8 +58,12 @@ _FAULTS = st.lists(
     ),
     max_size=4,
 )  # fmt: skip
+# Of a burst a member has several records in hand, at the price of one append a partition.
+_ARRIVALS = st.sampled_from([
+    {"rate": "3/s", "arrivals": "burst", "burst.size": 8}, {"rate": "12/s"},
+])  # fmt: skip
 _WORK = st.fixed_dictionaries({
-    "time": st.sampled_from(["0ms", "1ms", "15ms"]),
+    "time": st.sampled_from(["0ms", "15ms", "40ms"]),
     "commit": st.sampled_from(["after", "each"]),
     "call": st.sampled_from(["commitSync", "commitAsync"]),
     "commit.in.revoke": st.booleans(),
@@ -66,20 +77,22 @@ def group_schedules(draw: st.DrawFn) -> GroupSchedule:
     stops = draw(st.lists(st.none() | st.integers(200, 1_500), min_size=2, max_size=2))
     faults, static = draw(_FAULTS), draw(st.booleans())
     assignor = draw(st.sampled_from((*ASSIGNORS, *SERVER_ASSIGNORS)))
-    clients = st.sampled_from(["java", "librdkafka"] if assignor in LIBRDKAFKA else ["java"])
-    grown = [fault for fault in faults if "add_partitions" in fault]
     modern = assignor in SERVER_ASSIGNORS
+    clients = st.sampled_from(["java", "librdkafka"] if modern or assignor in LIBRDKAFKA else ["java"])
+    grown = [fault for fault in faults if "add_partitions" in fault]
     if modern or not static:
         grown = grown[1:]  # once is enough
     return {
         "seed": draw(st.integers(0, 2**16)),
         "assignor": assignor,
         "clients": draw(st.lists(clients, min_size=3, max_size=3)),
+        "polls": draw(st.sampled_from([2, 20])),
         "consume": draw(st.sampled_from([{"messages": 1}, {"messages": 20, "timeout": "100ms"}])),
         "static": static and not (modern and faults),
         "auto": draw(st.booleans()),
         "starts": starts,
         "stops": [*stops, None],  # the last one stays
+        "arrivals": draw(_ARRIVALS),
         "work": draw(_WORK),
         "faults": [fault for fault in faults if fault not in grown],
     }
@@ -93,22 +106,32 @@ def _options(schedule: GroupSchedule, client: str) -> dict[str, Any]:
     }  # fmt: skip
     if client == "java":
         config = {
-            **common, "max.poll.records": 20, "metadata.max.age.ms": 1000, "request.timeout.ms": 1500,
+            **common, "max.poll.records": schedule["polls"], "metadata.max.age.ms": 1000, "request.timeout.ms": 1500,
             "partition.assignment.strategy": schedule["assignor"],
         }  # fmt: skip
-        if schedule["assignor"] in SERVER_ASSIGNORS:
-            for name in ("session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"):
-                del config[name]
-            config |= {"group.protocol": "consumer", "group.remote.assignor": schedule["assignor"]}
-        return config
-    return {
-        **common, "topic.metadata.refresh.interval.ms": 1000, "socket.timeout.ms": 1500,
-        "enable.auto.offset.store": not schedule["auto"],
-        "partition.assignment.strategy": LIBRDKAFKA[schedule["assignor"]],
-    }  # fmt: skip
+    else:
+        config = {
+            **common, "topic.metadata.refresh.interval.ms": 1000, "socket.timeout.ms": 1500,
+            "enable.auto.offset.store": not schedule["auto"],
+            "partition.assignment.strategy": LIBRDKAFKA.get(schedule["assignor"]),
+        }  # fmt: skip
+    if schedule["assignor"] in SERVER_ASSIGNORS:
+        config = {name: value for name, value in config.items() if name not in OF_CLASSIC}
+        config |= {"group.protocol": "consumer", "group.remote.assignor": schedule["assignor"]}
+    return config
 
 
-def group_scenario(schedule: GroupSchedule) -> dict[str, Any]:
+def played(schedule: GroupSchedule) -> Trace:
+    """A run of it that has settled, if it does."""
+    for settle_ms in SETTLES_MS:
+        scenario = from_dict(group_scenario(schedule, settle_ms))
+        trace = simulate(scenario, seed=schedule["seed"], check_laws=True)
+        if trace.header["settled"]:
+            break
+    return trace
+
+
+def group_scenario(schedule: GroupSchedule, settle_ms: int = SETTLES_MS[-1]) -> dict[str, Any]:
     consumers = {}
     members = zip(MEMBERS, schedule["clients"], schedule["starts"], schedule["stops"], strict=True)
     for name, client, start, stay in members:
@@ -121,7 +144,7 @@ def group_scenario(schedule: GroupSchedule) -> dict[str, Any]:
         }  # fmt: skip
     return {
         "run": f"{RUN_MS}ms",
-        "settle": f"{SETTLE_MS}ms",
+        "settle": f"{settle_ms}ms",
         "brokers": {"count": 3, "config": {
             "broker.session.timeout.ms": 1000, "broker.heartbeat.interval.ms": 200,
             "group.initial.rebalance.delay.ms": 100, "group.min.session.timeout.ms": 100,
@@ -132,7 +155,7 @@ def group_scenario(schedule: GroupSchedule) -> dict[str, Any]:
         "topics": {"t": {"partitions": 3, "replication.factor": 3, "config": {"min.insync.replicas": 2}}},
         "producers": {"p": {
             "config": {"acks": "all", "request.timeout.ms": 1000, "metadata.max.age.ms": 1000},
-            "workload": {"topic": "t", "rate": "25/s", "keys": {"count": 10}},
+            "workload": {"topic": "t", "keys": {"count": 10}, **schedule["arrivals"]},
         }},
         "consumers": consumers,
         "network": {"latency": {"distribution": "uniform", "low": "200us", "high": "3ms"}},

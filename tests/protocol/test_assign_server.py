@@ -42,7 +42,7 @@ def test_range_of_two_small_topics_is_lopsided_where_uniform_is_even() -> None:
 
 
 def test_from_scratch_the_last_members_of_the_walk_get_one_more() -> None:
-    """consumer:F6.9; one-letter ids are walked by their code."""
+    """consumer:F6.9, consumer:toy-31; one-letter ids are walked by their code."""
     members = [Subscription(one, ["t"]) for one in "cab"]
     assert server_uniform(spec(members, {"t": 5})) == {"a": {"t": (0,)}, "b": {"t": (1, 2)}, "c": {"t": (3, 4)}}
     assert server_uniform(spec(members, {"t": 5}), extras_to_the_first=True) == {

@@ -260,7 +260,7 @@ def test_a_member_that_leaves_frees_its_place_at_once() -> None:
 
 # --- commits ----------------------------------------------------------------------------------------------------------
 def test_commits_by_state() -> None:
-    """consumer:S36 (its first half), consumer:F3.1, consumer 3.1, column OffsetCommit"""
+    """consumer:S36 (first half), consumer:toy-11, consumer:F4.9, consumer:F3.1, consumer 3.1, column OffsetCommit"""
     play = pair()
     assert play.objection("A") == 0
     assert play.objection("A", generation=0) == ErrorCode.ILLEGAL_GENERATION

@@ -90,7 +90,8 @@ def test_a_cooperative_member_uses_what_comes_during_a_rebalance() -> None:
 
 # --- commits ----------------------------------------------------------------------------------------------------------
 def test_the_interval_commit_of_a_poll_covers_what_the_polls_before_it_returned() -> None:
-    """consumer:S05, consumer:F2.2, consumer:F4.1: the classic Java client"""
+    """consumer:S05, consumer:F2.2, consumer:F4.1, consumer:toy-1, consumer:toy-3, consumer:F2.3:
+    the classic Java client"""
     play = MemberPlay(AUTO, work_us=2 * S)
     play.fetched((0, 0, 5))  # in work until 10 s
     play.fetched((0, 5, 5))  # buffered
@@ -167,7 +168,7 @@ def test_an_eager_member_commits_automatically_before_it_gives_up() -> None:
 
 
 def test_a_member_gives_up_only_at_its_next_poll() -> None:
-    """consumer:F3.5, consumer 3.2"""
+    """consumer:F3.5, consumer:toy-7, consumer 3.2"""
     play = MemberPlay(work_us=4 * S)
     play.fetched((0, 0, 2))  # until 8 s
     joins = play.count(JoinGroupRequest)

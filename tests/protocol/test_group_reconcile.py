@@ -203,7 +203,7 @@ def group_of(assignor: object, interval_s: int = 0, **counts: int) -> ConsumerGr
 
 
 def test_a_newcomer_gets_what_each_owner_gives_up_at_its_own_heartbeats() -> None:
-    """consumer:S33; GroupMetadataManagerTest.testReconciliationProcess."""
+    """consumer:S33, consumer:toy-27; GroupMetadataManagerTest.testReconciliationProcess."""
     first = {"m1": "f:0-2 b:0-1", "m2": "f:3-5 b:2"}
     then = {"m1": "f:0-1 b:0", "m2": "f:2-3 b:2", "m3": "f:4-5 b:1"}
     group = group_of(fixed({"m1": "f:0-5 b:0-2"}, first, then), f=6, b=3)
@@ -264,7 +264,8 @@ def test_an_instance_id_that_is_not_released_is_refused() -> None:
 
 
 def test_a_target_is_computed_once_an_interval() -> None:
-    """consumer:S61; consumer:F3.40: the second member's first answer is empty, with the epoch of the old target."""
+    """consumer:S61, consumer:toy-29, consumer:F3.40: the second member's first answer is empty, with the epoch of the
+    old target."""
     group = group_of(server_uniform, interval_s=1, t=4)
     assert told(group.heartbeat(0, "m1", 0, "t", [])) == (1, "t0 t1 t2 t3")
     assert told(group.heartbeat(S * 3 // 10, "m2", 0, "t", [])) == (1, "")

@@ -23,7 +23,7 @@ from sim.protocol.group_messages import (
     SyncGroupRequest,
 )
 from sim.protocol.librdkafka_consumer import LibrdkafkaConsumer
-from sim.protocol.librdkafka_join import JoinState
+from sim.protocol.librdkafka_membership import JoinState
 from sim.protocol.messages import FetchRequest, ListOffsetsRequest, ListOffsetsResponse
 from sim.protocol.rows import Kind
 from sim.protocol.settings import LibrdkafkaMemberSettings, ProcessingSettings, ReaderSettings
@@ -383,3 +383,14 @@ def test_a_close_serves_the_callback_and_leaves_behind_the_last_commit() -> None
     kinds = [type(message) for message in play.asked if isinstance(message, OffsetCommitRequest | LeaveGroupRequest)]
     assert kinds == [OffsetCommitRequest, LeaveGroupRequest]
     assert play.callbacks()[2:] == [("revoked", 0), ("revoked", 1)] and play.role.ended
+
+
+def test_a_close_while_a_revocation_waits_tells_of_the_rest_in_a_second_callback() -> None:
+    """rd_kafka_cgrp_handle_assign_op: the first is taken for an unassignment of everything"""
+    play = busy(S, **COOPERATIVE)
+    play.fetched((0, 0, 10))
+    play.share = (0,)
+    play.rebalance()
+    play.role.close(play.now)
+    play.run_to(10 * S)
+    assert play.callbacks()[2:] == [("revoked", 1), ("revoked", 0)] and play.role.ended

@@ -17,7 +17,7 @@ def cache(*entries: tuple[int, int]) -> LeaderEpochs:
 
 @pytest.mark.parametrize(("asked", "answer"), [(1, (0, 13)), (2, (2, 17)), (3, (2, 17)), (4, (4, 20))])
 def test_the_answer_names_the_largest_epoch_not_above_the_asked_one(asked: int, answer: tuple[int, int]) -> None:
-    """broker:SC-35, broker:REP-32."""
+    """broker:SC-35, broker:REP-32, consumer:F2.25."""
     assert cache((0, 10), (2, 13), (4, 17)).end_of(asked, log_end=20) == answer
 
 

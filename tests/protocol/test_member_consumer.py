@@ -166,7 +166,7 @@ def test_a_second_assignment_waits_for_the_end_of_the_first() -> None:
 # --- commits ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("raw", "second"), [(0, 10), ((1 << 32) - 1, 5)])
 def test_the_interval_commit_may_cover_what_the_same_poll_returns(raw: int, second: int) -> None:
-    """consumer:S05, consumer:F2.2: the background thread is late, or it is not"""
+    """consumer:S05, consumer:F2.2, consumer:toy-3, consumer:F2.33: the background thread is late, or it is not"""
     play = MemberPlay(AUTO, work_us=2 * S)
     play.port.draws["auto-commit-race"] = raw
     play.fetched((0, 0, 5))

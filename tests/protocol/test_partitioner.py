@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from sim.protocol.partitioner import (
@@ -58,10 +60,18 @@ def test_the_sign_bit_is_cleared_and_not_negated() -> None:
 
 
 def test_growing_a_topic_moves_keys_as_computed_from_the_formula() -> None:
-    """consumer:S56."""
+    """consumer:S56, consumer:F6.3."""
     keys = [f"key-{i}".encode() for i in range(6)]
     assert [java_key_partition(key, 3) for key in keys] == [1, 0, 2, 2, 0, 2]
     assert [java_key_partition(key, 4) for key in keys] == [1, 0, 2, 3, 1, 0]
+
+
+@pytest.mark.parametrize(("old", "new"), [(3, 4), (4, 6), (6, 7), (6, 12), (4, 8)])
+def test_of_many_keys_so_many_move(old: int, new: int) -> None:
+    """consumer:F6.3: 1 - N/lcm(N, M), measured 75, 67, 85, 50 and 50 %"""
+    keys = [f"key-{i}".encode() for i in range(4000)]
+    moved = sum(java_key_partition(key, old) != java_key_partition(key, new) for key in keys)
+    assert moved / len(keys) == pytest.approx(1 - old / math.lcm(old, new), abs=0.03)
 
 
 @pytest.mark.parametrize(

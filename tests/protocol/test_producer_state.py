@@ -28,7 +28,7 @@ def states_after(*batches: RecordBatch) -> ProducerStates:
 
 
 def test_a_stored_batch_is_a_duplicate_and_its_original_offset_is_known() -> None:
-    """broker:SC-1, through the log path; broker:APP-19."""
+    """broker:SC-1, consumer:F9.1, through the log path; broker:APP-19."""
     states = states_after(batch_of(0), batch_of(1))
 
     assert states.judge(batch_of(1)) == DUPLICATE

@@ -164,7 +164,7 @@ def test_one_poll_of_java_shows_partitions_in_hash_map_order() -> None:
 
 
 def test_one_fetch_is_in_flight_per_broker() -> None:
-    """consumer:F2.4."""
+    """consumer:F2.4, consumer:toy-13, consumer:F6.2."""
     play = Play(EARLIEST, {0: (1, 0), 1: (2, 0), 2: (1, 0)})
     port = play.port
     play.reader.on_alarm(play.now)
@@ -291,7 +291,7 @@ def test_a_consumed_position_is_checked_with_the_new_leader_once() -> None:
 
 
 def test_a_position_that_nothing_was_consumed_at_is_not_checked() -> None:
-    """consumer:F2.28, consumer:S25."""
+    """consumer:F2.28, consumer:S25, consumer:toy-14."""
     play = Play()
     fetch = play.answer(not_leader(leader=2, epoch=9))
     assert fetch is not None and fetch.partitions[0].last_epoch == -1
@@ -302,7 +302,7 @@ def truncated(epoch: int, end: int) -> FetchedPartition:
 
 
 def test_a_truncated_position_goes_back_to_the_point_of_divergence() -> None:
-    """consumer:S21, consumer:S26."""
+    """consumer:S21, consumer:S26, consumer:toy-14, consumer:F2.26."""
     play = Play()
     play.answer(data(0, 10, epoch=5))
     play.answer(not_leader(leader=2, epoch=10))
@@ -314,7 +314,7 @@ def test_a_truncated_position_goes_back_to_the_point_of_divergence() -> None:
 
 
 def test_without_a_policy_a_truncation_stops_the_partition() -> None:
-    """consumer:S23: thrown once, then empty polls."""
+    """consumer:S23, consumer:F2.26: thrown once, then empty polls."""
     play = Play()
     play.answer(data(0, 10, epoch=5))
     play.answer(not_leader(leader=2, epoch=10))
@@ -391,7 +391,7 @@ def test_a_broker_that_refuses_the_connection_is_tried_again_later() -> None:
 
 
 def test_a_leader_whose_high_watermark_is_behind_stalls_the_reader_and_does_not_move_it() -> None:
-    """consumer:S27, consumer:F2.18"""
+    """consumer:S27, consumer:F2.18, consumer:toy-15"""
     play = Play(start_offset=100)
     play.leaders = {0: (2, 1)}
     for _ in range(2):

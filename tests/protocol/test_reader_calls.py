@@ -45,6 +45,20 @@ def test_a_seek_to_where_the_buffer_goes_on_keeps_it() -> None:
         assert play.polls() == polls
 
 
+def test_what_is_buffered_is_thrown_away_where_the_position_is_looked_up_and_fetched_again() -> None:
+    """consumer:F2.15: the lookup ends where the buffer began, and all the same"""
+    play = Play()
+    play.reader.call("pause", (0,), 0, play.now)
+    play.answer(data(0, 3))
+    play.reader.call("seek", (0,), -2, play.now)
+    play.reader.call("resume", (0,), 0, play.now)
+    fetch = play.settle()
+    assert play.polls() == [] and play.reader.position(0) == 0
+    assert fetch is not None and fetch.partitions[0].offset == 0
+    play.answer(data(0, 3))
+    assert play.polls() == [(1, 0, 0, 3)]
+
+
 def test_a_later_seek_cancels_a_lookup() -> None:
     play = Play()
     play.reader.call("seek", (0,), -1, play.now)

@@ -130,7 +130,7 @@ def test_an_automatic_commit_covers_what_the_workers_have_not_done() -> None:
 
 
 def test_a_full_queue_pauses_and_polls_go_on() -> None:
-    """consumer:F5.6: the member is not evicted, though a record takes longer than max.poll.interval.ms."""
+    """consumer:F5.6, consumer:F5.7: no member is evicted, though a record takes longer than max.poll.interval.ms."""
     play = pooled(MemberSettings(auto_commit=False, max_poll_interval_us=500 * MS), [S, S], queue_records=2)
     play.fetched((0, 0, 2), (1, 0, 1))
     assert {row.n for row in play.port.of(Kind.POLL)} == {1}  # one poll returned all three
@@ -172,6 +172,7 @@ def test_the_callback_waits_for_the_workers_and_commits() -> None:
 
 
 def test_a_callback_that_waits_past_the_poll_interval_has_lost_its_partitions() -> None:
+    """consumer:F5.4"""
     settings = MemberSettings(auto_commit=False, heartbeat_interval_us=250 * MS, max_poll_interval_us=S)
     play = pooled(settings, [5 * S], work_in_revoke="wait", commit_in_revoke=True)
     play.fetched((0, 0, 1))
@@ -182,7 +183,7 @@ def test_a_callback_that_waits_past_the_poll_interval_has_lost_its_partitions() 
 
 
 def test_a_worker_that_is_late_commits_a_partition_that_is_gone() -> None:
-    """consumer:F5.5, consumer:S39: the loop asks nobody whether the partition is still its own."""
+    """consumer:F5.5, consumer:S39, consumer:toy-9: the loop asks nobody whether the partition is still its own."""
     settings = MemberSettings(auto_commit=False, heartbeat_interval_us=50 * MS)
     play = pooled(settings, commit="each", threads=1)
     play.fetched((0, 0, 1))

@@ -63,9 +63,11 @@ def test_offsets_need_as_many_brokers_as_replicas() -> None:
         )  # fmt: skip
 
 
-def test_a_member_of_the_new_protocol_needs_a_release_that_has_it() -> None:
+@pytest.mark.parametrize("client", ["java", "librdkafka"])
+def test_a_member_of_the_new_protocol_needs_a_release_that_has_it(client: str) -> None:
     """It is a preview in 3.9."""
-    consumers = {"ledger": {"topics": ["t"], "config": {"group.id": "g", "group.protocol": "consumer"}}}
+    options = {"group.id": "g", "group.protocol": "consumer"}
+    consumers = {"ledger": {"topics": ["t"], "client": client, "config": options}}
     assert [one.settings.protocol for one in groups(consumers).members] == ["consumer"]
     with pytest.raises(InputError, match=r'is a preview in 3.9.* use classic, or write kafka: "4.3"'):
         groups(consumers, kafka="3.9")

@@ -107,7 +107,8 @@ def test_every_file_of_the_folder_is_bundled() -> None:
 
 
 def test_after_an_unclean_election_the_reader_goes_back_to_where_the_logs_part() -> None:
-    """broker:VIS-7, KIP-320: offsets 0 to 299 are in both logs; the position beyond is found to be of another epoch."""
+    """broker:VIS-7, consumer:F2.27, KIP-320: offsets 0 to 299 are in both logs; the position beyond is found to be of
+    another epoch."""
     events = _run("unclean_election", 0).events
     resets = [
         (int(events["offset"][row]), int(events["code"][row]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sim.errors import InputError, LawBroken
-from sim.world.kernel import Kernel
+from sim.world.kernel import ALARM, WORLD, Kernel, host_priority, rank_of
 
 
 def test_events_up_to_and_including_the_end_run_and_the_clock_stands_there() -> None:
@@ -55,9 +55,9 @@ def test_a_broken_law_comes_through_as_it_was_raised() -> None:
     assert caught.value is law and kernel.now_us == 3
 
 
-def test_something_can_look_after_every_event() -> None:
+def test_something_can_look_after_every_event_and_learns_whose_it_was() -> None:
     kernel, looked = Kernel(), []
-    for at in (1, 1, 2):
-        kernel.call_at(at, lambda _: None)
-    kernel.run_to(5, after=lambda: looked.append(kernel.now_us))
-    assert looked == [1, 1, 2]
+    for at, priority in ((1, WORLD), (1, host_priority(0)), (2, host_priority(3) + 17), (2, host_priority(4) + ALARM)):
+        kernel.call_at(at, lambda _: None, priority)
+    kernel.run_to(5, after=lambda priority: looked.append((kernel.now_us, rank_of(priority))))
+    assert looked == [(1, -1), (1, 0), (2, 3), (2, 4)]
