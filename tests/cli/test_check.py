@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from analysis.processes import process_pool
 from tests.cli.conftest import Said
 
 Korder = Callable[..., Said]
@@ -33,6 +36,28 @@ def test_a_broken_one_names_the_seed_its_witness_and_the_line_that_replays_it(
     replay = next(line.partition("again: ")[2] for line in said.out.splitlines() if "again: " in line)
     again = korder(*shlex.split(replay)[1:])
     assert again.status == 1 and "duplicate-append: shop/2 stands at" in again.out
+
+
+def test_the_processes_end_by_themselves_and_not_by_force(
+    korder: Korder, quiet: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pool that is left by an exception has its workers killed, and Python may then complain at its own end."""
+    left_by: list[type[BaseException] | None] = []
+
+    @contextmanager
+    def watched(jobs: int) -> Iterator[ProcessPoolExecutor]:
+        with process_pool(jobs) as pool:
+            try:
+                yield pool
+            except BaseException as error:
+                left_by.append(type(error))
+                raise
+            left_by.append(None)
+
+    monkeypatch.setattr("analysis.cli.pool.process_pool", watched)
+
+    assert korder("check", quiet, "--seeds", "0..15", "--jobs", "2").status == 0
+    assert left_by == [None]
 
 
 @pytest.mark.parametrize("more", [(), ("--json",)])
