@@ -13,9 +13,11 @@ from analysis.explaining.case import Case, Edit, Maker, Path, Row
 __all__ = ["GROUP_TABLE"]
 
 COOPERATIVE = "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"
+RANGE = "org.apache.kafka.clients.consumer.RangeAssignor"
 REBALANCE, RESTART = "re-read after a rebalance", "re-read after a restart"
 STOLEN, EARLY, RESET = "stolen partition and late commit", "commit before processing", "position reset"
 AS_IT_ENDS, PARALLEL, FAILED = "committed as it ends", "work in parallel", "failed work passed over"
+STORE = "enable.auto.offset.store"  # what rd_kafka_commit without offsets commits
 Section = dict[str, Any]
 
 
@@ -78,6 +80,11 @@ def _static(case: Case) -> tuple[Edit, ...]:
     )
 
 
+def _cooperative(section: Section) -> bool:
+    named = str(section.get("config", {}).get("partition.assignment.strategy", "")).lower()
+    return not _new_protocol(section) and "cooperative" in named
+
+
 def _pool(section: Section) -> bool:
     return int((section.get("processing") or {}).get("threads") or 0) > 0
 
@@ -99,6 +106,8 @@ def _commit_alone(place_of: Callable[[Section], str], applies: Callable[[Section
             if _auto_commits(section):
                 path: Path = ("consumers", name, "config", "enable.auto.commit")
                 found.append(Edit(group, "enable.auto.commit", "false", path))
+            if place == "before" and str(section.get("config", {}).get(STORE, "true")).lower() == "false":
+                found.append(Edit(group, STORE, "true", ("consumers", name, "config", STORE)))  # else there is nothing
             if (section.get("processing") or {}).get("commit", "never") != place:
                 found.append(Edit(group, "processing.commit", place, ("consumers", name, "processing", "commit")))
         return tuple(found)
@@ -184,10 +193,12 @@ GROUP_TABLE = (
     Row(_in_order("partition"), (PARALLEL,), 5, "the records of a partition wait for each other", "anomalies 2.5"),
     Row(_in_order(None), (PARALLEL, AS_IT_ENDS, EARLY), 7, "one record at a time in each process", "anomalies 2.5"),
     Row(_retry_in_place, (FAILED,), 6, "a record whose work fails holds up its partition", "anomalies 2.5"),
-    Row(_work_at_most_once, ("producer restarted",), 8,
+    Row(_work_at_most_once, ("producer restarted", "application sent again"), 8,
         "what was in work when a process dies is lost: at most once in place of at least once", "anomalies 2.7"),
     Row(_option("partition.assignment.strategy", COOPERATIVE, "", _new_protocol), (REBALANCE,), 2,
         "two rebalances in place of one", "KIP-429"),
+    Row(_option("partition.assignment.strategy", RANGE, "", lambda section: not _cooperative(section)), (REBALANCE,), 4,
+        "every member stops and gives everything up in every rebalance", "KIP-429"),
     Row(_commit("after", ("never",)), (REBALANCE, RESTART), 3, "a commit for every poll", "anomalies 2.3"),
     Row(_commit("each", ("never", "after")), (REBALANCE, RESTART), 5, "a commit for every record", "anomalies 2.3"),
     Row(_option("max.poll.records", "1", "500"), (STOLEN, RESTART), 6, "one record a poll", "anomalies 2.3"),
