@@ -9,9 +9,8 @@ Margins were stated before anything was recorded. ``rates.json`` holds the real 
 
 How fast brokers and links are is no rule, and differs from machine to machine and with its load. Newer recordings say
 what brokers took for a request and messages on the proxy's links (``broker_us``, ``link_us``: median and 99th
-percentile), and the simulator is given as much: the links' own spread; of brokers the median, twice that as 99th
-percentile, as their longer times are stalls of the whole machine, in which clients stand still too. Half of it is the
-latency between brokers, which an append with acks=all crosses twice.
+percentile), and the simulator is given as much; half of what brokers took is the latency between brokers, which an
+append with acks=all crosses twice.
 """
 
 from __future__ import annotations
@@ -70,9 +69,9 @@ def simulated(script: str, recorded: dict[str, Any] | None = None) -> dict[str, 
     """The rates of all seeds, on a network as fast as that of the recording."""
     scenario = scenario_of(script)
     if recorded and "broker_us" in recorded:
-        took = recorded["broker_us"][0]
+        took, longest = recorded["broker_us"]
         scenario = with_overrides(scenario, [
-            f"network.broker.latency={_lognormal(took // 2, took)}",
+            f"network.broker.latency={_lognormal(took // 2, longest // 2)}",
             f"network.latency={_lognormal(*recorded['link_us'])}",
         ])  # fmt: skip
     rates = [rates_of(outcome_of(simulate(scenario, seed))) for seed in scenario.seeds]
