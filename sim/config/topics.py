@@ -171,6 +171,12 @@ BROKER = Table(
         accepted("auto.include.jmx.reporter kafka.metrics.reporters kafka.metrics.polling.interval.secs"),
         accepted("leader.replication.throttled.rate follower.replication.throttled.rate"),
         accepted("principal.builder.class super.users allow.everyone.if.no.acl.found config.providers"),
+        # Not whole families: a misspelled name of those above must not pass for one of these.
+        accepted("group.consumer.migration.policy group.consumer.regex.refresh.interval.ms"),
+        accepted("group.consumer.assignor.offload.enable"),
+        accepted("offsets.retention.minutes offsets.retention.check.interval.ms", "int", "no committed offset expires"),
+        accepted("offsets.load.buffer.size offsets.commit.required.acks offsets.topic.compression.codec"),
+        accepted("offsets.topic.segment.bytes"),
         accepted("unstable.api.versions.enable unstable.feature.versions.enable offset.metadata.max.bytes"),
     ),
     prefixes=(
@@ -178,7 +184,7 @@ BROKER = Table(
         "replication.quota.",
         "alter.log.dirs.", "replica.alter.log.dirs.", "delegation.token.", "password.encoder.", "metadata.log.",
         "log.cleaner.",
-        "group.", "offsets.", "share.coordinator.", "transaction.", "transactional.id.", "remote.log.",
+        "group.coordinator.", "group.share.", "group.streams.", "share.coordinator.", "transaction.", "transactional.id.", "remote.log.",
         "log.local.retention.",
         "metrics.", "confluent.", "remote.",
     ),

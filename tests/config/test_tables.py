@@ -199,3 +199,13 @@ def test_times_are_microseconds_and_for_ever_stays_for_ever() -> None:
     topic = config.topic({"retention.ms": "-1", "flush.ms": "9223372036854775807"}, config.broker({}), 1).settings
     assert topic.retention_us == -1
     assert topic.flush_us == 2**62
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def test_no_misspelled_name_passes_for_an_option_without_influence(table: config.Table) -> None:
+    """A family of names without influence (``ssl.``) must not take in the slip of a finger in a name that has one."""
+    names = [option.name for option in table.options if option.kind is Kind.MODELLED]
+    slips = [slip for name in names for slip in (name + "s", name[:-2] + name[-1] + name[-2], name[:-4] + name[-3:])]
+    passed = [slip for slip in slips if slip not in table.by_name and table.find(slip) is not None]
+
+    assert len(names) > 5 and passed == []
