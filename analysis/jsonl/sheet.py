@@ -101,7 +101,7 @@ def _distinct(sheet: Sheet, start: Column, size: Column) -> tuple[Column, Column
     mixed = words[0]
     for word in words[1:]:
         mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + word  # wraps around
-    _, first, inverse = np.unique(mixed, return_index=True, return_inverse=True)
+    first, inverse = _unique(mixed)
     for word in words:
         if (word != word[first[inverse]]).any():  # two texts, one number
             table = np.stack([*words, size.astype(np.uint64)], axis=1)
@@ -111,6 +111,21 @@ def _distinct(sheet: Sheet, start: Column, size: Column) -> tuple[Column, Column
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))
     return first[order], rank[inverse.ravel()]
+
+
+def _unique(numbers: Column) -> tuple[Column, Column]:
+    """As by ``np.unique``: the first index of each distinct number, and which of them each is.
+
+    Where the processor sorts many numbers at once, as most do, a sort that keeps no order among equals is far faster.
+    """
+    if not len(numbers):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    order = np.argsort(numbers)
+    ordered = numbers[order]
+    begins = np.concatenate(([True], ordered[1:] != ordered[:-1]))
+    inverse = np.empty(len(numbers), np.int64)
+    inverse[order] = np.cumsum(begins) - 1
+    return np.minimum.reduceat(order, np.flatnonzero(begins)), inverse
 
 
 def numbers_at(sheet: Sheet, start: Column, stop: Column) -> tuple[Column, Column]:
