@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from analysis.columns import by_group, starts_of
 from analysis.history import Column
 from analysis.jsonl.sheet import Sheet, Slices, together
 from analysis.jsonl.template import RECORD, Places, Template
 
-__all__ = ["Matched", "matched"]
+__all__ = ["Matched", "Matching"]
 
-MOST_TEMPLATES = 64
 _VALUES = ("v", "uid", "vs", RECORD[2])
 
 
@@ -97,20 +97,26 @@ class Matched:
         return Slices(self._sheet, opening + 1, closing)
 
 
-def matched(templates: list[Template], sheet: Sheet, first: int) -> tuple[list[Matched], Column]:
-    """The lines that look like one of *templates*, and the numbers of the others."""
-    found: list[Matched] = []
-    values = Values()
-    left, taken = np.arange(len(sheet.ends)), np.zeros(len(sheet.ends), bool)
-    for template in templates:
-        if not len(left):
-            break
-        alike = left[sheet.count[left] == template.quotes]
-        if len(alike):
-            lines, places, numbers = template.match(sheet, alike)
-            if len(lines):
-                found.append(Matched(template, sheet, lines + first, places, numbers))
-                found[-1].share(values, len(found))
-                taken[lines] = True
-                left = left[~taken[left]]
-    return found, left
+class Matching:
+    """The lines of a block by templates, as far as they look like one."""
+
+    def __init__(self, sheet: Sheet, first: int) -> None:
+        self.sheet, self.found = sheet, list[Matched]()
+        self._first, self._values = first, Values()
+        order = by_group(sheet.count)
+        starts = starts_of(sheet.count[order])
+        self._left = dict(zip(sheet.count[order[starts]].tolist(), np.split(order, starts[1:]), strict=True))
+
+    def take(self, template: Template) -> None:
+        alike = self._left.get(template.quotes)
+        if alike is None or not len(alike):
+            return
+        lines, places, numbers = template.match(self.sheet, alike)
+        if len(lines):
+            self.found.append(Matched(template, self.sheet, lines + self._first, places, numbers))
+            self.found[-1].share(self._values, len(self.found))
+            self._left[template.quotes] = alike[:0] if len(lines) == len(alike) else alike[~np.isin(alike, lines)]
+
+    def left(self) -> Column:
+        """The numbers of the other lines."""
+        return np.sort(np.concatenate(list(self._left.values())))

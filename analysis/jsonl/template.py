@@ -26,6 +26,7 @@ __all__ = ["RECORD", "Places", "Template", "template_of"]
 
 MOST_QUOTES = 512
 MOST_AHEAD = 400  # bytes from an anchor, within the padding of a sheet
+SPAN = 8 * WORD  # bytes that are fetched at once
 _GAP = re.compile(rb"([^0-9-]*)(?:([0-9]+)([^0-9-]*))?")
 _CONSTANT = {"e", "role", "kind"}  # strings that are part of a line's look
 _HIGHEST = {"integer": LIMIT, "natural": LIMIT, "value": LIMIT, "partition": LIMIT, "offset": OFFSETS, "seq": 1 << 31}
@@ -33,11 +34,23 @@ _HIGHEST = {"integer": LIMIT, "natural": LIMIT, "value": LIMIT, "partition": LIM
 
 @dataclass(frozen=True)
 class _Fixed:
-    """Bytes that stand *ahead* of a quote (or of an end of the line), or behind it where that is negative."""
+    """Words that stand *ahead* of quotes, or behind them where that is negative: those in these *rows* of places."""
 
-    anchor: int
+    rows: slice
     ahead: int
-    text: bytes
+    words: list[tuple[np.uint64, np.uint64 | None]]  # and which of their bits count (None: all)
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """Numbers with the same bytes beside them: from *ahead* of one quote to *behind* another, all below *highest*."""
+
+    which: list[int]
+    after: list[int]
+    ahead: int
+    before: list[int]
+    behind: int
+    highest: int
 
 
 @dataclass
@@ -45,14 +58,17 @@ class Template:
     """Where things stand in a line, told by *anchors*: 0 is the byte before it, then its quotes, then its line feed.
 
     Between its values a line is the same bytes, quotes among them. So it is known whole once those bytes were compared,
-    from the first to the last, and each value is from a quote to the next, or digits from there to there.
+    from the first to the last, and each value is from a quote to the next, or digits from there to there. Of each such
+    run of bytes only the first quote is looked up (*bases*); the others stand in it, at known distances.
     """
 
     event: str
     quotes: int
+    bases: list[int] = field(default_factory=list)  # anchors, by row of places
+    derived: dict[int, tuple[int, int]] = field(default_factory=dict)  # by other anchor: a base, and how far behind it
     fixed: list[_Fixed] = field(default_factory=list)
     lengths: list[tuple[int, int, int]] = field(default_factory=list)  # from anchor, to anchor, bytes between
-    numbers: list[tuple[int, int, int, int]] = field(default_factory=list)  # from, bytes ahead, to, bytes behind
+    numbers: list[_Numbers] = field(default_factory=list)
     strings: list[int] = field(default_factory=list)  # anchors of the opening quotes
     texts: dict[str, list[int]] = field(default_factory=dict)  # by field: which strings
     counts: dict[str, list[int]] = field(default_factory=dict)  # by field: which numbers
@@ -62,15 +78,15 @@ class Template:
 
     def match(self, sheet: Sheet, lines: Column) -> tuple[Column, Places, list[Column]]:
         """Of *lines* (numbers, each with as many quotes): those that look like this, their places and numbers."""
-        places = Places(sheet, lines, self.quotes)
+        places = Places(sheet, lines, self)
         fits = np.ones(len(lines), bool)
         for a, b, size in self.lengths:
             fits &= places[b] - places[a] == size + 1
         for one in self.fixed:
-            wanted = np.uint64(int.from_bytes(one.text, "little"))
-            fits &= sheet.words(places[one.anchor] + one.ahead, len(one.text)) == wanted
-        for anchor in self.strings:
-            fits &= places[anchor + 1] - places[anchor] > 1
+            fits &= _stand_there(sheet, places.rows[one.rows] + one.ahead, one.words)
+        if self.strings:
+            long = places.several([anchor + 1 for anchor in self.strings]) - places.several(self.strings)
+            fits &= (long > 1).all(axis=0)
         places = places.only(fits)
         numbers, sound = self._numbers(sheet, places)
         if not sound.all():
@@ -79,21 +95,41 @@ class Template:
 
     def _numbers(self, sheet: Sheet, places: Places) -> tuple[list[Column], Column]:
         sound = np.ones(len(places.lines), bool)
-        found = []
-        for (a, ahead, b, behind), highest in zip(self.numbers, self.highest, strict=True):
-            number, fits = numbers_at(sheet, places[a] + 1 + ahead, places[b] - behind)
-            sound &= fits & (number < highest)
-            found.append(number)
+        found = [sound] * len(self.highest)
+        for some in self.numbers:
+            start = places.several(some.after) + (1 + some.ahead)
+            number, fits = numbers_at(sheet, start.ravel(), (places.several(some.before) - some.behind).ravel())
+            sound &= (fits & (number < some.highest)).reshape(start.shape).all(axis=0)
+            for which, one in zip(some.which, number.reshape(start.shape), strict=True):
+                found[which] = one
         return found, sound
 
 
-class Places:
-    """The anchors of lines, looked up when they are asked for."""
+def _stand_there(sheet: Sheet, at: Column, words: list[tuple[np.uint64, np.uint64 | None]]) -> Column:
+    """By column of *at*: these words stand at all of its places."""
+    told = sheet.spans(at.ravel(), len(words))
+    same: Column = np.ones(at.size, bool)
+    for k, (word, mask) in enumerate(words):
+        np.logical_and(same, (told[:, k] if mask is None else told[:, k] & mask) == word, out=same)
+    found: Column = np.logical_and.reduce(same.reshape(at.shape))
+    return found
 
-    def __init__(self, sheet: Sheet, lines: Column, quotes: int) -> None:
-        self._sheet, self.lines, self._quotes = sheet, lines, quotes
-        self._first = sheet.first[lines] - 1
-        self._known: dict[int, Column] = {}
+
+class Places:
+    """The anchors of lines. *rows*: those that a template looks up, a row each."""
+
+    def __init__(self, sheet: Sheet, lines: Column, template: Template, rows: Column | None = None) -> None:
+        self._sheet, self.lines, self._template = sheet, lines, template
+        self.rows = self._looked_up() if rows is None else rows
+        self._known: dict[int, Column] = dict(zip(template.bases, self.rows, strict=True))
+
+    def _looked_up(self) -> Column:
+        last = self._template.quotes + 1
+        bases = np.array([1 if anchor == last else anchor for anchor in self._template.bases])
+        found: Column = self._sheet.quotes[(bases - 1)[:, None] + self._sheet.first[self.lines]]
+        if last in self._template.bases:
+            found[self._template.bases.index(last)] = self._sheet.ends[self.lines]
+        return found
 
     def __getitem__(self, anchor: int) -> Column:
         if anchor not in self._known:
@@ -103,16 +139,17 @@ class Places:
     def _find(self, anchor: int) -> Column:
         if anchor == 0:
             return self._sheet.starts[self.lines] - 1
-        if anchor > self._quotes:
+        if anchor > self._template.quotes:
             return self._sheet.ends[self.lines]
-        return self._sheet.quotes[self._first + anchor]
+        base, behind = self._template.derived[anchor]
+        return self._known[base] + behind
+
+    def several(self, anchors: list[int]) -> Column:
+        """A row each."""
+        return np.stack([self[anchor] for anchor in anchors])
 
     def only(self, fits: Column) -> Places:
-        if fits.all():
-            return self
-        found = Places(self._sheet, self.lines[fits], self._quotes)
-        found._known = {anchor: column[fits] for anchor, column in self._known.items()}
-        return found
+        return self if fits.all() else Places(self._sheet, self.lines[fits], self._template, self.rows[:, fits])
 
 
 def template_of(line: bytes) -> Template | None:
@@ -124,56 +161,81 @@ def template_of(line: bytes) -> Template | None:
     event = msgspec.json.decode(line)
     template = Template(event["e"], 2 * len(strings))
     slots = _Slots(template, [key.decode() for key in strings])
-    if not slots.fill(event):
+    if not slots.fill(event) or len(template.highest) != sum(gap is not None and gap[2] is not None for gap in gaps):
         return None
-    _add_fixed(template, strings, [gap for gap in gaps if gap is not None])
-    reach = max(abs(one.ahead) for one in template.fixed)
-    reach = max([reach, *(max(ahead, behind) for _, ahead, _, behind in template.numbers)])
-    return template if len(template.numbers) == len(template.highest) and reach <= MOST_AHEAD else None
+    reach = _add_runs(template, strings, [gap for gap in gaps if gap is not None])
+    return template if reach <= MOST_AHEAD else None
 
 
-def _add_fixed(template: Template, strings: list[bytes], gaps: list[re.Match[bytes]]) -> None:
-    """Everything but values, in runs from one value to the next."""
+def _add_runs(template: Template, strings: list[bytes], gaps: list[re.Match[bytes]]) -> int:
+    """Everything but values, in runs from one value to the next. The result: how far bytes are from their quotes."""
     values, last = set(template.strings), 2 * len(strings) + 1
-    run = _Run(template)
+    runs, numbers = [_Run()], list[tuple[int, int, int, int]]()  # quote, ahead, quote, behind
     for number, gap in enumerate(gaps):
         before, after = 2 * number, 2 * number + 1
-        run.text += gap[1]
+        runs[-1].text += gap[1]
         if gap[2] is not None:
-            run.end()
-            template.numbers.append((before, len(gap[1]), after, len(gap[3])))
-            run.text += gap[3]
+            runs.append(_Run(gap[3]))
+            numbers.append((before, len(gap[1]), after, len(gap[3])))
         elif number == 0 or after == last:
             template.lengths.append((before, after, len(gap[1])))
-        run.reach(after, b"" if after == last else b'"')
+        runs[-1].reach(after, b"" if after == last else b'"')
         if after != last:
             if after in values:
-                run.end()
+                runs.append(_Run())
             else:
-                run.text += strings[number]
-            run.reach(after + 1, b'"')
-    run.end()
+                runs[-1].text += strings[number]
+            runs[-1].reach(after + 1, b'"')
+    _add_fixed(template, [run for run in runs if run.anchors], last)
+    _add_numbers(template, numbers)
+    beside = [max(ahead, behind) for _, ahead, _, behind in numbers]
+    return max([len(run.text) for run in runs] + beside)
 
 
 class _Run:
-    """Bytes that are the same in every line, and the first anchor among them."""
+    """Bytes that are the same in every line, and the anchors among them: after how many of its bytes each stands."""
 
-    def __init__(self, template: Template) -> None:
-        self._template, self.text = template, b""
-        self._anchor: tuple[int, int] | None = None  # and how many bytes of the run stand before it
+    def __init__(self, text: bytes = b"") -> None:
+        self.text, self.anchors = text, dict[int, int]()
 
     def reach(self, anchor: int, quote: bytes) -> None:
-        if self._anchor is None:
-            self._anchor = anchor, len(self.text)
+        self.anchors[anchor] = len(self.text)
         self.text += quote
 
-    def end(self) -> None:
-        if self.text and self._anchor is not None:
-            anchor, before = self._anchor
-            self._template.fixed += [
-                _Fixed(anchor, at - before, self.text[at : at + WORD]) for at in range(0, len(self.text), WORD)
-            ]
-        self._anchor, self.text = None, b""
+
+def _add_fixed(template: Template, runs: list[_Run], last: int) -> None:
+    """Runs of the same bytes about their first quotes, such as those between the records of a poll, are taken together.
+
+    The line feed is never told by a quote: it has to be seen that the line ends there.
+    """
+    alike: dict[tuple[bytes, int], list[int]] = {}
+    for run in runs:
+        base, *others = run.anchors
+        alike.setdefault((run.text, run.anchors[base]), []).append(base)
+        told = ((anchor, run.anchors[anchor] - run.anchors[base]) for anchor in others if anchor != last)
+        template.derived |= {anchor: (base, behind) for anchor, behind in told}
+    for (text, before), bases in alike.items():
+        rows = slice(len(template.bases), len(template.bases) + len(bases))
+        template.bases += bases
+        for at in range(0, len(text), SPAN):
+            template.fixed.append(_Fixed(rows, at - before, _words(text[at : at + SPAN])))
+
+
+def _words(text: bytes) -> list[tuple[np.uint64, np.uint64 | None]]:
+    parts = [text[at : at + WORD] for at in range(0, len(text), WORD)]
+    masks = [None if len(part) == WORD else np.uint64((1 << 8 * len(part)) - 1) for part in parts]
+    return [(np.uint64(int.from_bytes(part, "little")), mask) for part, mask in zip(parts, masks, strict=True)]
+
+
+def _add_numbers(template: Template, numbers: list[tuple[int, int, int, int]]) -> None:
+    """Those of one field with the same bytes beside them together: the offsets of a poll."""
+    for which in template.counts.values():
+        alike: dict[tuple[int, int], list[int]] = {}
+        for k in which:
+            alike.setdefault((numbers[k][1], numbers[k][3]), []).append(k)
+        for (ahead, behind), some in alike.items():
+            after, before = [numbers[k][0] for k in some], [numbers[k][2] for k in some]
+            template.numbers.append(_Numbers(some, after, ahead, before, behind, template.highest[some[0]]))
 
 
 class _Slots:

@@ -14,6 +14,7 @@ import analysis.jsonl.read as reading
 from analysis.history import History
 from analysis.jsonl import block as jsonl_block
 from analysis.jsonl import lines as jsonl_lines
+from analysis.jsonl import shape as jsonl_shape
 from analysis.jsonl.block import Codes, Irregular
 from analysis.jsonl.sheet import Sheet, Slices
 from sim.errors import InputError
@@ -68,6 +69,7 @@ class LineByLine:
 def read_twice(path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int) -> tuple[Any, Any]:
     with monkeypatch.context() as patched:
         patched.setattr(jsonl_lines, "BLOCK_BYTES", block_bytes)
+        patched.setattr(jsonl_shape, "MANY", 1)
         by_columns = read_or_refused(path)
         patched.setattr(reading, "Block", LineByLine)
         return by_columns, read_or_refused(path)
