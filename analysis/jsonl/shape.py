@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union
 
 import msgspec
-import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
 from analysis.jsonl.matched import Matching
@@ -106,20 +105,21 @@ class Shape:
         """Take the lines that look like lines seen before, and learn how others look, if they are *sound*."""
         for known in self.templates:
             matching.take(known)
-        sheet, left = matching.sheet, matching.left()
-        tries = MOST_TEMPLATES - len(self.templates) - self._vain
+        tries, vain = MOST_TEMPLATES - len(self.templates) - self._vain, set[int]()
         for _ in range(min(tries, MOST_NEW)):
-            if not len(left):
+            left = {look: lines for look, lines in matching.many().items() if look not in vain}
+            if not left:
                 return
-            line = sheet.line(int(left[0]))
+            look, lines = max(left.items(), key=lambda one: len(one[1]))
+            line = matching.sheet.line(int(lines[0]))
             template = template_of(line) if sound(line) else None
             if template is None or template.event not in TEMPLATES:
                 self._vain += 1
-                left = left[sheet.count[left] != sheet.count[left[0]]]
+                vain.add(look)
                 continue
+            template.look = look
             self.templates.append(template)
             matching.take(template)
-            left = left[np.isin(left, matching.left())]
 
     def _sorted(self) -> dict[str, Fields]:
         """Required fields of a struct come before the others."""

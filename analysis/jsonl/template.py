@@ -75,6 +75,7 @@ class Template:
     words: dict[str, str] = field(default_factory=dict)  # by field: what it is in every line
     highest: list[int] = field(default_factory=list)  # by number: all are below
     records: int = 0  # in a poll
+    look: int = 0  # of the line that it was made of: see Matching
 
     def match(self, sheet: Sheet, lines: Column) -> tuple[Column, Places, list[Column]]:
         """Of *lines* (numbers, each with as many quotes): those that look like this, their places and numbers."""
