@@ -70,7 +70,7 @@ def _everything(history: History) -> None:
 
 
 def reading(rounds: int) -> list[Measured]:
-    """A file as korder exports it, and one as the exchange format's own examples are, against the bare loop."""
+    """Files as the exchange format's own examples are, as korder exports them, and what it exports of a run."""
     try:
         import orjson
     except ImportError:
@@ -78,7 +78,11 @@ def reading(rounds: int) -> list[Measured]:
     with tempfile.TemporaryDirectory() as folder:
         return [
             _compared(name, write(Path(folder) / f"{name}.jsonl"), orjson.loads, rounds)
-            for name, write in (("plain", _plain), ("exported, with ids", _exported))
+            for name, write in (
+                ("plain", _plain),
+                ("exported, with ids", _exported),
+                ("of a run, with ids and causes", _of_a_run),
+            )
         ]
 
 
@@ -132,3 +136,12 @@ def _exported(path: Path) -> Path:
     sends = history.records
     history.values = [f"P{prod}/{i}" for prod, i in zip(sends.prod.tolist(), sends.i.tolist(), strict=True)]
     return write_jsonl(history, path)
+
+
+def _of_a_run(path: Path) -> Path:
+    """Few records a batch, so lines of many kinds: with sequences and without, lists of every length."""
+    from analysis.jsonl.write import write_jsonl
+    from tests.benchmarks.runs import simulated
+
+    scenario = Path(__file__).resolve().parents[2] / "scenarios" / "payments_failover.yaml"
+    return write_jsonl(simulated(scenario, f"run={max(LINES // 8, 10_000)}ms").trace, path)
