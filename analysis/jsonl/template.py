@@ -34,11 +34,12 @@ _HIGHEST = {"integer": LIMIT, "natural": LIMIT, "value": LIMIT, "partition": LIM
 
 @dataclass(frozen=True)
 class _Fixed:
-    """Words that stand *ahead* of quotes, or behind them where that is negative: those in these *rows* of places."""
+    """Words that stand *ahead* of quotes, or behind them where that is negative: by row of places, and word by word."""
 
-    rows: slice
+    rows: list[int]
     ahead: int
-    words: list[tuple[np.uint64, np.uint64 | None]]  # and which of their bits count (None: all)
+    words: Column
+    masks: Column  # the bits of a word that count
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class Template:
         for a, b, size in self.lengths:
             fits &= places[b] - places[a] == size + 1
         for one in self.fixed:
-            fits &= _stand_there(sheet, places.rows[one.rows] + one.ahead, one.words)
+            fits &= _stand_there(sheet, places.rows[one.rows] + one.ahead, one)
         if self.strings:
             long = places.several([anchor + 1 for anchor in self.strings]) - places.several(self.strings)
             fits &= (long > 1).all(axis=0)
@@ -95,25 +96,42 @@ class Template:
         return places.lines, places, numbers
 
     def _numbers(self, sheet: Sheet, places: Places) -> tuple[list[Column], Column]:
+        spans = [
+            (places.several(some.after) + (1 + some.ahead), places.several(some.before) - some.behind)
+            for some in self.numbers
+        ]
         sound = np.ones(len(places.lines), bool)
         found = [sound] * len(self.highest)
-        for some in self.numbers:
-            start = places.several(some.after) + (1 + some.ahead)
-            number, fits = numbers_at(sheet, start.ravel(), (places.several(some.before) - some.behind).ravel())
-            sound &= (fits & (number < some.highest)).reshape(start.shape).all(axis=0)
-            for which, one in zip(some.which, number.reshape(start.shape), strict=True):
+        for some, (number, fits) in zip(self.numbers, _read(sheet, spans), strict=True):
+            sound &= (fits & (number < some.highest)).all(axis=0)
+            for which, one in zip(some.which, number, strict=True):
                 found[which] = one
         return found, sound
 
 
-def _stand_there(sheet: Sheet, at: Column, words: list[tuple[np.uint64, np.uint64 | None]]) -> Column:
-    """By column of *at*: these words stand at all of its places."""
-    told = sheet.spans(at.ravel(), len(words))
-    same: Column = np.ones(at.size, bool)
-    for k, (word, mask) in enumerate(words):
-        np.logical_and(same, (told[:, k] if mask is None else told[:, k] & mask) == word, out=same)
-    found: Column = np.logical_and.reduce(same.reshape(at.shape))
+def _read(sheet: Sheet, spans: list[tuple[Column, Column]]) -> list[tuple[Column, Column]]:
+    """The numbers there, and whether they are such: single digits, those of a word and longer ones in a step each."""
+    longest = [int((stop - start).max(initial=1)) for start, stop in spans]
+    sorts = [0 if size == 1 else 1 if size <= WORD else 2 for size in longest]
+    found: list[tuple[Column, Column]] = spans.copy()
+    for sort in sorted(set(sorts)):
+        mine = [k for k, one in enumerate(sorts) if one == sort]
+        start, stop = (np.concatenate([spans[k][end].ravel() for k in mine]) for end in (0, 1))
+        told = numbers_at(sheet, start, stop)
+        ends = np.cumsum([spans[k][0].size for k in mine])[:-1]
+        for k, number, fits in zip(mine, *(np.split(column, ends) for column in told), strict=True):
+            found[k] = number.reshape(spans[k][0].shape), fits.reshape(spans[k][0].shape)
     return found
+
+
+def _stand_there(sheet: Sheet, at: Column, fixed: _Fixed) -> Column:
+    """By column of *at*: each of its places has its words."""
+    size = fixed.words.shape[1]
+    told = sheet.spans(at.ravel(), size).reshape(*at.shape, size)
+    same = np.ones(at.shape[1], bool)
+    for k in range(size):
+        same &= ((told[:, :, k] & fixed.masks[:, k, None]) == fixed.words[:, k, None]).all(axis=0)
+    return same
 
 
 class Places:
@@ -205,27 +223,25 @@ class _Run:
 
 
 def _add_fixed(template: Template, runs: list[_Run], last: int) -> None:
-    """Runs of the same bytes about their first quotes, such as those between the records of a poll, are taken together.
+    """Bytes as far from their first quotes are taken together, such as those between the records of a poll.
 
     The line feed is never told by a quote: it has to be seen that the line ends there.
     """
-    alike: dict[tuple[bytes, int], list[int]] = {}
-    for run in runs:
+    alike: dict[tuple[int, int], list[tuple[int, bytes]]] = {}  # by bytes ahead, and number of words
+    for row, run in enumerate(runs):
         base, *others = run.anchors
-        alike.setdefault((run.text, run.anchors[base]), []).append(base)
+        template.bases.append(base)
         told = ((anchor, run.anchors[anchor] - run.anchors[base]) for anchor in others if anchor != last)
         template.derived |= {anchor: (base, behind) for anchor, behind in told}
-    for (text, before), bases in alike.items():
-        rows = slice(len(template.bases), len(template.bases) + len(bases))
-        template.bases += bases
-        for at in range(0, len(text), SPAN):
-            template.fixed.append(_Fixed(rows, at - before, _words(text[at : at + SPAN])))
-
-
-def _words(text: bytes) -> list[tuple[np.uint64, np.uint64 | None]]:
-    parts = [text[at : at + WORD] for at in range(0, len(text), WORD)]
-    masks = [None if len(part) == WORD else np.uint64((1 << 8 * len(part)) - 1) for part in parts]
-    return [(np.uint64(int.from_bytes(part, "little")), mask) for part, mask in zip(parts, masks, strict=True)]
+        for at in range(0, len(run.text), SPAN):
+            text = run.text[at : at + SPAN]
+            alike.setdefault((at - run.anchors[base], -(-len(text) // WORD)), []).append((row, text))
+    for (ahead, size), some in alike.items():
+        words, masks = np.zeros((2, len(some), size), np.uint64)
+        for k, (_, text) in enumerate(some):
+            words[k] = np.frombuffer(text.ljust(WORD * size, b"\0"), "<u8")
+            masks[k] = np.frombuffer((b"\xff" * len(text)).ljust(WORD * size, b"\0"), "<u8")
+        template.fixed.append(_Fixed([row for row, _ in some], ahead, words, masks))
 
 
 def _add_numbers(template: Template, numbers: list[tuple[int, int, int, int]]) -> None:
