@@ -12,8 +12,8 @@ import numpy as np
 from analysis.history import Column
 
 __all__ = [
-    "OFFSET_BITS", "by_group", "combine", "coverage", "expand", "first_of_each", "lifted_by", "lowest_in", "mask_of",
-    "offset_key", "pieces", "running_max", "starts_of",
+    "OFFSET_BITS", "by_group", "combine", "coverage", "covered", "expand", "first_of_each", "in_pieces", "lifted_by",
+    "lowest_in", "mask_of", "offset_key", "pieces", "running_max", "slices", "starts_of",
 ]  # fmt: skip
 
 OFFSET_BITS = 40  # offsets and rows are below 2**40, places (partitions, lanes) below 2**23: see Evidence
@@ -31,7 +31,7 @@ def expand(count: Column, *firsts: Column) -> tuple[Column, ...]:
 
 def by_group(groups: Column) -> Column:
     """A stable order that brings equal groups together, ascending."""
-    if len(groups) == 0 or groups.min() < 0 or groups.max() >= 1 << 32:
+    if len(groups) == 0 or groups.dtype == np.uint16 or groups.min() < 0 or groups.max() >= 1 << 32:
         return np.argsort(groups, kind="stable")
     order = np.argsort(groups.astype(np.uint16), kind="stable")  # the low half: a radix sort, for 16 bits
     if groups.max() >= 1 << 16:
@@ -71,12 +71,31 @@ def first_of_each(codes: Column, size: int) -> Column:
     return first
 
 
+def in_pieces(count: Column, first: Column) -> Iterator[Column]:
+    """What :func:`expand` makes of *first*, some runs at a time."""
+    if (count == 1).all():
+        yield from (first[piece] for piece in slices(len(count)))
+        return
+    end = np.cumsum(count)
+    cuts = np.unique(np.searchsorted(end, np.arange(PIECE, end[-1], PIECE), side="right")).tolist()
+    for a, b in zip([0, *cuts], [*cuts, len(count)], strict=True):
+        yield expand(count[a:b], first[a:b])[1]
+
+
 def coverage(first: Column, count: Column, size: int) -> Column:
     """By value: how many runs hold it."""
-    if (count == 1).all():
-        return np.bincount(first, minlength=size)
-    steps = np.bincount(first, minlength=size + 1) - np.bincount(first + count, minlength=size + 1)
-    return np.cumsum(steps)[:size]
+    found = np.zeros(size, np.int32)
+    for values in in_pieces(count, first):
+        np.add.at(found, values.astype(np.intp), np.int32(1))  # of these very types it is fast
+    return found
+
+
+def covered(first: Column, count: Column, size: int) -> Column:
+    """By value: some run holds it."""
+    found = np.zeros(size, bool)
+    for values in in_pieces(count, first):
+        found[values] = True
+    return found
 
 
 def mask_of(codes: Column, size: int) -> Column:
@@ -124,6 +143,12 @@ def pieces(groups: Column, about: int = PIECE) -> Iterator[slice]:
             end = int(np.searchsorted(groups, groups[end - 1], side="right"))
         yield slice(first, min(end, len(groups)))
         first = end
+
+
+def slices(size: int, about: int = PIECE) -> Iterator[slice]:
+    """Slices of a column in which nothing belongs together."""
+    for first in range(0, size, about):
+        yield slice(first, min(first + about, size))
 
 
 def lowest_in(numbers: Column, first: Column, end: Column) -> Column:

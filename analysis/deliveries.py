@@ -8,12 +8,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from analysis.columns import by_group, coverage, expand, mask_of, offset_key, starts_of
+from analysis.columns import by_group, coverage, expand, mask_of, offset_key, slices, starts_of
+from analysis.disorder import holding
 from analysis.entitled import Entitled
 from analysis.history import FORGET_CRASH, FORGET_RESET, FORGET_SEEK, Column, History, Polls
 from analysis.logs import Logs
@@ -72,11 +74,15 @@ class Deliveries:
 
     @cached_property
     def lane(self) -> Column:
-        return self.polls.consumer.astype(np.int64) * len(self.history.partitions) + self.polls.partition
+        polls, width = self.polls, len(self.history.partitions)
+        small = len(self.history.consumers.names) * width < 1 << 31
+        return polls.consumer.astype(np.int32 if small else np.int64) * width + polls.partition
 
     @cached_property
     def scope(self) -> Column:
         """By run: the group, or the consumer alone."""
+        if len(self.scope_names) == 1:
+            return np.broadcast_to(np.int64(0), len(self.polls))
         found: Column = self.scopes[self.polls.consumer] if len(self.scopes) else self.polls.consumer
         return found
 
@@ -95,45 +101,64 @@ class Deliveries:
         """By run: not in a transaction, or in one that its client saw commit, so that it goes on from there."""
         committed: Column = self.transactions.told == TOLD_COMMIT
         committed[-1] = True
-        return committed[self.polls.txn]
+        return self._by_transaction(committed)
 
     @cached_property
     def counted(self) -> Column:
         """By run: not in a transaction, or in one that must have committed, so that what came of it stays."""
-        found: Column = self.transactions.committed[self.polls.txn]
+        return self._by_transaction(self.transactions.committed)
+
+    def _by_transaction(self, mask: Column) -> Column:
+        same = self.polls.constant("txn")
+        found: Column = mask[self.polls.txn] if same is None else np.broadcast_to(mask[same], len(self.polls))
         return found
 
     @cached_property
     def repeated(self) -> Column | None:
         """By value: some group got it more than once; None: no group got any twice."""
-        order = by_group(self.scope)
-        starts = np.append(starts_of(self.scope[order]), len(order))
         again, size = None, len(self.history.values)
-        for first, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
-            mine = self.polls if len(starts) == 2 else self.polls.take(order[first:end])
-            if not _distinct(mine, size):
-                twice = coverage(mine.value, mine.count, size) > 1
+        for value, count in self._of_scopes():
+            if not _distinct(value, count, size):
+                twice = coverage(value, count, size) > 1
                 again = twice if again is None else again | twice
         return again if again is not None and again.any() else None
+
+    def _of_scopes(self) -> Iterator[tuple[Column, Column]]:
+        """Values and counts of the runs that each scope got."""
+        if len(self.scope_names) == 1:
+            yield self.polls.value, self.polls.count
+            return
+        order = by_group(self.scope)
+        for mine in np.split(order, starts_of(self.scope[order])[1:]):
+            yield self.polls.value[mine], self.polls.count[mine]
+
+    @cached_property
+    def doubled(self) -> Column | None:
+        """By run: it holds a value that some group got more than once; None: none does."""
+        return None if self.repeated is None else holding(self.repeated, self.polls.value, self.polls.count)
 
     # --- steps --------------------------------------------------------------------------------------------------------
     @cached_property
     def steps(self) -> Steps:
         """All but those to the very next offset, which are most of them."""
         order = by_group(self.lane)
-        lane = self.lane[order]
         if len(order) < 2:
             return Steps(order[:0], order[:0], order[:0], order[:0], np.zeros(0, bool), np.zeros(0, bool))
         if self.counts_as_progress.all():
-            before, after, same = order[:-1], order[1:], lane[1:] == lane[:-1]
+            before, after = order[:-1], order[1:]
         else:
             before, after = self._judged(order)
-            same = self.lane[before] == self.lane[after]
-        low, high = self.last_position[before], self.first_position[after]
-        odd = np.flatnonzero(same & (high - low != 1))
-        before, after = before[odd], after[odd]
+        found = [(order[:0],) * 4]
+        found += [self._odd(before[piece], after[piece]) for piece in slices(len(before))]
+        before, after, low, high = (np.concatenate(columns) for columns in zip(*found, strict=True))
         internal = self.polls.group[before] == self.polls.group[after]
-        return Steps(before, after, low[odd], high[odd], internal, ~internal & self._forgot(before, after))
+        return Steps(before, after, low, high, internal, ~internal & self._forgot(before, after))
+
+    def _odd(self, before: Column, after: Column) -> tuple[Column, Column, Column, Column]:
+        """Those within a lane that do not lead to the very next offset, with the offsets they go from and to."""
+        low, high = self.last_position[before], self.first_position[after]
+        odd = np.flatnonzero((high - low != 1) & (self.lane[before] == self.lane[after]))
+        return before[odd], after[odd], low[odd], high[odd]
 
     def _judged(self, order: Column) -> tuple[Column, Column]:
         """Runs that have one before them from which a consumer goes on, or that is of their group; those before."""
@@ -210,9 +235,9 @@ class Deliveries:
         return offset
 
 
-def _distinct(polls: Polls, size: int) -> bool:
+def _distinct(value: Column, count: Column, size: int) -> bool:
     """No value is in two of these runs; False also where only counting can tell."""
-    if len(polls) > size >> 4:
+    if len(value) > size >> 4:
         return False
-    order = np.argsort(polls.value, kind="stable")
-    return bool((polls.value[order][1:] >= (polls.value + polls.count)[order][:-1]).all())
+    order = np.argsort(value, kind="stable")
+    return bool((value[order][1:] >= (value + count)[order][:-1]).all())

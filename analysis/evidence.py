@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import OFFSET_BITS, combine, coverage, expand, pieces
+from analysis.columns import OFFSET_BITS, covered, expand, slices
 from analysis.deliveries import Deliveries
 from analysis.disorder import disordered_runs, holding
 from analysis.history import ACK, FAIL, Column, History
@@ -60,25 +60,27 @@ class Evidence:
     def _told(self, kind: int) -> Column:
         table = self.history.outcomes
         rows = table.kind == kind
-        if rows.all():
-            return coverage(table.value, table.count, len(self.history.values)) > 0
-        return coverage(table.value[rows], table.count[rows], len(self.history.values)) > 0
+        table = table if rows.all() else table.take(rows)
+        return covered(table.value, table.count, len(self.history.values))
 
     @cached_property
     def ack_row(self) -> Column:
         """By value: the row of its first ack; the largest integer where there is none."""
         table = self.history.outcomes
         table = table if (table.kind == ACK).all() else table.take(table.kind == ACK)
-        run, value = expand(table.count, table.value)
         row = np.full(len(self.history.values), np.iinfo(np.int64).max)
-        row[value[::-1]] = (table.row if len(run) == len(table) else table.row[run])[::-1]  # the first one stays
+        if (table.count == 1).all():
+            row[table.value[::-1]] = table.row[::-1]  # the first one stays
+        else:
+            run, value = expand(table.count, table.value)
+            row[value[::-1]] = table.row[run[::-1]]
         return row
 
     @cached_property
     def delivered(self) -> Column:
         """By value: some poll delivered it."""
         polls = self.history.polls
-        return coverage(polls.value, polls.count, len(self.history.values)) > 0
+        return covered(polls.value, polls.count, len(self.history.values))
 
     @cached_property
     def proven(self) -> Column:
@@ -122,13 +124,33 @@ class Evidence:
         log, sends, visible = self.logs.final, self.history.records, self.logs.visible
         if not self.unique_uids or not self.orderly(log):
             return None
-        found, doubled, all_visible = [np.zeros(0, np.int64)], self.doubled_runs, visible.all()
-        for piece in pieces(log.partition):  # no group crosses partitions
-            value = log.value[piece] if all_visible else np.where(visible[piece], log.value[piece], -1)
-            groups = combine(log.partition[piece], np.where(value < 0, -1, sends.prod[value]))
-            again = None if doubled is None else doubled[piece]
-            found.append(piece.start + disordered_runs(sends.i, value, log.count[piece], groups, again))
-        return np.concatenate(found)
+        value = log.value if visible.all() else np.where(visible, log.value, -1)
+
+        def lanes(rows: Any) -> Column:
+            return self.lane(log.partition[rows], value[rows])
+
+        return disordered_runs(sends.i, value, log.count, lanes, self.doubled_runs)
+
+    @cached_property
+    def disordered_deliveries(self) -> Column | None:
+        """Rows of the polls table among which some group may have got a producer's records out of order, whatever their
+        partitions; None: runs cannot tell."""
+        polls, deliveries = self.history.polls, self.deliveries
+        if not self.unique_uids or not self.orderly(polls) or not deliveries.counted.all():
+            return None
+        sends, producers = self.history.records, len(self.history.producers) + 1
+
+        def lanes(rows: Any) -> Column:
+            found: Column = deliveries.scope[rows] * producers + sends.prod[polls.value[rows]] + 1
+            return found
+
+        return disordered_runs(sends.i, polls.value, polls.count, lanes, deliveries.doubled)
+
+    def lane(self, partition: Column, value: Column) -> Column:
+        """A code for the producer of each value on a partition."""
+        producers = len(self.history.producers) + 1
+        found: Column = partition.astype(np.int64) * producers + self.history.records.prod[value] + 1
+        return found
 
     @cached_property
     def doubled_runs(self) -> Column | None:
@@ -162,8 +184,10 @@ class Evidence:
         if (sends.partition < 0).any():
             return True
         for table in (self.logs.final, self.history.polls):
-            if ((sends.partition[table.value] != table.partition) & (table.value >= 0)).any():
-                return True
+            for piece in slices(len(table)):
+                value = table.value[piece]
+                if ((sends.partition[value] != table.partition[piece]) & (value >= 0)).any():
+                    return True
         keyed = sends.key >= 0
         key, partition = (sends.key, sends.partition) if keyed.all() else (sends.key[keyed], sends.partition[keyed])
         home = np.full(int(key.max(initial=-1)) + 1, -1, np.int32)
@@ -176,9 +200,14 @@ class Evidence:
         return self.unique_uids and int(self.logs.copies.max(initial=0)) < 2
 
     @cached_property
+    def sized(self) -> bool:
+        """Every send tells the size of its record."""
+        return bool((self.history.records.size >= 0).all())
+
+    @cached_property
     def unique_uids(self) -> bool:
         uid = self.history.records.uid
-        return bool((uid == np.arange(len(uid))).all())
+        return all((uid[piece] == np.arange(piece.start, piece.stop)).all() for piece in slices(len(uid)))
 
     # --- words --------------------------------------------------------------------------------------------------------
     def value(self, code: int) -> Any:

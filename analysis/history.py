@@ -70,6 +70,15 @@ class Table(Later):
     def columns(self) -> dict[str, Column]:
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
+    def constant(self, name: str) -> Any:
+        """What all rows have in this column; None where they differ, or there are none. Looked up once."""
+        known = self.__dict__.setdefault("_constants", {})
+        if name not in known:
+            column = getattr(self, name)
+            same = len(column) and column[0] == column[-1] and bool((column == column[0]).all())
+            known[name] = column[0] if same else None
+        return known[name]
+
     @classmethod
     def empty(cls) -> Self:
         return cls(*(np.zeros(0, np.int64) for _ in fields(cls)))

@@ -17,10 +17,21 @@ from functools import cached_property
 
 import numpy as np
 
-from analysis.columns import by_group, combine, coverage, expand, first_of_each, offset_key, starts_of
+from analysis.columns import (
+    PIECE,
+    by_group,
+    combine,
+    coverage,
+    expand,
+    first_of_each,
+    offset_key,
+    slices,
+    starts_of,
+)
 from analysis.history import COMMIT, DATA, Appends, Column, History
+from analysis.written import Written
 
-__all__ = ["NO_TRANSACTION", "OPEN", "Log", "Logs", "RecordView", "Written"]
+__all__ = ["NO_TRANSACTION", "OPEN", "Log", "Logs", "RecordView"]
 
 OPEN, NO_TRANSACTION = -1, -2  # Logs.marker
 
@@ -53,7 +64,9 @@ class Log:
             raise AttributeError(name)
         columns: dict[str, Column] = self._columns
         if name not in columns:
-            columns[name] = getattr(self._appends, name)[self.rows]
+            same = self._appends.constant(name)
+            chosen = getattr(self._appends, name)[self.rows] if same is None else np.broadcast_to(same, len(self.rows))
+            columns[name] = chosen
         return columns[name]
 
     def take(self, chosen: Column) -> Log:
@@ -107,11 +120,17 @@ class Logs:
     @cached_property
     def by_replica(self) -> tuple[Column, Column, Column]:
         """Append rows in order of (partition, broker); where each such replica begins; its group number."""
-        appends = self.history.appends
-        group = appends.partition.astype(np.int64) * self.brokers + appends.broker
+        appends, most = self.history.appends, len(self.history.partitions) * self.brokers
+        group = np.empty(len(appends), np.uint16 if most <= 1 << 16 else np.int64)
+        for piece in slices(len(appends)):
+            group[piece] = appends.partition[piece] * self.brokers + appends.broker[piece]
         order = by_group(group)
-        starts = starts_of(group[order])
-        return order, np.append(starts, len(order)), group[order[starts]] if len(order) else starts
+        if most > 4 * len(group):
+            starts = starts_of(group[order])
+            return order, np.append(starts, len(order)), group[order[starts]].astype(np.int64)
+        sizes = np.bincount(group)
+        groups = np.flatnonzero(sizes)
+        return order, np.cumsum([0, *sizes[groups]]), groups
 
     @cached_property
     def _kept(self) -> Column:
@@ -163,6 +182,13 @@ class Logs:
 
     def holds(self, partition: Column, offset: Column, value: Column, count: Column | int = 1) -> Column:
         """Whether one run of the final log has these values at these offsets."""
+        if len(offset) > PIECE:
+            several = isinstance(count, np.ndarray)
+            found = [
+                self.holds(partition[p], offset[p], value[p], count[p] if several else count)  # type: ignore[index]
+                for p in slices(len(offset))
+            ]
+            return np.concatenate(found)
         log, run = self.final, self.find(partition, offset)
         at = np.maximum(run, 0)
         if not len(log):
@@ -180,12 +206,20 @@ class Logs:
     def _table(self) -> Column | None:
         """By partition and offset: the last run that begins there or before (None: offsets are too sparse for this)."""
         log = self.final
-        height, width = len(self.history.partitions), int((log.offset + log.count).max(initial=0))
+        height, width = len(self.history.partitions), self.longest
         if height * width > 8 * int(log.count.sum()) + (1 << 20):
             return None
         table = np.full(height * width, -1, np.int32)
-        table[log.partition.astype(np.int64) * width + log.offset] = np.arange(len(log), dtype=np.int32)
-        return np.maximum.accumulate(table).reshape(height, width)
+        for piece in slices(len(log)):
+            place = log.partition[piece].astype(np.int64) * width + log.offset[piece]
+            table[place] = np.arange(piece.start, piece.stop, dtype=np.int32)
+        return np.maximum.accumulate(table, out=table).reshape(height, width)
+
+    @cached_property
+    def longest(self) -> int:
+        """Where the longest final log ends."""
+        log = self.final
+        return max((int((log.offset[piece] + log.count[piece]).max()) for piece in slices(len(log))), default=0)
 
     def of_partition(self, partition: int) -> Log:
         """The final log of one partition."""
@@ -303,44 +337,14 @@ class Logs:
         return Written(self.history.appends, np.arange(len(self.history.appends)))
 
 
-class Written:
-    """Appends looked up by partition, offset and value."""
-
-    def __init__(self, appends: Appends, rows: Column) -> None:
-        keys = offset_key(appends.partition[rows], appends.offset[rows])
-        rows = rows[np.argsort(keys, kind="stable")]
-        self._keys = np.sort(keys, kind="stable")
-        self._value, self._row = appends.value[rows], appends.row[rows]
-
-    def last(self, partition: Column, offset: Column, value: Column, upto: Column) -> Column:
-        """The row of the last such append not after row *upto*; -1 where there is none."""
-        keys = offset_key(partition, offset)
-        return self._walk(np.searchsorted(self._keys, keys, side="right") - 1, -1, keys, value, upto)
-
-    def first(self, partition: Column, offset: Column, value: Column) -> Column:
-        """The row of the first such append; -1 where there is none."""
-        keys = offset_key(partition, offset)
-        forever = np.full(len(keys), np.iinfo(np.int64).max)
-        return self._walk(np.searchsorted(self._keys, keys), 1, keys, value, forever)
-
-    def _walk(self, at: Column, step: int, keys: Column, value: Column, upto: Column) -> Column:
-        """From *at* on, place by place, as long as the key is the same and the append is another one."""
-        found = np.full(len(keys), -1, np.int64)
-        left = np.flatnonzero((at >= 0) & (at < len(self._keys)))
-        while len(left):
-            here = at[left]
-            same = self._keys[here] == keys[left]
-            hit = same & (self._value[here] == value[left]) & (self._row[here] <= upto[left])
-            found[left[hit]] = self._row[here[hit]]
-            at[left] += step
-            left = left[same & ~hit & (at[left] >= 0) & (at[left] < len(self._keys))]
-        return found
-
-
 def _ascending(log: Log) -> bool:
     """Runs of one partition follow each other without overlap."""
-    end = log.offset + log.count
-    return not ((log.partition[1:] == log.partition[:-1]) & (log.offset[1:] < end[:-1])).any()
+    for piece in slices(len(log) - 1):
+        behind = slice(piece.start + 1, piece.stop + 1)
+        below = log.offset[behind] < log.offset[piece] + log.count[piece]
+        if (below & (log.partition[behind] == log.partition[piece])).any():
+            return False
+    return True
 
 
 def _tidied(log: Log) -> Log:

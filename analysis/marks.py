@@ -34,6 +34,8 @@ class Committed:
         marks = self.history.marks
         if not len(marks):
             return marks
+        if not len(self.history.leaders) and marks.constant("broker") == self.history.first_broker:
+            return marks
         current = self._leader_at(marks.partition, marks.row)
         broker = np.where(marks.broker < 0, current, marks.broker)
         acting = broker == current

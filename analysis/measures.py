@@ -12,24 +12,24 @@ subsequence, direct predecessors) looks only at the stretches that are out of or
 
 from __future__ import annotations
 
-import operator
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from analysis.columns import expand
+from analysis.columns import mask_of
 from analysis.history import Column
+from analysis.numbers import Numbers, column_of, sent_range, unrolled, weights
 from analysis.online import buffer_online, density_online
 from sim.errors import InputError
 
-__all__ = ["reordering"]
+__all__ = ["reordering", "reordering_of"]
 
-Numbers = Sequence[int] | Column
-LIMIT = 1 << 62  # of every number: safe to add and subtract
+At = Callable[[Column], Column]  # positions of arrivals to something of each
 MOST_LOST = 10_000_000
+DENSE = 2  # numbers are counted in a table that has at most so many places a number; else they are sorted
 
 
 def reordering(
@@ -48,23 +48,32 @@ def reordering(
     of the online algorithms of RFC 5236; without them their results are None. Integers of 62 bits at most;
     :class:`InputError` where something is not as said here.
     """
-    raw = _column("arrivals", arrivals)
-    numbers, base = _unrolled(raw, modulus)
-    first = _first_copies(numbers)
-    s = numbers if first is None else numbers[first]
-    low, high = _sent_range(sent, s, base, raw, modulus)
-    named = _Names(modulus)
-    when = None if times is None else _column("times", times, len(raw), kinds="iuf")
-    when = when if when is None or first is None else when[first]
-    weight = _weights(sizes, len(raw), first)
-    stream = _Stream(s)
-    measures = _counts(stream, numbers, first, low, high, named)
+    raw = column_of("arrivals", arrivals)
+    numbers, base = unrolled(raw, modulus)
+    stream = _Stream(numbers)
+    low, high = sent_range(sent, stream.s, base, raw, modulus)
+    when = None if times is None else column_of("times", times, len(raw), kinds="iuf").__getitem__
+    size = weights(sizes, len(raw))
+    weight = None if size is None else size.__getitem__
+    return _measures(stream, low, high, when, weight, _Names(modulus), DT, BT)
+
+
+def reordering_of(arrivals: Column, sent: int, times: At, sizes: At | None) -> dict[str, Any]:
+    """The same of columns that need no check: of numbers from 1 to *sent*; times and sizes are looked up by arrival."""
+    return _measures(_Stream(arrivals.astype(np.int64, copy=False)), 1, sent, times, sizes, _Names(None), None, None)
+
+
+def _measures(
+    stream: _Stream, low: int, high: int, when: At | None, weight: At | None, named: _Names,
+    density: int | None, buffer: int | None,
+) -> dict[str, Any]:  # fmt: skip
+    measures = _counts(stream, low, high, named)
     measures |= _lateness(stream, when, weight, named)
     measures |= _discontinuities(stream, named)
     measures["runs"] = _runs(stream)
     measures |= _n_reordering(stream, named)
-    measures |= _density(stream, low, DT, named)
-    measures |= _buffer(stream, low, BT)
+    measures |= _density(stream, low, density, named)
+    measures |= _buffer(stream, low, buffer)
     return measures | _sorting(stream)
 
 
@@ -82,8 +91,9 @@ class _Names:
 class _Stream:
     """First copies in order of arrival, and what several measures need of them."""
 
-    def __init__(self, s: Column) -> None:
-        self.s = s
+    def __init__(self, numbers: Column) -> None:
+        self.numbers, self.first = numbers, _first_copies(numbers)
+        self.s = s = numbers if self.first is None else numbers[self.first]
         self.size = len(s)
         self.highest = np.maximum.accumulate(s) if len(s) else s
         self.late = np.flatnonzero(s < self.highest)
@@ -97,99 +107,40 @@ class _Stream:
         """Positions in stretches that are out of order: no cut with all smaller numbers before all larger ones."""
         if not len(self.late):
             return self.late
-        lowest_later = np.append(np.minimum.accumulate(self.s[::-1])[::-1][1:], np.iinfo(np.int64).max)
-        cut_after = self.highest < lowest_later
-        cut_before = np.concatenate(([True], cut_after[:-1]))
-        return np.flatnonzero(~(cut_after & cut_before))
+        lowest_from = np.minimum.accumulate(self.s[::-1])[::-1]
+        uncut = np.flatnonzero(self.highest[:-1] > lowest_from[1:])  # behind these
+        return np.union1d(uncut, uncut + 1)
 
-
-# --- input ----------------------------------------------------------------------------------------------------------
-def _column(name: str, numbers: Numbers | Sequence[float], length: int | None = None, kinds: str = "iu") -> Column:
-    try:
-        column = np.asarray(numbers if isinstance(numbers, np.ndarray) else list(numbers))
-    except (TypeError, ValueError):  # no list at all, or a ragged one
-        raise InputError(f"reordering: {name}", f"must be a list of integers, not {numbers!r:.60}") from None
-    if column.size == 0 and column.ndim == 1:
-        column = column.astype(np.int64)
-    if column.ndim != 1 or column.dtype.kind not in kinds:
-        raise InputError(f"reordering: {name}", "must be a list of integers (of 62 bits at most)")
-    if not ((column < LIMIT) & (column > -LIMIT)).all():
-        raise InputError(f"reordering: {name}", "must lie between -2**62 and 2**62")
-    if length is not None and len(column) != length:
-        raise InputError(f"reordering: {name}", f"has {len(column)} entries for {length} arrivals", "give one for each")
-    return column if column.dtype.kind == "f" else column.astype(np.int64)
-
-
-def _unrolled(raw: Column, modulus: int | None) -> tuple[Column, int]:
-    """Numbers without roll-over, and the first of them: a step of more than half the range went the other way round."""
-    if len(raw) == 0:
-        return raw, 0
-    if modulus is None:
-        return raw, int(raw[0])
-    if not isinstance(modulus, int | np.integer) or not 2 <= modulus <= LIMIT >> 1:
-        raise InputError("reordering: modulus", f"must be an integer from 2 to 2**61, not {modulus!r}")
-    if raw.min() < 0 or raw.max() >= modulus:
-        raise InputError("reordering: arrivals", f"must be from 0 to {modulus - 1}, below the modulus")
-    steps = np.diff(raw)
-    steps = steps - modulus * (2 * steps > modulus) + modulus * (2 * steps < -modulus)
-    return np.concatenate(([raw[0]], raw[0] + np.cumsum(steps))), int(raw[0])
-
-
-def _sent_range(
-    sent: tuple[int, int] | None, s: Column, base: int, raw: Column, modulus: int | None,
-) -> tuple[int, int]:  # fmt: skip
-    if sent is None:
-        return (int(s.min()), int(s.max())) if len(s) else (1, 0)
-    first, last = _two_integers(sent)
-    if modulus is None:
-        return first, last
-    low = first
-    if len(s):
-        low = base + (first - base) % modulus  # the first and the last sent, on either side of all that came
-        low -= modulus * max(0, -((int(s.min()) - low) // modulus))
-    high = low + (last - first) % modulus
-    if len(s) and high < int(s.max()):
-        high += modulus * -((high - int(s.max())) // modulus)
-    return low, high
-
-
-def _two_integers(sent: Any) -> tuple[int, int]:
-    try:
-        first, last = (operator.index(n) for n in sent)
-    except (TypeError, ValueError):
-        rule = f"must be the first and the last number sent, not {sent!r:.60}"
-        raise InputError("reordering: sent", rule, "such as (1, 100)") from None
-    return first, last
+    def arrivals(self, of: At, places: Column) -> Column:
+        """What *of* tells of the arrivals of first copies at *places*."""
+        return of(places if self.first is None else self.first[places])
 
 
 def _first_copies(numbers: Column) -> Column | None:
     """Positions of first copies, ascending; None: all of them."""
     if len(numbers) < 2 or (numbers[1:] > numbers[:-1]).all():
         return None
-    ordered = np.sort(numbers)
-    again = ordered[1:][ordered[1:] == ordered[:-1]]
-    if not len(again):
+    doubtful = _repeated(numbers)
+    if not len(doubtful):
         return None
-    doubtful = np.flatnonzero(np.isin(numbers, again))
     first = np.unique(numbers[doubtful], return_index=True)[1]
     return np.delete(np.arange(len(numbers)), np.delete(doubtful, first))
 
 
-def _weights(sizes: Numbers | int | None, length: int, first: Column | None) -> Column | None:
-    if sizes is None:
-        return None
-    column = np.full(length, sizes) if isinstance(sizes, int | np.integer) else sizes
-    column = _column("sizes", column, length)
-    if column.min(initial=0) < 0:
-        raise InputError("reordering: sizes", f"must not be negative, as {column.min()} is", "give bytes")
-    return column if first is None else column[first]
+def _repeated(numbers: Column) -> Column:
+    """Positions of numbers that come more than once, ascending."""
+    low, high = int(numbers.min()), int(numbers.max())
+    if high - low < DENSE * len(numbers):
+        above = numbers - low
+        count = np.bincount(above)
+        return np.flatnonzero(count[above] > 1) if count.max() > 1 else above[:0]
+    ordered = np.sort(numbers)
+    return np.flatnonzero(np.isin(numbers, ordered[1:][ordered[1:] == ordered[:-1]]))
 
 
 # --- RFC 4737 -------------------------------------------------------------------------------------------------------
-def _counts(
-    stream: _Stream, numbers: Column, first: Column | None, low: int, high: int, named: _Names,
-) -> dict[str, Any]:  # fmt: skip
-    again = numbers[:0] if first is None else np.delete(numbers, first)
+def _counts(stream: _Stream, low: int, high: int, named: _Names) -> dict[str, Any]:
+    again = stream.numbers[:0] if stream.first is None else np.delete(stream.numbers, stream.first)
     lost = _missing(stream.s, low, high)
     late = stream.s[stream.late]
     return {
@@ -201,27 +152,27 @@ def _counts(
 
 def _missing(s: Column, low: int, high: int) -> Column:
     """The numbers from *low* to *high* that are not in *s*, ascending."""
-    inside = (s >= low) & (s <= high)
-    lost = high - low + 1 - int(inside.sum())
+    if not len(s) or s.min() < low or s.max() > high:
+        s = s[(s >= low) & (s <= high)]
+    lost = high - low + 1 - len(s)
     if lost <= 0:
         return s[:0]
     if lost > MOST_LOST:
         rule = f"{lost} numbers from {low} to {high} never came, and {MOST_LOST} are the most that are listed"
         raise InputError("reordering: sent", rule, "give the first and the last number that was really sent")
-    ends = np.concatenate(([low - 1], np.sort(s[inside]), [high + 1]))
-    missing: Column = expand(np.diff(ends) - 1, ends[:-1] + 1)[1]
-    return missing
+    return low + np.flatnonzero(~mask_of(s - low, high - low + 1))
 
 
-def _lateness(stream: _Stream, when: Column | None, weight: Column | None, named: _Names) -> dict[str, Any]:
+def _lateness(stream: _Stream, when: At | None, weight: At | None, named: _Names) -> dict[str, Any]:
     late = stream.late
     names = named(stream.s[late])
     extents = stream.extent.tolist()
     late_time = bytes_before = None
     if when is not None:
-        late_time = dict(zip(names, (when[late] - when[stream.earliest_larger]).tolist(), strict=True))
+        waited = stream.arrivals(when, late) - stream.arrivals(when, stream.earliest_larger)
+        late_time = dict(zip(names, waited.tolist(), strict=True))
     if weight is not None:
-        heavier = _larger_before(stream.s[stream.tangled], weight[stream.tangled])
+        heavier = _larger_before(stream.s[stream.tangled], stream.arrivals(weight, stream.tangled))
         bytes_before = dict(zip(names, heavier[np.searchsorted(stream.tangled, late)].tolist(), strict=True))
     return {
         "extent": dict(zip(names, extents, strict=True)), "max_extent": max(extents, default=0),
@@ -231,15 +182,14 @@ def _lateness(stream: _Stream, when: Column | None, weight: Column | None, named
 
 def _discontinuities(stream: _Stream, named: _Names) -> dict[str, Any]:
     s = stream.s
-    jump = np.zeros(stream.size, np.int64)
-    jump[1:] = s[1:] - stream.highest[:-1] - 1
+    jump = s[1:] - stream.highest[:-1] - 1  # by arrival but the first
     jumps = np.flatnonzero(jump > 0)
     places, detected = np.unique(stream.earliest_larger, return_index=True)  # the first late record shows the place
     names = named(s[places])
     gaps = {
         names[k]: int(places[k] - places[k - 1]) if detected[k - 1] < detected[k] else 0 for k in range(1, len(places))
     }
-    sizes = zip(named(s[jumps]), jump[jumps].tolist(), strict=True)
+    sizes = zip(named(s[jumps + 1]), jump[jumps].tolist(), strict=True)
     return {
         "seq_discontinuities": [list(pair) for pair in sizes], "reordering_discontinuities": names, "gaps": gaps,
     }  # fmt: skip
@@ -330,7 +280,7 @@ def _sorting(stream: _Stream) -> dict[str, Any]:
         "inversions": inversions, "kendall_tau": 1 - Fraction(4 * inversions, pairs) if pairs else Fraction(1),
         "lis": lis, "rem": stream.size - lis, "max_displacement": int(moved.max(initial=0)),
         "footrule": int(moved.sum()), "dis": int(stream.extent.max(initial=0)),
-        "descents": int((stream.s[1:] < stream.s[:-1]).sum()),
+        "descents": int(np.count_nonzero((tangled[1:] < tangled[:-1]) & (np.diff(stream.tangled) == 1))),
     }  # fmt: skip
 
 

@@ -6,15 +6,17 @@ partition the history never tells belong to no stream; sends of one business ide
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from analysis.columns import by_group, combine
+from analysis.columns import by_group, combine, slices, starts_of
+from analysis.deliveries import Singles
 from analysis.evidence import Evidence
 from analysis.history import Column
-from analysis.measures import reordering
+from analysis.logs import RecordView
+from analysis.measures import reordering_of
 
 __all__ = ["measures_of", "measures_of_the_log"]
 
@@ -40,31 +42,40 @@ class _Numbered:
         sends = history.records
         self.width = max(len(history.partitions), 1)
         partition = _partition_of(evidence)
-        known = np.flatnonzero((sends.prod >= 0) & (partition >= 0))
-        self.stream = np.full(len(sends), -1, np.int64)
-        self.stream[known] = sends.prod[known].astype(np.int64) * self.width + partition[known]
-        order = _in_order(sends.i[known], self.stream[known])
+        sent = (sends.prod >= 0) & (partition >= 0)
+        self.stream = sends.prod.astype(_narrow(len(history.producers) * self.width)) * self.width + partition
+        self.stream[~sent] = -1
+        first = _in_order(sends.i, self.stream)
         if not evidence.unique_uids:
-            order = order[_firsts(self.stream[known[order]], sends.uid[known[order]])]
-        first = known[order]
+            first = np.arange(len(sends))[first]
+            first = first[_firsts(self.stream[first], sends.uid[first])]
         stream = self.stream[first]
-        starts = np.flatnonzero(np.concatenate(([True], stream[1:] != stream[:-1]))) if len(stream) else stream
-        self.sent = dict(zip(stream[starts].tolist(), np.diff(np.append(starts, len(stream))).tolist(), strict=True))
-        number = np.full(len(sends), -1, np.int64)
-        number[first] = np.arange(len(first)) - np.repeat(starts, list(self.sent.values())) + 1
-        self.number = number if evidence.unique_uids else _shared(number, self.stream, sends.uid, first)
+        starts = starts_of(stream)
+        sizes = np.diff(np.append(starts, len(stream)))
+        self.sent = dict(zip(stream[starts].tolist(), sizes.tolist(), strict=True))
+        number = np.full(len(sends), -1, _narrow(len(sends)))
+        number[first] = np.arange(1, len(stream) + 1, dtype=number.dtype) - np.repeat(starts, sizes)
+        self.number = number
+        if not evidence.unique_uids:
+            self.number = _shared(number, self.stream, sends.uid, np.arange(len(sends))[first])
 
     def name(self, evidence: Evidence, stream: int) -> str:
         prod, partition = divmod(stream, self.width)
         return f"{evidence.history.producers[prod]}/{evidence.history.partitions[partition]}"
 
 
-def _in_order(i: Column, stream: Column) -> Column:
-    """The order by stream, and by position there; most often it is that of the values."""
+def _narrow(size: int) -> type[np.signedinteger[Any]]:
+    """Of numbers up to *size*."""
+    return np.int32 if size < 1 << 31 else np.int64
+
+
+def _in_order(i: Column, stream: Column) -> Column | slice:
+    """Those of a stream, by stream, and by position there; most often it is that of the values."""
     same = stream[1:] == stream[:-1]
-    if ((stream[1:] > stream[:-1]) | (same & (i[1:] >= i[:-1]))).all():
-        return np.arange(len(i))
-    return np.lexsort((i, stream))
+    if len(stream) and stream.min() >= 0 and ((stream[1:] > stream[:-1]) | (same & (i[1:] >= i[:-1]))).all():
+        return slice(None)
+    known = np.flatnonzero(stream >= 0)
+    return known[np.lexsort((i[known], stream[known]))]
 
 
 def _partition_of(evidence: Evidence) -> Column:
@@ -98,14 +109,16 @@ def _shared(number: Column, stream: Column, uid: Column, first: Column) -> Colum
 
 
 def _on_the_log(evidence: Evidence, numbered: _Numbered) -> Iterator[tuple[str, dict[str, Any]]]:
-    seen, log = evidence.logs.records, evidence.logs.final
-    stream = numbered.stream[seen.value]
-    stream = np.where(stream % numbered.width == seen.partition, stream, -1)
-    got = dict(_by_stream(stream))
+    seen, log, width = evidence.logs.records, evidence.logs.final, numbered.width
+
+    def streams(piece: slice) -> Column:
+        stream = numbered.stream[seen.value[piece]]
+        return np.where(stream % width == seen.partition[piece], stream, -1)
+
+    got = dict(_by_stream(len(seen.value), streams, len(evidence.history.producers) * width))
     for one in sorted(set(numbered.sent) | set(got)):
-        places = got.get(one, np.zeros(0, np.int64))
-        value = seen.value[places]
-        yield numbered.name(evidence, one), _measured(evidence, numbered, one, value, log.t[seen.run[places]])
+        places = got.pop(one, np.zeros(0, np.int64))
+        yield numbered.name(evidence, one), _measured(evidence, numbered, one, places, seen, log.t)
 
 
 def _as_delivered(evidence: Evidence, numbered: _Numbered) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -113,27 +126,39 @@ def _as_delivered(evidence: Evidence, numbered: _Numbered) -> Iterator[tuple[str
     deliveries, polls = evidence.deliveries, evidence.history.polls
     if not len(polls):
         return
-    singles = deliveries.singles
-    stream = np.where(deliveries.counted[singles.run], numbered.stream[singles.value], -1)
+    singles, scope, counted = deliveries.singles, deliveries.scope, deliveries.counted
     height = int(numbered.stream.max(initial=0)) + 1
-    lane = np.where(stream < 0, -1, deliveries.scope[singles.run] * height + stream)
-    for one, places in _by_stream(lane):
-        scope, stream_ = divmod(one, height)
-        name = f"{deliveries.scope_names[scope]}/{numbered.name(evidence, stream_)}"
-        yield name, _measured(evidence, numbered, stream_, singles.value[places], polls.t[singles.run[places]])
+
+    def lanes(piece: slice) -> Column:
+        run, stream = singles.run[piece], numbered.stream[singles.value[piece]]
+        return np.where(counted[run] & (stream >= 0), scope[run] * height + stream, -1)
+
+    for one, places in _by_stream(len(singles.run), lanes, len(deliveries.scope_names) * height):
+        scope_, stream = divmod(one, height)
+        name = f"{deliveries.scope_names[scope_]}/{numbered.name(evidence, stream)}"
+        yield name, _measured(evidence, numbered, stream, places, singles, polls.t)
 
 
-def _measured(evidence: Evidence, numbered: _Numbered, stream: int, value: Column, t: Column) -> dict[str, Any]:
-    size = evidence.history.records.size[value]
-    return reordering(
-        numbered.number[value], (1, numbered.sent.get(stream, 0)), times=t, sizes=size if (size >= 0).all() else None,
+def _measured(
+    evidence: Evidence, numbered: _Numbered, stream: int, places: Column, records: RecordView | Singles, t: Column,
+) -> dict[str, Any]:  # fmt: skip
+    """Of the *records* at these places, that come with their runs at *t*."""
+    value, size = records.value[places], evidence.history.records.size
+    sized = evidence.sized or bool((size[value] >= 0).all())
+    return reordering_of(
+        numbered.number[value], numbered.sent.get(stream, 0),
+        times=lambda k: t[records.run[places[k]]].astype(np.int64),
+        sizes=(lambda k: size[value[k]].astype(np.int64)) if sized else None,
     )  # fmt: skip
 
 
-def _by_stream(stream: Column) -> Iterator[tuple[int, Column]]:
-    """Positions of each stream, in order."""
-    known = np.flatnonzero(stream >= 0)
-    order = known[by_group(stream[known])]
-    starts = np.flatnonzero(np.diff(stream[order], prepend=-1))
+def _by_stream(size: int, streams: Callable[[slice], Column], end: int) -> Iterator[tuple[int, Column]]:
+    """Positions of each stream, in order; *streams* are below *end*, or -1."""
+    stream = np.empty(size, np.uint16 if end < 1 << 16 else np.int64)
+    for piece in slices(size):
+        stream[piece] = streams(piece) + 1
+    order = by_group(stream)
+    starts = starts_of(stream[order])
     for part in np.split(order, starts[1:]) if len(order) else []:
-        yield int(stream[part[0]]), part
+        if stream[part[0]]:
+            yield int(stream[part[0]]) - 1, part

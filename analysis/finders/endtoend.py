@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from analysis.columns import by_group, combine, expand
-from analysis.disorder import disordered_runs, holding
+from analysis.disorder import disordered_runs
 from analysis.evidence import Evidence
 from analysis.finders.order import first_copies, late_in
 from analysis.finding import WITNESSES, Found, pairs_of
@@ -49,7 +49,12 @@ def e2e_key_reorder(evidence: Evidence) -> Found:
 
 def cross_partition_inversion(evidence: Evidence) -> Found:
     """Per (group, producer instance), deliveries over all partitions: nothing that Kafka promises."""
-    met = _handed_over(evidence, None)
+    runs = evidence.disordered_deliveries
+    if runs is not None and not len(runs):
+        return Found()
+    if runs is not None and 2 * len(runs) > len(evidence.history.polls):
+        runs = None  # to choose among them would take longer than to look at all
+    met = _handed_over(evidence, runs)
     prod = evidence.history.records.prod
     keep = prod[met.value] >= 0
     met = met if keep.all() else met.take(keep)
@@ -59,15 +64,18 @@ def cross_partition_inversion(evidence: Evidence) -> Found:
 def _disordered(evidence: Evidence) -> Column | None:
     """Rows of the polls table among which some group may have got a producer's records of a partition out of order.
 
-    None: runs cannot tell.
+    They are among those out of order over all partitions. None: runs cannot tell.
     """
-    deliveries, polls = evidence.deliveries, evidence.history.polls
-    if not evidence.unique_uids or not evidence.orderly(polls) or not deliveries.counted.all():
-        return None
-    sends, again = evidence.history.records, deliveries.repeated
-    groups = combine(deliveries.scope, polls.partition, sends.prod[polls.value])
-    doubled = None if again is None else holding(again, polls.value, polls.count)
-    return disordered_runs(sends.i, polls.value, polls.count, groups, doubled)
+    some, deliveries, polls = evidence.disordered_deliveries, evidence.deliveries, evidence.history.polls
+    if some is None or not len(some):
+        return some
+    value, places = polls.value[some], deliveries.scope[some] * len(evidence.history.partitions) + polls.partition[some]
+    doubled = None if deliveries.doubled is None else deliveries.doubled[some]
+
+    def lanes(rows: Any) -> Column:
+        return evidence.lane(places[rows], value[rows])
+
+    return some[disordered_runs(evidence.history.records.i, value, polls.count[some], lanes, doubled)]
 
 
 def _handed_over(evidence: Evidence, runs: Column | None) -> Met:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from analysis.columns import expand, offset_key
+from analysis.columns import expand, offset_key, slices
 from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import ACK, DATA, UNKNOWN, Column, Outcomes, Polls
@@ -110,7 +111,10 @@ def committed_truncation(evidence: Evidence) -> Found:
 def _led(evidence: Evidence) -> tuple[list[int], list[int]]:
     """Partition and broker of every replica that announced marks as a leader."""
     marks, brokers = evidence.marks.leader_marks, evidence.marks.brokers
-    groups = np.unique(marks.partition.astype(np.int64) * brokers + marks.broker).tolist()
+    led = np.zeros(len(evidence.history.partitions) * brokers, bool)
+    for piece in slices(len(marks)):
+        led[marks.partition[piece].astype(np.int64) * brokers + marks.broker[piece]] = True
+    groups = np.flatnonzero(led).tolist()
     return [g // brokers for g in groups], [g % brokers for g in groups]
 
 
@@ -149,13 +153,10 @@ def _lookup(log: Log, offset: Column, value: Column) -> tuple[Column, Column]:
 # --- offset-gap -----------------------------------------------------------------------------------------------------
 def offset_gap(evidence: Evidence) -> Found:
     log, logs = evidence.logs.final, evidence.logs
-    end = log.offset + log.count
-    neighbours = log.partition[1:] == log.partition[:-1]
-    before = np.flatnonzero(neighbours & (log.offset[1:] > end[:-1]))
     count, total, witnesses, pairs = 0, 0, list[dict[str, Any]](), set[tuple[int, int]]()
-    for k in before:
+    for k in _before_holes(log):
         partition = int(log.partition[k])
-        first = max(int(end[k]), int(logs.log_start[partition]))
+        first = max(int(log.offset[k] + log.count[k]), int(logs.log_start[partition]))
         size, some = _missing(evidence, partition, first, int(log.offset[k + 1]))
         if not size:
             continue
@@ -168,6 +169,14 @@ def offset_gap(evidence: Evidence) -> Found:
                 "records": _ends(evidence, log, int(k)), "events": events,
             })  # fmt: skip
     return Found(count, witnesses, total, pairs)
+
+
+def _before_holes(log: Log) -> Iterator[int]:
+    """Runs that the next one of their partition does not follow at once."""
+    for piece in slices(len(log) - 1):
+        behind = slice(piece.start + 1, piece.stop + 1)
+        beyond = log.offset[behind] > log.offset[piece] + log.count[piece]
+        yield from (piece.start + np.flatnonzero(beyond & (log.partition[behind] == log.partition[piece]))).tolist()
 
 
 def _missing(evidence: Evidence, partition: int, first: int, end: int) -> tuple[int, list[int]]:

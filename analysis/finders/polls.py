@@ -53,6 +53,8 @@ def _skips(evidence: Evidence, internal: bool) -> Found:
     before, after, low, high = _judged(evidence, internal)
     polls = evidence.history.polls
     ahead = np.flatnonzero(high > low + 1)
+    if not len(ahead):
+        return Found()
     before, after, low, high = before[ahead], after[ahead], low[ahead], high[ahead]
     only, row = evidence.deliveries.committed_only[polls.consumer[after]], polls.row[after]
     bad = np.flatnonzero(evidence.deliveries.entitled.skipping(only, polls.partition[after], low, high, row))

@@ -6,12 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from analysis.columns import OFFSET_BITS, by_group, combine, lowest_in, mask_of, offset_key, pieces, running_max
+from analysis.columns import (
+    OFFSET_BITS,
+    by_group,
+    combine,
+    lowest_in,
+    mask_of,
+    offset_key,
+    pieces,
+    running_max,
+    slices,
+)
 from analysis.evidence import Evidence
 from analysis.finding import WITNESSES, Found, pairs_of
 from analysis.history import ABORT, DATA, FORGET_ASSIGN, FORGET_RESET, FORGET_REVOKE, FORGET_SEEK, Column
 
 __all__ = ["above_hw_read", "aborted_read", "duplicate_delivery", "repeats"]
+
+DENSE = 8  # a table by partition and offset may have so many places a mark or delivery
 
 
 # --- duplicate-delivery -----------------------------------------------------------------------------------------------
@@ -190,24 +202,49 @@ def _one(record: dict[str, Any]) -> dict[str, Any]:
 def above_hw_read(evidence: Evidence) -> Found:
     """Deliveries at or above everything that leaders had announced by then."""
     polls = evidence.history.polls
-    mark = _announced(evidence)
-    above = np.clip(polls.offset + polls.count - np.maximum(mark, polls.offset), 0, None)
-    runs = np.flatnonzero(above > 0)
+    runs = _uncovered(evidence)
+    mark = _announced(evidence, runs)
+    above = np.clip(polls.offset[runs] + polls.count[runs] - np.maximum(mark, polls.offset[runs]), 0, None)
+    runs, mark, above = (column[above > 0] for column in (runs, mark, above))
     count, witnesses = int(above.sum()), list[dict[str, Any]]()
-    for run in runs[:WITNESSES].tolist():
-        for inside in range(int(polls.count[run] - above[run]), int(polls.count[run])):
+    for run, high, size in zip(runs[:WITNESSES].tolist(), mark.tolist(), above.tolist(), strict=False):
+        for inside in range(int(polls.count[run]) - size, int(polls.count[run])):
             if len(witnesses) < WITNESSES:
-                witnesses.append(_one(evidence.handed_over(run, inside)) | {"high_watermark": int(mark[run])})
+                witnesses.append(_one(evidence.handed_over(run, inside)) | {"high_watermark": high})
     prod = evidence.history.records.prod[polls.value[runs]]
     return Found(count, witnesses, count, pairs_of(prod, polls.partition[runs]))
 
 
-def _announced(evidence: Evidence) -> Column:
-    """By run of the polls table: the highest mark that a leader of its partition had announced before."""
+def _uncovered(evidence: Evidence) -> Column:
+    """Runs of the polls table that may be above all marks before them: most often a table of marks by offset tells."""
+    polls, marks, height = evidence.history.polls, evidence.marks.leader_marks, len(evidence.history.partitions)
+    width = int(marks.offset.max(initial=0)) + 1
+    if not len(marks) or height * width > DENSE * (len(marks) + len(polls)):
+        return np.arange(len(polls))
+    narrow = np.int32 if max(int(marks.row[-1]), int(polls.row[-1])) < (1 << 31) - 1 else np.int64
+    first = np.full(height * width, np.iinfo(narrow).max, narrow)  # the row in which each offset was announced
+    for piece in reversed([*slices(len(marks))]):
+        place = marks.partition[piece].astype(np.int64) * width + marks.offset[piece]
+        first[place[::-1]] = marks.row[piece][::-1]  # the first one stays
+    upwards = first.reshape(height, width)[:, ::-1]
+    np.minimum.accumulate(upwards, axis=1, out=upwards)  # or one above it
+    found = [np.zeros(0, np.int64)]
+    for piece in slices(len(polls)):
+        end = polls.offset[piece] + polls.count[piece]
+        announced = first[polls.partition[piece].astype(np.int64) * width + np.minimum(end, width - 1)]
+        found.append(piece.start + np.flatnonzero((announced >= polls.row[piece]) | (end >= width)))
+    return np.concatenate(found)
+
+
+def _announced(evidence: Evidence, runs: Column) -> Column:
+    """By run (of these of the polls table): the highest mark that a leader of its partition had announced before."""
     polls, marks = evidence.history.polls, evidence.marks.leader_marks
-    order, asked = by_group(marks.partition), by_group(polls.partition)
+    found = np.zeros(len(runs), np.int64)
+    if not len(runs):
+        return found
+    order, asked = by_group(marks.partition), by_group(polls.partition[runs])
     mark, row, theirs = marks.offset[order], marks.row[order], marks.partition[order]
-    partition, found = polls.partition[asked], np.zeros(len(polls), np.int64)
+    partition, when = polls.partition[runs[asked]], polls.row[runs[asked]]
     for piece in pieces(partition):
         span = slice(*np.searchsorted(theirs, [partition[piece.start], partition[piece.stop - 1] + 1]).tolist())
         if span.start == span.stop:
@@ -215,7 +252,7 @@ def _announced(evidence: Evidence) -> Column:
         lifted, highest = running_max(mark[span], theirs[span])
         announced = mark[span] + (highest - lifted)
         keys = offset_key(theirs[span], row[span])
-        at = np.searchsorted(keys, offset_key(partition[piece], polls.row[asked[piece]])) - 1
+        at = np.searchsorted(keys, offset_key(partition[piece], when[piece])) - 1
         there = (at >= 0) & (theirs[span][np.maximum(at, 0)] == partition[piece])
         found[asked[piece][there]] = announced[at[there]]
     return found

@@ -20,7 +20,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import astuple
 
 from analysis.history import Column
-from analysis.jsonl.matched import Matched, matched
+from analysis.jsonl.matched import Matched, Matching
 from analysis.jsonl.shape import ANY, STRANGE, Decoder, Fields, Shape
 from analysis.jsonl.sheet import Sheet
 
@@ -56,30 +56,27 @@ class Codes(defaultdict[Any, int]):
 class Block:
     """Lines as columns, by kind of event. *first* is the number of the first line; each ends with a line feed.
 
-    Those that look like lines seen before need no parsing; a block that *shape* has no decoder for is ``new`` to it.
+    Those that look like lines seen before need no parsing; ``new`` are lines that *shape* has no decoder for.
     """
 
     def __init__(self, first: int, text: bytes, last_t: int | None, shape: Shape) -> None:
         if b"\r" in text:
             text = text.replace(b"\r\n", b"\n")
-        sheet, left = Sheet(text), None
-        lines = len(sheet.ends)
-        self.kinds: list[Events] = []
-        self.new = False
-        if sheet.sound and shape.templates:
-            alike, left = matched(shape.templates, sheet, first)
-            self.kinds += alike
-        if left is None or len(left) == lines:
-            self._parse(text, np.arange(lines) + first, shape)
+        matching = Matching(Sheet(text), first)
+        if matching.sheet.sound:
+            shape.match(matching, _sound)
+        self.kinds: list[Events] = [*matching.found]
+        self.new = 0
+        left, sheet = matching.left(), matching.sheet
+        if len(left) == len(sheet.ends):
+            self._parse(text, left + first, shape)
         elif len(left):
             self._parse(b"".join([sheet.line(k) + b"\n" for k in left.tolist()]), left + first, shape)
-        self.t = np.empty(lines, np.int64)
+        self.t = np.empty(len(sheet.ends), np.int64)
         for kind in self.kinds:
             self.t[kind.row - first] = kind.t
         if (self.t[1:] < self.t[:-1]).any() or (last_t is not None and self.t[0] < last_t):
             raise Irregular
-        if sheet.sound:
-            shape.remember(sheet, left)
 
     def _parse(self, text: bytes, row: Column, shape: Shape) -> None:
         seen = np.frombuffer(text, np.uint8)
@@ -91,12 +88,25 @@ class Block:
         fields = sum(kind.met for kind in kinds) + lines  # and each its "e"
         if decoder is not STRANGE and not _so_many_keys(seen, fields):
             raise Irregular
-        self.new = decoder is ANY
+        self.new = lines if decoder is ANY else 0
         self.kinds += kinds
 
     def fields(self) -> dict[str, Fields]:
         """By kind of those parsed: the fields that it has here, and whether every event has them."""
         return {kind.name: kind.fields() for kind in self.kinds if isinstance(kind, Kind)}
+
+
+def _sound(line: bytes) -> bool:
+    """It is an event as the format wants it, and no key stands twice."""
+    if line[:1] != b"{" or line[-1:] != b"}":
+        return False
+    try:
+        events = ANY.decode(line)
+    except _NOT_JSON:
+        return False
+    kinds = _by_kind(events, ANY)
+    fields = sum(Kind(ANY, number, mine, rows).met + len(mine) for number, rows, mine in kinds)
+    return len(events) == 1 and _so_many_keys(np.frombuffer(line, np.uint8), fields)
 
 
 def _lines(text: Column) -> int:

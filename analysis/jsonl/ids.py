@@ -77,11 +77,15 @@ class Looks:
 
 def _dots(names: Slices, stop: Column) -> Column:
     """Where the last dot of each name stands, within the digits that a second number may have; else its first byte."""
-    found = names.start.ravel().copy()
-    for back in range(7, 1, -1):
-        at = np.maximum(stop - back, found)
-        dots = names.sheet.words(at, 1) == ord(".")
-        found[dots] = at[dots]
+    start = names.start.ravel()
+    found, left = start.copy(), np.arange(len(start))
+    for back in range(2, 8):
+        at = np.maximum(stop[left] - back, start[left])
+        dots = names.sheet.seen[at] == ord(".")
+        found[left[dots]] = at[dots]
+        left = left[~dots]
+        if not len(left):
+            break
     return found
 
 

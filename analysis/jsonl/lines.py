@@ -21,7 +21,7 @@ __all__ = ["MAX_LINE_BYTES", "LineTooLong", "chunks_of_lines"]
 MAX_LINE_BYTES = 4 << 20
 MAX_RATIO = 100  # of unpacked to packed bytes; histories pack 10 to 60 times
 FREE_BYTES = 16 << 20  # unpacked bytes that no ratio forbids
-BLOCK_BYTES = 1 << 21  # enough for what is done once a block not to count
+BLOCK_BYTES = 3 << 20  # enough for what is done once a block not to count
 
 
 class LineTooLong(Exception):

@@ -6,29 +6,35 @@ from typing import Any
 
 import numpy as np
 
+from analysis.columns import by_group, starts_of
 from analysis.history import Column
-from analysis.jsonl.sheet import Sheet, Slices, together
+from analysis.jsonl.sheet import WORD, Sheet, Slices, together
 from analysis.jsonl.template import RECORD, Places, Template
 
-__all__ = ["Matched", "matched"]
+__all__ = ["Matched", "Matching"]
 
-MOST_TEMPLATES = 64
-_VALUES = ("v", "uid", "vs", RECORD[2])
+FEW = 200  # lines are parsed sooner than compared
+_SORTS = {"uid": "v", "vs": "v", RECORD[0]: "p", RECORD[2]: "v"}  # of names that are not their own
+_APART = {"id", "cause"}  # get no codes
 
 
-class Values:
-    """All values in a block: one record is named by several events, so that they get their codes together."""
+class Names:
+    """All names of each sort in a block: several events have the same ones, so that they get their codes together."""
 
     def __init__(self) -> None:
-        self.slices: dict[tuple[int, str], Slices] = {}
-        self._coded: dict[tuple[int, str], Column] | None = None
+        self._slices: dict[str, dict[tuple[int, str], Slices]] = {}
+        self._coded: dict[tuple[int, str], Column] = {}
+
+    def add(self, event: int, name: str, slices: Slices) -> None:
+        self._slices.setdefault(_SORTS.get(name, name), {})[event, name] = slices
 
     def of(self, event: int, name: str, codes: Any) -> Column:
-        if self._coded is None:
-            given = together(list(self.slices.values())).coded(codes)
-            ends = np.cumsum([one.start.size for one in self.slices.values()])
-            parts = zip(self.slices.items(), np.split(given, ends[:-1]), strict=True)
-            self._coded = {key: part.reshape(one.start.shape) for (key, one), part in parts}
+        if (event, name) not in self._coded:
+            mine = self._slices[_SORTS.get(name, name)]
+            given = together(list(mine.values())).coded(codes)
+            ends = np.cumsum([one.start.size for one in mine.values()])
+            parts = zip(mine.items(), np.split(given, ends[:-1]), strict=True)
+            self._coded |= {key: part.reshape(one.start.shape) for (key, one), part in parts}
         return self._coded[event, name]
 
 
@@ -38,15 +44,14 @@ class Matched:
     def __init__(self, template: Template, sheet: Sheet, row: Column, places: Places, numbers: list[Column]) -> None:
         self.name, self.row, self.size = template.event, row, len(row)
         self._template, self._sheet, self._places, self._numbers = template, sheet, places, numbers
-        self._values, self._number = Values(), 0
+        self._names, self._number = Names(), 0
         self.t = self.numbers("t")
 
-    def share(self, values: Values, number: int) -> None:
-        """Name values together with the other events of the block, of which this is one."""
-        self._values, self._number = values, number
-        for name in _VALUES:
-            if name in self._template.texts:
-                values.slices[number, name] = self._slices(name)
+    def share(self, names: Names, number: int) -> None:
+        """Name things together with the other events of the block, of which this is one."""
+        self._names, self._number = names, number
+        for name in self._template.texts.keys() - _APART:
+            names.add(number, name, self._slices(name))
 
     def has(self, name: str) -> bool:
         return any(name in told for told in (self._template.texts, self._template.counts, self._template.words))
@@ -89,7 +94,7 @@ class Matched:
         return np.full(self.size, x)
 
     def _coded(self, name: str, codes: Any) -> Column:
-        return self._values.of(self._number, name, codes) if name in _VALUES else self._slices(name).coded(codes)
+        return self._names.of(self._number, name, codes)
 
     def _slices(self, name: str) -> Slices:
         anchors = [self._template.strings[number] for number in self._template.texts[name]]
@@ -97,20 +102,50 @@ class Matched:
         return Slices(self._sheet, opening + 1, closing)
 
 
-def matched(templates: list[Template], sheet: Sheet, first: int) -> tuple[list[Matched], Column]:
-    """The lines that look like one of *templates*, and the numbers of the others."""
-    found: list[Matched] = []
-    values = Values()
-    left, taken = np.arange(len(sheet.ends)), np.zeros(len(sheet.ends), bool)
-    for template in templates:
-        if not len(left):
-            break
-        alike = left[sheet.count[left] == template.quotes]
-        if len(alike):
-            lines, places, numbers = template.match(sheet, alike)
-            if len(lines):
-                found.append(Matched(template, sheet, lines + first, places, numbers))
-                found[-1].share(values, len(found))
-                taken[lines] = True
-                left = left[~taken[left]]
-    return found, left
+class Matching:
+    """The lines of a block by templates, as far as they look like one."""
+
+    def __init__(self, sheet: Sheet, first: int) -> None:
+        self.sheet, self.found = sheet, list[Matched]()
+        self._first, self._names = first, Names()
+        self._looks = _looks(sheet)
+        order = by_group(self._looks)
+        starts = starts_of(self._looks[order])
+        self._left = dict(zip(self._looks[order[starts]].tolist(), np.split(order, starts[1:]), strict=True))
+
+    def take(self, template: Template) -> None:
+        alike = self._left.get(template.look)
+        if alike is None or len(alike) < FEW:
+            return
+        lines, places, numbers = template.match(self.sheet, alike)
+        if len(lines):
+            self.found.append(Matched(template, self.sheet, lines + self._first, places, numbers))
+            self.found[-1].share(self._names, len(self.found))
+            self._left[template.look] = alike[:0] if len(lines) == len(alike) else alike[~np.isin(alike, lines)]
+
+    def left(self) -> Column:
+        """The numbers of the other lines."""
+        return np.sort(np.concatenate(list(self._left.values())))
+
+    def many(self) -> dict[int, Column]:
+        """By look: the other lines that have it, where that is worth while."""
+        return {look: lines for look, lines in self._left.items() if len(lines) >= FEW}
+
+
+def _looks(sheet: Sheet) -> Column:
+    """By line: a number that tells apart lines with other numbers of quotes, or that begin with other keys or events.
+
+    It is made of the second string of a line if that is a key; of the third if the second is "e". Lines that have the
+    same number may look different all the same.
+    """
+    if not len(sheet.quotes):
+        return np.zeros(len(sheet.ends), np.int64)
+    at, last = sheet.first, len(sheet.quotes) - 1
+    begin, end = (sheet.quotes[np.minimum(at + k, last)] for k in (2, 3))
+    key = sheet.seen[end + 1] == ord(":")
+    event = np.flatnonzero(key & (end - begin == 2) & (sheet.seen[begin + 1] == ord("e")))
+    begin[event], end[event] = (sheet.quotes[np.minimum(at[event] + k, last)] for k in (4, 5))
+    text = np.where(key, sheet.words(begin + 1, np.clip(end - begin - 1, 0, WORD)), 0)
+    mixed = (text + sheet.count.astype(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)  # wraps around
+    found: Column = (mixed >> np.uint64(48)).astype(np.uint16)
+    return found

@@ -127,7 +127,7 @@ class _Reader:
         self._take_the_rest(block)
         if block.new:
             words = {"prod": self.producers, "con": self.consumers, "partition": self.partitions}
-            self.shape.learn(block.fields(), {kind: codes.names() for kind, codes in words.items()})
+            self.shape.learn(block.fields(), {kind: codes.names() for kind, codes in words.items()}, block.new)
 
     def _take_the_rest(self, block: Block) -> None:
         """Rare events, one by one, in order."""

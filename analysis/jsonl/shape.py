@@ -9,16 +9,14 @@ format does not know. All three give the same events; none of them sees whether 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Union
 
 import msgspec
-import numpy as np
 from msgspec import UNSET, Meta, UnsetType
 
-from analysis.history import Column
+from analysis.jsonl.matched import Matching
 from analysis.jsonl.rules import COMMON_FIELDS, EVENTS, LIMIT, OFFSETS
-from analysis.jsonl.sheet import Sheet
 from analysis.jsonl.template import Template, template_of
 
 __all__ = ["ANY", "STRANGE", "Decoder", "Shape"]
@@ -40,7 +38,8 @@ _TYPES: dict[str, Any] = {
 MOST_WORDS = 256  # producers, partitions or consumers that a decoder may know by heart
 MOST_TEMPLATES, MOST_NEW = 64, 16  # in all, and of one block
 TEMPLATES = {"send", "append", "hw", "attempt", "response", "poll", "ack", "unknown", "fail"}
-MOST_LESSONS = 20  # of one file; making a decoder takes as long as reading some thousand lines
+MANY = 200  # lines that were refused make a new decoder worth while, which takes as long as reading some thousand
+MOST_LESSONS = 20  # of one file
 
 Fields = Mapping[str, bool]  # by name of a field: does every event of the kind have it?
 
@@ -84,40 +83,43 @@ class Shape:
         self.decoder: Decoder | None = None
         self.templates: list[Template] = []
         self._fields: dict[str, dict[str, bool]] = {}
-        self._lessons = 0
+        self._refused = self._lessons = 0
         self._vain = 0
 
-    def learn(self, met: Mapping[str, Fields], words: Mapping[str, Sequence[Any]]) -> None:
-        """Widen what was known by a block that the decoder did not take: by event its fields; and by field or type of
-        field (``prod``, ``con``, ``partition``) all names so far."""
-        self._lessons += 1
-        if self._lessons > MOST_LESSONS:
-            self.decoder = None
-            return
+    def learn(self, met: Mapping[str, Fields], words: Mapping[str, Sequence[Any]], lines: int) -> None:
+        """Widen what was known by so many lines that the decoder did not take: by event its fields; and by field or
+        type of field (``prod``, ``con``, ``partition``) all names so far. A decoder is made where it is worth while."""
         for event, fields in met.items():
             known = self._fields.get(event)
             names = dict.fromkeys((*(known or ()), *fields))
             self._fields[event] = {
                 name: fields.get(name, False) and (known is None or known.get(name, False)) for name in names
             }
-        if len(self._fields) > 1:  # a struct alone would not ask for its "e"
-            self.decoder = Decoder(self._sorted(), _by_heart(words))
+        self._refused += lines
+        if self._refused < MANY or len(self._fields) < 2:  # a struct alone would not ask for its "e"
+            return
+        self._refused, self._lessons = 0, self._lessons + 1
+        self.decoder = Decoder(self._sorted(), _by_heart(words)) if self._lessons <= MOST_LESSONS else None
 
-    def remember(self, sheet: Sheet, left: Column | None) -> None:
-        """How lines of a sound block look; *left*: the numbers of those that are not known yet (None: all)."""
-        tries = MOST_TEMPLATES - len(self.templates) - self._vain
+    def match(self, matching: Matching, sound: Callable[[bytes], bool]) -> None:
+        """Take the lines that look like lines seen before, and learn how others look, if they are *sound*."""
+        for known in self.templates:
+            matching.take(known)
+        tries, vain = MOST_TEMPLATES - len(self.templates) - self._vain, set[int]()
         for _ in range(min(tries, MOST_NEW)):
-            left = np.arange(len(sheet.ends)) if left is None else left
-            if not len(left):
+            left = {look: lines for look, lines in matching.many().items() if look not in vain}
+            if not left:
                 return
-            template = template_of(sheet.line(int(left[0])))
+            look, lines = max(left.items(), key=lambda one: len(one[1]))
+            line = matching.sheet.line(int(lines[0]))
+            template = template_of(line) if sound(line) else None
             if template is None or template.event not in TEMPLATES:
                 self._vain += 1
-                left = left[sheet.count[left] != sheet.count[left[0]]]
+                vain.add(look)
                 continue
+            template.look = look
             self.templates.append(template)
-            alike = left[sheet.count[left] == template.quotes]
-            left = left[np.isin(left, template.match(sheet, alike)[0], invert=True)]
+            matching.take(template)
 
     def _sorted(self) -> dict[str, Fields]:
         """Required fields of a struct come before the others."""

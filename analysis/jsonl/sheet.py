@@ -19,6 +19,7 @@ __all__ = ["PAD", "WORD", "Sheet", "Slices", "numbers_at", "together"]
 PAD = 512  # bytes before and behind a block, so that words can be read beyond its ends
 WORD = 8
 MOST_DIGITS = 16
+_PADDING = b" " * PAD
 _MASKS = np.array([(1 << 8 * size) - 1 for size in range(WORD + 1)], np.uint64)
 
 
@@ -26,23 +27,32 @@ class Sheet:
     """A block of lines with the places of its quotes."""
 
     def __init__(self, text: bytes) -> None:
-        padded = bytes(PAD) + text + bytes(PAD)
-        seen = np.frombuffer(padded, np.uint8)
+        padded = b"".join((_PADDING, text, _PADDING))
+        self.seen = seen = np.frombuffer(padded, np.uint8)
         self.bytes = padded
         self.text = padded.decode("ascii") if text.isascii() else None  # the same places, and cheaper to cut
-        self._words = np.ndarray((len(padded) - WORD + 1,), "<u8", buffer=padded, strides=(1,))
+        self._spans: dict[int, Column] = {}
         self.quotes = np.flatnonzero(seen == ord('"'))
-        self.ends = np.flatnonzero(seen == ord("\n"))
+        control = np.flatnonzero(seen < ord(" "))
+        feeds = seen[control] == ord("\n")
+        self.ends = control if feeds.all() else control[feeds]
         self.starts = np.concatenate(([PAD], self.ends[:-1] + 1))
         self.first = np.searchsorted(self.quotes, self.starts)  # quote of each line
         self.count = np.diff(self.first, append=len(self.quotes))
-        control = int(np.count_nonzero(seen < ord(" "))) - 2 * PAD
-        plain = b"\\" not in text and control == len(self.ends)
+        plain = b"\\" not in text and len(control) == len(self.ends)
         self.sound = plain and (self.text is not None or _is_utf8(text))
+
+    def spans(self, at: Column, words: int) -> Column:
+        """The bytes that begin at each place, as so many numbers: two dimensions."""
+        if words not in self._spans:
+            size = len(self.bytes) - WORD * words + 1
+            self._spans[words] = np.ndarray((size,), f"V{WORD * words}", buffer=self.bytes, strides=(1,))
+        found: Column = self._spans[words][at].view("<u8").reshape(-1, words)
+        return found
 
     def words(self, at: Column, size: Any = WORD) -> Column:
         """The *size* bytes that begin at each place, as a number; eight at most."""
-        found: Column = self._words[at]
+        found: Column = self.spans(at, 1)[:, 0]
         if size is not WORD:
             found &= _MASKS[size]
         return found
@@ -101,7 +111,7 @@ def _distinct(sheet: Sheet, start: Column, size: Column) -> tuple[Column, Column
     mixed = words[0]
     for word in words[1:]:
         mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + word  # wraps around
-    _, first, inverse = np.unique(mixed, return_index=True, return_inverse=True)
+    first, inverse = _unique(mixed)
     for word in words:
         if (word != word[first[inverse]]).any():  # two texts, one number
             table = np.stack([*words, size.astype(np.uint64)], axis=1)
@@ -113,12 +123,27 @@ def _distinct(sheet: Sheet, start: Column, size: Column) -> tuple[Column, Column
     return first[order], rank[inverse.ravel()]
 
 
+def _unique(numbers: Column) -> tuple[Column, Column]:
+    """As by ``np.unique``: the first index of each distinct number, and which of them each is.
+
+    Where the processor sorts many numbers at once, as most do, a sort that keeps no order among equals is far faster.
+    """
+    if not len(numbers):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    order = np.argsort(numbers)
+    ordered = numbers[order]
+    begins = np.concatenate(([True], ordered[1:] != ordered[:-1]))
+    inverse = np.empty(len(numbers), np.int64)
+    inverse[order] = np.cumsum(begins) - 1
+    return np.minimum.reduceat(order, np.flatnonzero(begins)), inverse
+
+
 def numbers_at(sheet: Sheet, start: Column, stop: Column) -> tuple[Column, Column]:
     """The integers written there, and whether they are: digits alone, not too many, no 0 in front."""
     size = stop - start
     longest = int(size.max(initial=1))
     if longest == 1:
-        digit = sheet.words(start, 1) - np.uint64(ord("0"))  # wraps around below 0
+        digit = sheet.seen[start] - np.uint8(ord("0"))  # wraps around below 0
         return digit.astype(np.int64), (digit < 10) & (size == 1)
     fits = size > 0
     if longest > MOST_DIGITS:
@@ -131,7 +156,7 @@ def numbers_at(sheet: Sheet, start: Column, stop: Column) -> tuple[Column, Colum
         high, digits = _eight(sheet, stop - WORD, np.maximum(size - WORD, 0))
         fits &= digits
         number = number + high * 10**WORD
-    fits &= (size == 1) | (sheet.words(start, 1) != ord("0"))
+    fits &= (size == 1) | (sheet.seen[start] != ord("0"))
     return number, fits
 
 

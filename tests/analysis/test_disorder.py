@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from analysis.columns import lifted_by, pieces
 from analysis.disorder import disordered_runs, holding
@@ -15,7 +17,12 @@ def looked_at(
 ) -> object:  # fmt: skip
     again = None if doubled is None else np.isin(np.arange(len(first)), doubled)
     value, group = np.array(first), np.array(groups or [0] * len(first))
-    return disordered_runs(POSITION, value, np.full(len(first), count), group, again).tolist()
+    found = [
+        disordered_runs(POSITION, value, np.full(len(first), count), group.__getitem__, again, about).tolist()
+        for about in (100, 3, 2, 1)
+    ]
+    assert found[1:] == found[:-1]  # however many runs are looked at together
+    return found[0]
 
 
 def test_nothing_where_every_run_begins_behind_all_before() -> None:
@@ -40,6 +47,27 @@ def test_a_later_copy_is_no_late_record() -> None:
 
 def test_copies_that_overlap_in_part_are_looked_at_with_all_of_their_group() -> None:
     assert looked_at([0, 3, 6, 1, 9, 30], [0, 0, 0, 0, 0, 1], doubled=[0, 1, 3]) == [0, 1, 2, 3, 4]
+
+
+@settings(max_examples=300, deadline=None, derandomize=True)
+@given(
+    st.lists(st.integers(0, 6), min_size=12, max_size=12), st.lists(st.integers(0, 2), min_size=12, max_size=12),
+    st.integers(0, 12),
+)  # fmt: skip
+def test_a_run_is_let_go_where_all_before_it_were_sent_before_all_behind_it(
+    delays: list[int], groups: list[int], gone: int,
+) -> None:  # fmt: skip
+    """Run by run, as the module says it; some runs are left out."""
+    sent = sorted(range(12), key=lambda k: (k + delays[k], k))
+    value = [-1 if k in (gone, gone + 1) else 3 * n for k, n in enumerate(sent)]
+    expected = []
+    for group in range(3):
+        mine = [k for k in range(12) if groups[k] == group and value[k] >= 0]
+        cut = [max(value[k] for k in mine[:n]) < min(value[k] for k in mine[n:]) for n in range(1, len(mine))]
+        sides = zip(mine, [True, *cut], [*cut, True], strict=False)
+        expected += [k for k, before, behind in sides if not (before and behind)]
+
+    assert looked_at(value, groups) == sorted(expected)
 
 
 def test_runs_that_hold_a_value() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from analysis.jsonl import lines as jsonl_lines
+from analysis.jsonl import matched as jsonl_matched
 from analysis.jsonl.ids import FIRST_END, SECOND_END, Looks
 from analysis.jsonl.read import read_jsonl
 from analysis.jsonl.write import write_jsonl
@@ -40,11 +41,13 @@ def found(path: Path) -> list[Any]:
 )  # fmt: skip
 def test_every_event_keeps_its_id(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ids: list[Any]) -> None:
     monkeypatch.setattr(jsonl_lines, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(jsonl_matched, "FEW", 1)
     assert found(written(tmp_path / "h.jsonl", ids)) == ids
 
 
 def test_ids_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jsonl_lines, "BLOCK_BYTES", 500)
+    monkeypatch.setattr(jsonl_matched, "FEW", 1)
     ids: list[Any] = [*range(60), *(f"{k}.{n}" for k in range(30) for n in (0, 3, 12)), *ODD[5:8]]
     for seed in range(5):
         random.Random(seed).shuffle(ids)
@@ -57,6 +60,7 @@ def test_an_id_that_repeats_is_named_with_both_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ids: list[Any], first: int, second: int,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(jsonl_lines, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(jsonl_matched, "FEW", 1)
     ids = [*ids[:second], ids[first], *ids[second:]]
     with pytest.raises(InputError) as error:
         read_jsonl(written(tmp_path / "h.jsonl", ids))
@@ -85,6 +89,7 @@ def test_a_cause_is_the_line_that_has_its_id(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: Any, block: int
 ) -> None:
     monkeypatch.setattr(jsonl_lines, "BLOCK_BYTES", block)
+    monkeypatch.setattr(jsonl_matched, "FEW", 1)
     back = [None if k % 5 == 0 else random.Random(k).randrange(k) for k in range(300)]  # several name the same
     path = caused(tmp_path / "h.jsonl", list(map(name, range(300))), [None if b is None else name(b) for b in back])
 

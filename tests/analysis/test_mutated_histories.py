@@ -97,7 +97,8 @@ def judged_or_refused(path: Path, text: bytes) -> str:
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_a_damaged_history_is_judged_or_refused(tmp_path, part):
+def test_a_damaged_history_is_judged_or_refused(tmp_path, part, monkeypatch):
+    monkeypatch.setattr("analysis.jsonl.matched.FEW", (1, 3)[part % 2])  # lines are few, and are compared all the same
     seen: Counter[str] = Counter()
     for number in range(part, MUTATIONS, 4):
         draw = random.Random(number)

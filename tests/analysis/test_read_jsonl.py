@@ -217,6 +217,7 @@ def test_reading_by_blocks_and_line_by_line_gives_the_same(tmp_path, monkeypatch
     path = write(Path(tmp_path) / "h.jsonl", text)
     by_blocks = read_jsonl(path)
     monkeypatch.setattr("analysis.jsonl.read.COMMON", {})
+    monkeypatch.setattr("analysis.jsonl.shape.TEMPLATES", set())
     by_lines = read_jsonl(path)
 
     for (name, a), (_, b) in zip(by_blocks.tables(), by_lines.tables(), strict=True):

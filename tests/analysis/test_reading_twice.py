@@ -14,6 +14,8 @@ import analysis.jsonl.read as reading
 from analysis.history import History
 from analysis.jsonl import block as jsonl_block
 from analysis.jsonl import lines as jsonl_lines
+from analysis.jsonl import matched as jsonl_matched
+from analysis.jsonl import shape as jsonl_shape
 from analysis.jsonl.block import Codes, Irregular
 from analysis.jsonl.sheet import Sheet, Slices
 from sim.errors import InputError
@@ -68,6 +70,8 @@ class LineByLine:
 def read_twice(path: Path, monkeypatch: pytest.MonkeyPatch, block_bytes: int) -> tuple[Any, Any]:
     with monkeypatch.context() as patched:
         patched.setattr(jsonl_lines, "BLOCK_BYTES", block_bytes)
+        patched.setattr(jsonl_matched, "FEW", 1)
+        patched.setattr(jsonl_shape, "MANY", 1)
         by_columns = read_or_refused(path)
         patched.setattr(reading, "Block", LineByLine)
         return by_columns, read_or_refused(path)
@@ -199,6 +203,7 @@ def learned(path: Path, monkeypatch: pytest.MonkeyPatch) -> bool:
     original = reading.Shape
     with monkeypatch.context() as patched:
         patched.setattr(jsonl_lines, "BLOCK_BYTES", 1000)
+        patched.setattr(jsonl_matched, "FEW", 1)
         patched.setattr(reading, "Shape", lambda: shapes.append(original()) or shapes[-1])
         reading.read_jsonl(path)
     return shapes[0].decoder is not None
@@ -222,6 +227,7 @@ def test_lines_that_look_alike_are_parsed_once(tmp_path, monkeypatch):
     parsed = []
     original = jsonl_block._parsed
     monkeypatch.setattr(jsonl_lines, "BLOCK_BYTES", 1000)
+    monkeypatch.setattr(jsonl_matched, "FEW", 1)
     monkeypatch.setattr(jsonl_block, "_parsed", lambda text, *rest: parsed.append(text) or original(text, *rest))
     history = reading.read_jsonl(path)
 

@@ -70,19 +70,23 @@ def _everything(history: History) -> None:
 
 
 def reading(rounds: int) -> list[Measured]:
-    """A file as korder exports it, and one as the exchange format's own examples are, against the bare loop."""
+    """Files as the exchange format's own examples are, as korder exports them, and what it exports of a run."""
     try:
         import orjson
     except ImportError:
         return [Measured("reading JSON Lines / bare loop", None, "", 0.5, detail=MISSING)]
     with tempfile.TemporaryDirectory() as folder:
         return [
-            _compared(name, write(Path(folder) / f"{name}.jsonl"), orjson.loads, rounds)
-            for name, write in (("plain", _plain), ("exported, with ids", _exported))
+            _compared(name, write(Path(folder) / f"{name}.jsonl"), orjson.loads, rounds, bar)
+            for name, write, bar in (
+                ("plain", _plain, 0.5),
+                ("exported, with ids", _exported, 0.5),
+                ("of a run, with ids and causes", _of_a_run, 0.4),
+            )
         ]
 
 
-def _compared(name: str, path: Path, parse: Callable[[bytes], Any], rounds: int) -> Measured:
+def _compared(name: str, path: Path, parse: Callable[[bytes], Any], rounds: int, bar: float) -> Measured:
     from analysis.jsonl.read import read_jsonl
 
     ours, bare = [], []
@@ -93,7 +97,8 @@ def _compared(name: str, path: Path, parse: Callable[[bytes], Any], rounds: int)
     with path.open("rb") as lines:
         size = f"{sum(1 for _ in lines):,} lines, {path.stat().st_size >> 20} MiB"
     detail = f"{size}: {median(ours):.2f} s against {median(bare):.2f} s"
-    return Measured(f"reading JSON Lines / bare loop, {name}", median(ratios), "", 0.5, detail=detail, rounds=ratios)
+    what = f"reading JSON Lines / bare loop, {name}"
+    return Measured(what, median(ratios), "", bar, 0.5, detail=detail, rounds=ratios)
 
 
 def _bare(path: Path, parse: Callable[[bytes], Any]) -> None:
@@ -132,3 +137,12 @@ def _exported(path: Path) -> Path:
     sends = history.records
     history.values = [f"P{prod}/{i}" for prod, i in zip(sends.prod.tolist(), sends.i.tolist(), strict=True)]
     return write_jsonl(history, path)
+
+
+def _of_a_run(path: Path) -> Path:
+    """Few records a batch, so lines of many kinds: with sequences and without, lists of every length."""
+    from analysis.jsonl.write import write_jsonl
+    from tests.benchmarks.runs import simulated
+
+    scenario = Path(__file__).resolve().parents[2] / "scenarios" / "payments_failover.yaml"
+    return write_jsonl(simulated(scenario, f"run={max(LINES // 8, 10_000)}ms").trace, path)
