@@ -65,6 +65,10 @@ class _Picture:
         times = [table.t for table in (history.positions, history.processing, history.commits) if len(table)]
         first, last = (int(min(t.min() for t in times)), int(max(t.max() for t in times)))
         self.start, self.end = (first, last) if window is None else tuple(round(one * self.unit) for one in window)
+        if self.start >= last:
+            rule = f"begins when nothing is told any more: the last event of the group is at {last / self.unit:g} s"
+            raise InputError("window", rule, "choose an earlier one")
+        self.end = min(self.end, last)  # beyond it nobody knows who owns what
         self.owned = self._ownership()
         self.lanes = sorted(self.owned, key=lambda lane: (lane[0], self.members.index(lane[1])))
         self.partitions = list(dict.fromkeys(partition for partition, _ in self.lanes))[:MOST_ROWS]

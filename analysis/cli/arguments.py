@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from sim import units
 from sim.errors import InputError
+from sim.scenario import bundled
 from sim.scenario.finding_names import FINDING_NAMES
 from sim.wording import Wrong, did_you_mean, listed, shown
 
@@ -47,7 +52,9 @@ def scenario_files(paths: list[str]) -> list[str]:
     """Every scenario that *paths* name, each once: files and bundled names as they are, folders by what is in them."""
     files: list[str] = []
     for path in paths:
-        files += _inside(Path(path)) if Path(path).is_dir() else [path]
+        folder = Path(path)
+        hides = path in bundled() and not any(one.suffix in SUFFIXES for one in folder.rglob("*"))  # as run --out makes
+        files += _inside(folder) if folder.is_dir() and not hides else [path]
     return list(dict.fromkeys(files))
 
 
@@ -65,9 +72,9 @@ def _inside(folder: Path) -> list[str]:
     return [str(path) for path in sorted(found)]
 
 
-def expectations_of(texts: list[str]) -> dict[str, str]:
-    """``NAME=never`` ... as a mapping; what the words may be is the verdict's business."""
-    expected: dict[str, str] = {}
+def expectations_of(texts: list[str]) -> dict[str, Any]:
+    """``NAME=never``, ``NAME={max: 3}`` ... as a mapping; what may be expected is the verdict's business."""
+    expected: dict[str, Any] = {}
     for text in texts:
         name, equals, wanted = (part.strip() for part in text.partition("="))
         if not (name and equals and wanted):
@@ -77,5 +84,13 @@ def expectations_of(texts: list[str]) -> dict[str, str]:
             raise InputError("--expect", f"{shown(name)} is not the name of a finding", guess)
         if name in expected:
             raise InputError("--expect", f"{name} is given twice", "give it once")
-        expected[name] = wanted
+        expected[name] = _value(wanted) if wanted.startswith("{") else wanted
     return expected
+
+
+def _value(text: str) -> Any:
+    """As it would be read in a scenario file; what is no YAML stays what it is, and is refused as such."""
+    try:
+        return YAML(typ="safe").load(text)
+    except YAMLError:
+        return text

@@ -1,6 +1,7 @@
 """Files that are there whole or not at all.
 
-Law: nothing half-written ever stands under a final name. Files are made in a folder of their own beside the final place
+Law: nothing half-written ever stands under a final name (what is no plain file, as ``/dev/stdout``, is written to).
+Files are made in a folder of their own beside the final place
 and renamed only when all are complete; an error or an interrupt on the way removes that folder, and the target folder
 too if it was made for them.
 """
@@ -43,7 +44,7 @@ def staged(folder: Path) -> Iterator[Path]:
         readers = temporary.stat().st_mode & 0o666  # as the user's umask wants it, however a file was made
         for path in sorted(temporary.iterdir()):
             path.chmod(readers)
-            os.replace(path, folder / path.name)
+            _put(path, folder / path.name)
         made = []
     except OSError as error:
         raise InputError(str(folder), f"cannot write: {error.strerror or error}", WAY_OUT) from error
@@ -51,6 +52,16 @@ def staged(folder: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
         for parent in made:
             _remove_if_empty(parent)
+
+
+def _put(path: Path, target: Path) -> None:
+    """Rename, but never in place of a device, a pipe or a symbolic link: those are written to."""
+    if target.is_symlink() or (target.exists() and not target.is_file() and not target.is_dir()):
+        with path.open("rb") as source, target.open("wb") as sink:
+            shutil.copyfileobj(source, sink)
+        path.unlink()
+    else:
+        os.replace(path, target)
 
 
 def _remove_if_empty(folder: Path) -> None:

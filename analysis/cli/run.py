@@ -81,7 +81,11 @@ def _keep(out: Path, told: dict[str, Any], trace: Trace, verdict: Verdict, begin
 
         figures = draw(folder, verdict)
         write_page(verdict, folder / "report.html", told["title"] or told["scenario"], figures)
-        return sorted(str(out / path.name) for path in folder.iterdir())
+        names = {path.name for path in folder.iterdir()}
+    for old in (path for pattern in ("timeline-*.png", "group-*.png") for path in out.glob(pattern)):
+        if old.name not in names:  # the figure of an earlier run: it would stand beside the verdict of this one
+            old.unlink(missing_ok=True)
+    return sorted(str(out / name) for name in names)
 
 
 def _tell_how_to_ask(console: Console, out: Path | None, told: dict[str, Any]) -> None:

@@ -37,10 +37,13 @@ def bundled() -> dict[str, FilePath]:
 
 
 def load(path_or_name: str | FilePath) -> Scenario:
-    """Read and check a scenario file; a plain name that is no file is looked up among the bundled ones."""
+    """Read and check a scenario file; a plain name that is no file is looked up among the bundled ones.
+
+    A folder of that name, such as ``run --out`` leaves, does not hide the bundled scenario.
+    """
     path = FilePath(path_or_name)
     name = str(path_or_name)
-    if not path.exists() and name in (known := bundled()):
+    if (path.is_dir() or not path.exists()) and name in (known := bundled()):
         path, name = known[name], f"scenarios/{name}.yaml"
     data = _bytes(path, name)
     return from_text(decoded(data, name), name, folder=path.parent)

@@ -47,6 +47,13 @@ def test_an_expectation_makes_it_judge(korder: Korder, swapped: Path) -> None:
     assert korder("analyze", swapped, "--expect", "append-reorder=always").status == 0
 
 
+def test_an_expectation_may_be_a_bound_as_in_a_scenario_file(korder: Korder, swapped: Path) -> None:
+    assert korder("analyze", swapped, "--expect", "append-reorder={max: 1}").status == 0
+    assert korder("analyze", swapped, "--expect", "append-reorder={max: 0}").status == 1
+    said = korder("analyze", swapped, "--expect", "append-reorder={max: 1")
+    assert said.status == 2 and "'{max: 1' is not an expectation" in said.err
+
+
 def test_what_cannot_be_checked_is_undecided_and_not_a_success(korder: Korder, swapped: Path) -> None:
     said = korder("analyze", swapped, "--expect", "torn-transaction=never")
 

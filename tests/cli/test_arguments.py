@@ -8,6 +8,7 @@ import pytest
 
 from analysis.cli.arguments import expectations_of, scenario_files, seeds_of
 from sim.errors import InputError
+from sim.scenario import bundled, load
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,9 @@ def test_a_folder_without_scenarios_is_refused(tmp_path: Path) -> None:
 
 
 def test_expectations_keep_their_order() -> None:
-    assert expectations_of(["lost-acked=never", " unseen = {max: 3} "]) == {"lost-acked": "never", "unseen": "{max: 3}"}
+    assert expectations_of(["lost-acked=never", " unseen = {max: 3} "]) == {
+        "lost-acked": "never", "unseen": {"max": 3},
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("text", ["lost-acked", "=never", "lost-acked=", ""])
@@ -70,3 +73,16 @@ def test_an_expectation_needs_a_name_and_a_word(text: str) -> None:
 def test_an_expectation_given_twice_is_refused() -> None:
     with pytest.raises(InputError, match="twice"):
         expectations_of(["unseen=never", "unseen=always"])
+
+
+def test_a_folder_that_a_run_left_does_not_hide_the_bundled_scenario(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "payments_failover").mkdir()
+    (tmp_path / "payments_failover" / "verdict.json").write_text("{}")
+
+    assert scenario_files(["payments_failover"]) == ["payments_failover"]
+    assert load("payments_failover").title == load(bundled()["payments_failover"]).title
+    (tmp_path / "payments_failover" / "mine.yaml").write_text("title: mine")
+    assert scenario_files(["payments_failover"]) == ["payments_failover/mine.yaml"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -61,3 +63,19 @@ def test_a_folder_that_does_not_exist_yet_is_fine_and_not_made_by_asking(tmp_pat
     must_be_writable(tmp_path / "a" / "b")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_plain_file_is_written_to_and_not_replaced(tmp_path: Path) -> None:
+    """A device or a pipe (here a symbolic link, which anybody can make) would be gone for everybody else."""
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    os.mkfifo(tmp_path / "pipe")
+    heard: list[str] = []
+    listener = Thread(target=lambda: heard.append((tmp_path / "pipe").read_text()))
+    listener.start()
+
+    write_text(tmp_path / "link", "one")
+    write_text(tmp_path / "pipe", "two")
+    listener.join()
+
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_text() == "one"
+    assert (tmp_path / "pipe").is_fifo() and heard == ["two"]

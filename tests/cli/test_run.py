@@ -79,6 +79,18 @@ def test_out_keeps_trace_verdict_and_figures_and_nothing_else(korder: Korder, du
     assert Trace.load(tmp_path / "kept" / "here").digest() == json.loads(said.out)["digest"]
 
 
+def test_figures_of_an_earlier_run_do_not_stay_beside_the_verdict_of_this_one(
+    korder: Korder, quiet: Path, duplicated: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    for old in ("timeline-other-0.png", "group-other.png", "mine.png"):
+        (tmp_path / "out" / old).write_bytes(b"")
+    korder("run", duplicated, "--out", tmp_path / "out")
+
+    kept = sorted(path.name for path in (tmp_path / "out").glob("*.png"))
+    assert kept == ["mine.png", "timeline-orders-0.png"]
+
+
 def test_the_same_run_prints_the_same_bytes(korder: Korder, duplicated: Path) -> None:
     assert korder("run", duplicated).out == korder("run", duplicated).out
     assert korder("run", duplicated, "--json").out == korder("run", duplicated, "--json").out

@@ -317,7 +317,8 @@ def test_the_rebalance_timeline_is_drawn_from_a_run(
 
     for more, words in (
         (("--group", "ledgr"), "known: ledger"), (("--window", "3s"), "write --window 10s..20s"),
-        (("--window", "3s..1s"), "ends before it begins"), (("--measure", "late"), "no meaning for rebalance-timeline"),
+        (("--window", "3s..1s"), "ends before it begins"), (("--window", "100s..200s"), "nothing is told any more"),
+        (("--measure", "late"), "no meaning for rebalance-timeline"),
         (("--where", "a=1"), "no meaning for rebalance-timeline"),
     ):  # fmt: skip
         said = korder("plot", tmp_path / "run", "rebalance-timeline", *more)
