@@ -43,7 +43,8 @@ def duplicate_delivery(evidence: Evidence) -> Found:
 def repeats(evidence: Evidence) -> tuple[Column, Column, Column, Column]:
     """Each repeat and the delivery before (in ``singles``), whether at-least-once permits it, and what was committed.
 
-    It is permitted to a reader that began on the partition after that delivery, at or above the committed offset.
+    It is permitted to a reader that began on the partition after that delivery, at or above the committed offset; and
+    to one that had begun before it and was followed by whoever got that delivery, without knowing it yet.
     """
     first, again = _repeats(evidence)
     keep = ~_replayed(evidence, first, again)
@@ -51,8 +52,10 @@ def repeats(evidence: Evidence) -> tuple[Column, Column, Column, Column]:
     if not len(again):
         return first, again, np.zeros(0, bool), again
     start, committed = _session(evidence, again)
-    singles = evidence.deliveries.singles
-    excused = (start > evidence.history.polls.row[singles.run[first]]) & (singles.offset[again] >= committed)
+    singles, polls = evidence.deliveries.singles, evidence.history.polls
+    followed = polls.consumer[singles.run[first]] != polls.consumer[singles.run[again]]
+    followed &= _session(evidence, first)[0] > start
+    excused = ((start > polls.row[singles.run[first]]) | followed) & (singles.offset[again] >= committed)
     excused &= ~_exactly_once(evidence, singles.run[first], singles.run[again])
     return first, again, excused, committed
 

@@ -67,6 +67,19 @@ def test_a_repeat_within_one_session_is_not_excused():
     assert judged(text, consumers=GROUP).findings["duplicate-delivery"].extra["excused"] == 0
 
 
+def test_what_a_member_still_hands_over_after_its_successor_has_begun_is_excused():
+    """anomalies 2.3: C1 stood still, began long before and read nothing that was committed then. Its successor may not
+    read again what it knows; nor may C1 where the group had committed beyond when C1 began."""
+    begun = f"{LOG}; assign C1 o-0; {{}} assign C2 o-0; poll C2 o-0:0:a0; {{}} poll {{}} o-0:0:a0"
+    cases = {
+        ("", "", "C1"): 1, ("", "commit C2 o-0 1;", "C1"): 1, ("", "", "C2"): 0,
+        ("revoke C1 o-0; commit C2 o-0 1; assign C1 o-0;", "", "C1"): 0,
+    }  # fmt: skip
+    told = {case: judged(begun.format(*case), consumers=GROUP).findings["duplicate-delivery"] for case in cases}
+
+    assert {case: found.extra["excused"] for case, found in told.items()} == cases
+
+
 def test_every_delivery_beyond_the_first_counts():
     text = f"{LOG}; poll C1 o-0:0:a0; poll C2 o-0:0:a0; poll C1 o-0:0:a0"
 
