@@ -284,6 +284,17 @@ def test_the_answer_does_not_say_more_than_was_seen() -> None:
     assert "which may be chance" in in_flight_answer(chance)[0]
 
 
+def test_the_answer_names_every_window_that_kept_the_order() -> None:
+    def late_from(window: int) -> str:
+        grid = {WINDOW: [1, 2, 3, 5], "enable.idempotence": [False, True]}
+        late = frame_of(lambda cell, _: {"late": cell[WINDOW] >= window and not cell["enable.idempotence"]}, **grid)
+        return in_flight_answer(late)[-1].partition("; ")[2]
+
+    assert late_from(2) == "without it only one request in flight kept the order."
+    assert late_from(3) == "without it only 1 or 2 requests in flight kept the order."
+    assert late_from(5) == "without it only 1 to 3 requests in flight kept the order."
+
+
 def test_behind_every_point_are_its_seeds_records_and_faults() -> None:
     header, rows = behind_points(in_flight(), "late")
 
