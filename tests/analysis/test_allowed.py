@@ -155,6 +155,8 @@ def test_what_an_application_does_with_its_records_is_not_told_by_options_of_pro
     assert verdict.verdict == "broken"
     told = finding.to_json()
     assert (told["allowed"], told["allowed_by"]) == (None, "consumers and their application")
+    page = verdict._repr_html_()
+    assert "hangs on consumers and their application" in page and "must not happen" not in page
 
 
 def test_what_was_not_found_tells_whether_it_could_be():

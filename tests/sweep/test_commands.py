@@ -64,6 +64,8 @@ def test_a_violation_of_readers_is_told_in_how_many_seeds(korder: Korder, tmp_pa
     header = "A  lost-processing, of seeds  premature-commit, of seeds\n"
     first = f"0  {both:25}  {both}\n"
     assert f"{header}{first}5{first[1:]}" in said.out
+    one_run = korder("run", "application_commit_before", "--seed", "0").out
+    assert "hangs on consumers and their application" in one_run and "must not happen" not in one_run
     page = (tmp_path / "out" / "report.html").read_text()
     assert "<th>lost-processing, of seeds</th><th>premature-commit, of seeds</th>" in page
     assert f"<td>0</td><td>{both}</td><td>{both}</td>" in page
