@@ -2,7 +2,8 @@
 
 ``config`` comes from a history's header (or a trace's resolved scenario): options by client and by topic, in Kafka's
 names. What a client does not say has the default of its flavour (key ``client``: java or librdkafka). Without a
-configuration nothing is known, and the answer is None.
+configuration nothing is known, and the answer is None. Nor do options of producers and topics tell what a group does
+with records that are in the log as they should be: that hangs on the consumers and their application, and is None too.
 
 *Allowed* means: a cluster that works as Kafka documents it may do this. An idempotent producer that stores a record
 twice is not allowed, though Kafka has holes in which it happens; the finding is then the news.
@@ -22,6 +23,7 @@ __all__ = ["Client", "Topic", "permission"]
 Answer = tuple[bool | None, str]
 UNKNOWN: Answer = (None, "")
 FORBIDDEN: Answer = (False, "")
+READERS: Answer = (None, "consumers and their application")  # what it hangs on
 IN_FLIGHT = "max.in.flight.requests.per.connection"
 
 
@@ -177,10 +179,16 @@ _RULES: dict[str, Callable[[Place], Answer]] = {
     "replica-divergence": _unclean, "poll-skip": _unclean, "nonmonotonic-poll": _unclean, "unseen": _loss,
     "lost-write": _loss,
 }  # fmt: skip
+_OF_READERS = (
+    "lost-processing", "premature-commit", "out-of-order-processing", "overlapping-processing", "duplicate-processing",
+)  # fmt: skip
 
 
 def permission(name: str, found: Found, evidence: Evidence) -> Answer:
-    """Whether the configuration allows what was found under *name* (all of it), and what allows it."""
+    """Whether the configuration allows what was found under *name* (all of it), and what allows it.
+
+    Of None: what it hangs on, or nothing where the configuration says too little.
+    """
     config = evidence.history.config
     if config is None:
         return UNKNOWN
@@ -189,8 +197,8 @@ def permission(name: str, found: Found, evidence: Evidence) -> Answer:
     if name == "duplicate-delivery":
         excused = found.extra.get("excused") == found.count
         return (True, "at-least-once reading") if excused else FORBIDDEN
-    if found.blameless:  # the log is as it should be, so no option of producer or topic explains it
-        return FORBIDDEN
+    if name in _OF_READERS or found.blameless:  # no option of producer or topic explains it
+        return READERS
     return _worst(_RULES.get(name, _never)(place) for place in _places(found, evidence, Configuration(config)))
 
 

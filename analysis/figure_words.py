@@ -122,7 +122,10 @@ def _without_words(line: _Line) -> str:
         return "none was late either under these failures"
     if line.points[0][0] > 1:
         return "some were"
-    return f"{'not even' if line.seen(1) else 'only'} one request in flight kept the order"
+    if line.seen(1):
+        return "not even one request in flight kept the order"
+    kept = [at for at, point in line.points if not point.interval.estimate]
+    return f"only {'one request' if kept == [1] else f'{_windows(kept)} requests'} in flight kept the order"
 
 
 def _windows(windows: Sequence[int]) -> str:

@@ -1,8 +1,9 @@
 """Figures of a sweep: each a function from its frame (a row a run) and an Axes to the Axes.
 
 Every point has its 95 % interval. Where nothing was seen the marker is hollow and stands at 0: the bound of seeds (rule
-of three) is said in words, as a bar of it would hide every rate that was seen. Colours are those of Okabe and Ito; each
-line has a marker and a dash of its own, so that nothing hangs on colour alone. Sizes are for a column of 3.3 inches.
+of three) is said in words, as a bar of it would hide every rate that was seen. A bar of few seeds does not set the axis
+either: it leaves the figure, and the foot says how far it goes. Colours are those of Okabe and Ito; each line has a
+marker and a dash of its own, so that nothing hangs on colour alone. Sizes are for a column of 3.3 inches.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 MARKS, DASHES, HATCHES = "osD^vPX", ("-", "--", "-.", ":"), ("", "///", "...", "xx")
 WORDS = {"late": "Records out of order", "doubled": "Records stored twice", "lost": "Acknowledged records lost"}
 FEW_SEEDS = 5
+HIGHEST_BAR = 4.0  # times the largest rate; a longer bar leaves the figure
+NONE_SEEN = "hollow: none seen (at most {bound:.2g} % of seeds)"
 SIDE_POINTS = 4.0  # between the markers of several lines that have the same x
 INK, GREY = "#1B1F24", "#6B747D"
 PAPER: Any = {
@@ -169,8 +172,9 @@ def trade_off(frame: pd.DataFrame, axes: Axes, against: str = "ack_p99_us", meas
                           textcoords="offset points", fontsize=6, color=INK)  # fmt: skip
     words = {"acked_per_s": "Acknowledged records a second", "ack_p99_us": "Time to acknowledgement, p99 (ms)"}
     axes.set_xlabel(words[against])
-    _rate_axis(axes, measure)
-    _note(axes, frame, keys, f"numbers: {short_of(keys[-1])}; hollow: none seen (at most {{bound:.2g}} % of seeds)")
+    axes.ticklabel_format(axis="x", style="plain", useOffset=False)
+    cut = _rate_axis(axes, measure, [one.interval for one in points_of(frame, measure, keys)])
+    _note(axes, frame, keys, f"numbers: {short_of(keys[-1])}; {NONE_SEEN}{cut}")
     if len(keys) > 1 and against == "ack_p99_us":
         axes.legend(handlelength=2.6)
     return axes
@@ -198,11 +202,12 @@ def loss_by_acks(frame: pd.DataFrame, axes: Axes) -> Axes:
         axes.bar(at, heights, 0.86 * width, label=label_of(values), **look)
         _bars(axes, at.tolist(), told, INK, "o", colour)
     axes.set_xticks(range(len(groups)), [f"acks={name}" for name in groups])
-    _rate_axis(axes, "lost")
-    seen = [100 * one.interval.estimate for one in points_of(frame, "lost", [x, *by]) if one.interval.estimate]
+    told = [one.interval for one in points_of(frame, "lost", [x, *by])]
+    cut = _rate_axis(axes, "lost", told)
+    seen = [100 * one.estimate for one in told if one.estimate]
     if seen and max(seen) > 20 * min(seen):  # what acks=0 and acks=1 lose lies orders of magnitude apart
         axes.set_yscale("symlog", linthresh=min(seen) / 2)
-    _note(axes, frame, [x, *by])
+    _note(axes, frame, [x, *by], NONE_SEEN + cut)
     if len(series) > 1:
         axes.legend()
     return axes
@@ -237,18 +242,30 @@ def _lines(
     frame: pd.DataFrame, axes: Axes, measure: str, x: str, by: list[str], number_of: Callable[[Any], float]
 ) -> None:
     _must_be_alone(frame, "this figure", [x, *by])
-    lines = list(parts_of(frame, by))
+    lines, all_told = list(parts_of(frame, by)), list[Interval]()
     for number, (values, part) in enumerate(lines):
         points = sorted(points_of(part, measure, [x]), key=lambda one: number_of(one.values[x]))
         at, told = [number_of(one.values[x]) for one in points], [one.interval for one in points]
         aside = SIDE_POINTS * (number - (len(lines) - 1) / 2) if len(lines) > 2 else 0.0
         _line(axes, at, told, number, label_of(values), aside)
-    _rate_axis(axes, measure)
-    _note(axes, frame, [x, *by])
-    if len(lines) > 2:
-        axes.set_ylim(top=1.5 * axes.get_ylim()[1])  # room for the legend above all bars
+        all_told += told
+    cut = _rate_axis(axes, measure, all_told)
+    _note(axes, frame, [x, *by], NONE_SEEN + cut)
     if by:
-        axes.legend(handlelength=2.6, loc="upper left" if len(lines) > 2 else "best")
+        _legend(axes, len(lines), bool(cut))
+
+
+def _legend(axes: Axes, lines: int, cut: bool) -> None:
+    """Where no bar is: of many lines above all bars, or above the axes if bars go up to their end."""
+    higher = 1.5 * axes.get_ylim()[1]
+    if lines > 2 and not cut and higher <= 100:
+        axes.set_ylim(top=higher)
+        axes.legend(handlelength=2.6, loc="upper left")
+    elif lines > 2 or cut:
+        small: dict[str, Any] = {"borderaxespad": 0.2, "labelspacing": 0.2, "fontsize": 6}
+        axes.legend(handlelength=2.6, loc="lower left", bbox_to_anchor=(0, 1), **small)
+    else:
+        axes.legend(handlelength=2.6, loc="best")
 
 
 def _line(axes: Axes, x: list[Any], told: list[Interval], number: int, label: str, aside: float = 0.0) -> None:
@@ -288,15 +305,18 @@ def _ends(one: Interval) -> tuple[float, float]:
     return 100 * (one.estimate - one.low), 100 * (one.high - one.estimate)
 
 
-def _rate_axis(axes: Axes, measure: str) -> None:
+def _rate_axis(axes: Axes, measure: str, told: Iterable[Interval]) -> str:
+    """From 0 to 100 % at most, and no further than :data:`HIGHEST_BAR`; words on the bars that leave the figure."""
     axes.set_ylabel(f"{WORDS[measure]} (%)")
-    axes.set_ylim(bottom=0)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    seen = [one for one in told if one.estimate > 0]
+    highest = 100 * max((one.high for one in seen), default=0.0)
+    limit = HIGHEST_BAR * 100 * max((one.estimate for one in seen), default=1.0)
+    axes.set_ylim(0, min(axes.get_ylim()[1], limit, 100.0))
+    return f"; bars cut off: up to {highest:.2g} %" if highest > limit else ""
 
 
-def _note(
-    axes: Axes, frame: pd.DataFrame, keys: list[str], more: str = "hollow: none seen (at most {bound:.2g} % of seeds)"
-) -> None:
+def _note(axes: Axes, frame: pd.DataFrame, keys: list[str], more: str) -> None:
     """What is behind each point, at the foot of the figure."""
     parts = [part for _, part in parts_of(frame, keys)]
     seeds = _span([len(part) for part in parts])

@@ -53,7 +53,7 @@ class Finder:
 
 @dataclass(slots=True)
 class Finding:
-    """One name's result. *by*: the option that allows it, in words."""
+    """One name's result. *by*: the option that allows it, in words; where *allowed* is None, what it hangs on."""
 
     name: str
     kind: str  # violation, alternative, information

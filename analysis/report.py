@@ -85,7 +85,7 @@ def _allowed(finding: Finding) -> str:
     if finding.kind == "information":
         return ""
     if finding.allowed is None:
-        return "not known"
+        return f"hangs on {finding.by}" if finding.by else "not known"
     return f"allowed by {finding.by}" if finding.allowed else "must not happen"
 
 

@@ -100,7 +100,9 @@ def sweep(
     until_width: Annotated[
         float | None, typer.Option(metavar="W", help="Add seeds until the interval is no wider, as 0.001.")
     ] = None,
-    until_measure: Annotated[str, typer.Option(metavar="NAME", help="Whose: late, doubled or lost.")] = "late",
+    until_measure: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Whose: late (the default), doubled or lost.")
+    ] = None,
     json: Json = False,
     check_laws: CheckLaws = False,
 ) -> int:

@@ -71,11 +71,13 @@ def _tell_unchecked(console: Console, findings: Told) -> None:
 
 def _allowed(finding: Told) -> Text:
     """Whether the configuration lets it happen, and the option that does."""
-    if finding["class"] == "information" or finding["allowed"] is None:
-        return Text("" if finding["class"] == "information" else "not known")
+    if finding["class"] == "information":
+        return Text("")
+    by = finding.get("allowed_by")
+    if finding["allowed"] is None:
+        return Text(f"hangs on {by}" if by else "not known")
     if not finding["allowed"]:
         return Text("must not happen", style="bold red")
-    by = finding.get("allowed_by")
     return Text(f"allowed by {by}" if by else "allowed", style="yellow")
 
 

@@ -28,7 +28,8 @@ Rows = tuple[Sequence[str], Sequence[Sequence[str]]]
 PAGE = "report.html"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 RATES = {"late": "late, of records", "doubled": "stored twice, of records", "lost": "lost, of acknowledged"}
-SHARES = ("append-reorder", "duplicate-append", "lost-acked")
+SHARES = ("append-reorder", "duplicate-append", "lost-acked")  # told also where they were not seen
+MOST_COLUMNS = 3  # of findings, in a table of the console
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,17 @@ class SweepWish:
     scheduler: str | None = None
     warm_up: str | None = None
     until_width: float | None = None
-    until_measure: str = "late"
+    until_measure: str | None = None
     check_laws: bool = False
 
     def until(self) -> Until | None:
         from analysis.sweep.looks import until_of
 
-        return None if self.until_width is None else until_of(self.until_width, self.until_measure)
+        if self.until_width is not None:
+            return until_of(self.until_width, self.until_measure or "late")
+        if self.until_measure is not None:
+            raise InputError("--until-measure", "says nothing without a width", "add --until-width, for example 0.001")
+        return None
 
 
 def sweep_scenario(file: str, wish: SweepWish, *, as_json: bool) -> int:
@@ -102,16 +107,22 @@ def _tell(console: Console, file: str, found: Sweep, out: Path | None) -> None:
         console.print()
     print_table(console, *record_rows(found, list(keys)))
     console.print()
-    by_seed = seed_rows(found, list(keys))
-    if by_seed is None:
-        console.print(f"in no seed: {', '.join(SHARES)}")
-    else:
-        print_table(console, *by_seed)
-    console.print()
+    _tell_seeds(console, found, list(keys))
     paragraph(console, legend(), style="dim")
     if out is not None:
         names = "\n".join(f"wrote {out / name}" for name in ("sweep.parquet", "summary.json", PAGE))
         console.print(f"\n{names}", soft_wrap=True)
+
+
+def _tell_seeds(console: Console, found: Sweep, letters: Sequence[str]) -> None:
+    seen = _seen(found)
+    absent = [name for name in SHARES if name not in seen]
+    if absent:
+        console.print(f"in no seed: {', '.join(absent)}")
+        console.print()
+    for first in range(0, len(seen), MOST_COLUMNS):
+        print_table(console, *_shares(found, letters, seen[first : first + MOST_COLUMNS]))
+        console.print()
 
 
 def _write_page(file: str, found: Sweep, out: Path) -> None:
@@ -145,12 +156,22 @@ def record_rows(found: Sweep, letters: Sequence[str]) -> Rows:
 
 
 def seed_rows(found: Sweep, letters: Sequence[str]) -> Rows | None:
-    """In how many seeds it happened at all; None if in none of any cell."""
-    seen = [name for name in SHARES if found.summary.of(name, "share")]
-    if not seen:
-        return None
-    columns = [[rate_words(one.interval) for one in found.summary.of(name, "share")] for name in seen]
-    header = [*letters, *(f"{name}, of seeds" for name in seen)]
+    """In how many seeds each violation happened at all; None if none did in any cell."""
+    seen = _seen(found)
+    return _shares(found, letters, seen) if seen else None
+
+
+def _seen(found: Sweep) -> list[str]:
+    """Violations of some seed: those of :data:`SHARES` first."""
+    from analysis.finding import CLASSES
+
+    violations = [name for name, kind in CLASSES.items() if kind == "violation" and found.summary.of(name, "share")]
+    return sorted(violations, key=lambda name: name not in SHARES)
+
+
+def _shares(found: Sweep, letters: Sequence[str], names: Sequence[str]) -> Rows:
+    columns = [[rate_words(one.interval) for one in found.summary.of(name, "share")] for name in names]
+    header = [*letters, *(f"{name}, of seeds" for name in names)]
     return header, [[*cell, *told] for cell, told in zip(_cells(found), zip(*columns, strict=True), strict=True)]
 
 

@@ -19,6 +19,8 @@ def seconds(us: int) -> str:
 def witness_words(name: str, witness: Witness) -> str:
     """One case of the finding *name*, for a person who knows Kafka and not this program."""
     records = witness.get("records") or []
+    if name == "commit-regression" and not records and len(witness.get("offsets") or ()) == 2:
+        return _committed_back(witness)
     tell = _TOLD.get(name)
     if tell is None or len(records) < (2 if tell in _OF_TWO else 1):
         return _plainly(witness, records)
@@ -69,7 +71,8 @@ def _two_at_one_offset(_witness: Witness, records: list[Witness]) -> str:
 
 def _delivered_again(witness: Witness, records: list[Witness]) -> str:
     excused = ", as at-least-once permits" if witness.get("excused") else ""
-    return f"{_record(records[0])} was delivered {len(records)} times to {witness.get('group', 'its reader')}{excused}"
+    to = f"{witness.get('group', 'its reader')}{_members(witness, records)}"
+    return f"{_record(records[0])} was delivered {len(records)} times to {to}{excused}"
 
 
 def _split(witness: Witness, records: list[Witness]) -> str:
@@ -117,12 +120,19 @@ def _begun_early(witness: Witness, records: list[Witness]) -> str:
 
 
 def _processed_again(witness: Witness, records: list[Witness]) -> str:
-    return f"{_record(records[0])} was processed to the end {len(records)} times by {_reader(witness)}"
+    by = f"{_reader(witness)}{_members(witness, records)}"
+    return f"{_record(records[0])} was processed to the end {len(records)} times by {by}"
 
 
 def _committed_early(witness: Witness, records: list[Witness]) -> str:
     consumer, committed = witness.get("consumer"), witness.get("committed")
     return f"{consumer} committed {committed} before {_record(records[0])} was processed to the end"
+
+
+def _committed_back(witness: Witness) -> str:
+    before, after = witness["offsets"]
+    where = f"{witness['partition']} " if "partition" in witness else ""
+    return f"{witness.get('consumer', 'its reader')} committed {where}from offset {before} back to {after}"
 
 
 def _torn(witness: Witness, records: list[Witness]) -> str:
@@ -143,6 +153,15 @@ def _circle(witness: Witness, records: list[Witness]) -> str:
 
 def _reader(witness: Witness) -> str:
     return str(witness.get("group") or witness.get("consumer") or "its reader")
+
+
+def _members(witness: Witness, records: list[Witness]) -> str:
+    """Who it was each time, `` (C1, then C2)``; one alone stands once, and not at all where it is the reader itself."""
+    names = [str(record["con"]) for record in records if "con" in record]
+    if len(set(names)) == 1:
+        return "" if names[0] == _reader(witness) else f" ({names[0]} each time)"
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return f" ({', then '.join(names[:4])}{more})" if names else ""
 
 
 def _plainly(witness: Witness, records: list[Witness]) -> str:

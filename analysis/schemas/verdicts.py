@@ -59,9 +59,9 @@ def findings(description: str) -> Schema:
     one = obj({
         "count": whole("What is counted says the list of names; 0 where it could not be checked."),
         "class": one_of(dict.fromkeys(CLASSES.values())),
-        "allowed": or_null(flag(), "Whether the configuration allows it; null where that is not known."),
+        "allowed": or_null(flag(), "Whether the configuration allows it; null where its options do not tell."),
         "checked": flag("False where the history has no events to judge it by."),
-        "allowed_by": text("The options that allow it."),
+        "allowed_by": text("The options that allow it; where allowed is null, what it hangs on instead."),
         "why": text("Why it could not be checked."),
         "extra": whole("duplicate-append: copies beyond the first."),
         "excused": whole("duplicate-delivery: those that at-least-once permits."),

@@ -132,15 +132,31 @@ def test_at_least_once_allows_what_is_processed_again_after_such_a_repeat():
 
     finding = found("duplicate-processing", text.format(""))
     assert finding.allowed is True and "at-least-once" in finding.by
-    assert found("duplicate-processing", text.format("commit C1 o-0 1; ")).allowed is False
-    assert found("duplicate-processing", text.format("proc_end C1 o-0 0; ").split("crash")[0]).allowed is False
+    assert found("duplicate-processing", text.format("commit C1 o-0 1; ")).allowed is None
+    assert found("duplicate-processing", text.format("proc_end C1 o-0 0; ").split("crash")[0]).allowed is None
 
 
 def test_an_unread_record_that_is_in_the_log_is_no_matter_of_acks():
     text = "send P1 1 a1 o-0; append o-0 0 a1; ack P1 a1 o-0 0; poll C1"
     config = {"clients": {"P1": {"acks": 1}}, "topics": {"o": {}}}
 
-    assert judged(text, config=config, drain=True).findings["unseen"].allowed is False
+    finding = judged(text, config=config, drain=True).findings["unseen"]
+    assert (finding.count, finding.allowed, finding.by) == (1, None, "consumers and their application")
+
+
+def test_what_an_application_does_with_its_records_is_not_told_by_options_of_producers_and_topics():
+    """A commit before the work is a choice of the application. It is a violation all the same."""
+    text = "send P1 1 a1 o-0; append o-0 0 a1; ack P1 a1 o-0 0; assign C1 o-0; poll C1 o-0:0:a1; commit C1 o-0 1"
+    config = {"clients": {"P1": {"acks": "all"}}, "topics": {"o": {"min.insync.replicas": 2}}}
+    verdict = judged(f"{text}; proc_start C1 o-0 0; proc_end C1 o-0 0", config=config)
+
+    finding = verdict.findings["premature-commit"]
+    assert (finding.count, finding.allowed, finding.by) == (1, None, "consumers and their application")
+    assert verdict.verdict == "broken"
+    told = finding.to_json()
+    assert (told["allowed"], told["allowed_by"]) == (None, "consumers and their application")
+    page = verdict._repr_html_()
+    assert "hangs on consumers and their application" in page and "must not happen" not in page
 
 
 def test_what_was_not_found_tells_whether_it_could_be():

@@ -41,6 +41,14 @@ def test_a_witness_is_a_sentence(name: str, witness: dict[str, Any], words: str)
     assert witness_words(name, witness) == words
 
 
+def test_a_delivery_and_its_repeat_name_the_members() -> None:
+    records = [_record("a", 1, con="C1"), _record("a", 1, con="C2")]
+    told = witness_words("duplicate-delivery", {"group": "G", "records": records, "excused": True})
+    assert told == "a (orders-0 at 1) was delivered 2 times to G (C1, then C2), as at-least-once permits"
+    alone = {"group": "C1", "records": [records[0], records[0]]}  # a reader without a group is named once
+    assert witness_words("duplicate-delivery", alone) == "a (orders-0 at 1) was delivered 2 times to C1"
+
+
 @pytest.mark.parametrize("name", CLASSES)
 def test_a_witness_with_less_than_usual_is_still_told(name: str) -> None:
     assert "a (orders-0 at 1)" in witness_words(name, {"records": [_record("a", 1)]})
@@ -77,7 +85,8 @@ OF_GROUPS = {
     "lost-processing": "b (o-0 at 1) was never processed to the end by G, which has committed 3",
     "out-of-order-processing": "G began a (o-0 at 0) after b (o-0 at 1)",
     "overlapping-processing": "G began b (o-0 at 1) while a (o-0 at 0) was under way",
-    "duplicate-processing": "a (o-0 at 0) was processed to the end 2 times by G",
+    "duplicate-processing": "a (o-0 at 0) was processed to the end 2 times by G (C2, then C1)",
+    "commit-regression": "C2 committed o-0 from offset 5 back to 3",
     "premature-commit": "C1 committed 1 before a (o-0 at 0) was processed to the end",
     "torn-transaction": "of transaction T a (o-0 at 0) is visible and b (o-1 at 0) is not",
     "open-transaction": "transaction T has 1 without a marker, the first a (o-0 at 0)",

@@ -53,6 +53,24 @@ def test_the_report_is_one_file_with_figures_and_the_line_that_repeats_it(
     assert (out / "report.html").read_text() == (tmp_path / "again" / "report.html").read_text()
 
 
+def test_a_violation_of_readers_is_told_in_how_many_seeds(korder: Korder, tmp_path: Path) -> None:  # noqa: F811
+    """Each seed of this scenario loses processing to a commit before the work, and none loses or reorders a record."""
+    grid = ("--vary", "linger.ms=0,5", "--seeds", "0..1", "--jobs", "1")
+    said = korder("sweep", "application_commit_before", *grid, "--out", tmp_path / "out")
+
+    assert said.status == 0
+    assert "in no seed: append-reorder, duplicate-append, lost-acked\n" in said.out
+    both = rate_words(wilson(2, 2))
+    header = "A  lost-processing, of seeds  premature-commit, of seeds\n"
+    first = f"0  {both:25}  {both}\n"
+    assert f"{header}{first}5{first[1:]}" in said.out
+    one_run = korder("run", "application_commit_before", "--seed", "0").out
+    assert "hangs on consumers and their application" in one_run and "must not happen" not in one_run
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "<th>lost-processing, of seeds</th><th>premature-commit, of seeds</th>" in page
+    assert f"<td>0</td><td>{both}</td><td>{both}</td>" in page
+
+
 def test_json_is_the_summary_and_nothing_else(korder: Korder, small: Path) -> None:  # noqa: F811
     said = korder("sweep", small, "--seeds", "0..1", "--jobs", "1", "--json")
 
@@ -72,6 +90,7 @@ def test_json_is_the_summary_and_nothing_else(korder: Korder, small: Path) -> No
         (["--warm-up", "2s"], "leaves nothing"),
         (["--until-width", "2"], "is not a width"),
         (["--until-width", "0.1", "--until-measure", "latte"], "did you mean late"),
+        (["--until-measure", "late"], "add --until-width"),
         (["--seeds", "5..1"], "1..5"),
     ],
 )

@@ -17,7 +17,7 @@ from analysis.cli.plot import figure_of
 from analysis.cli.rates import rate_words
 from analysis.figure_words import behind_points, in_flight_answer
 from analysis.figures_sweep import KINDS
-from analysis.statistics import ratio
+from analysis.statistics import ratio, wilson
 from analysis.sweep import sweep
 from analysis.sweep.measure import COLUMNS, EXTENTS
 from sim import simulate
@@ -79,6 +79,32 @@ def test_intervals_are_drawn_and_what_was_never_seen_is_hollow() -> None:
     assert len(hollow) == 4  # three with idempotence, and one request in flight without
     note = axes.figure.get_supxlabel()
     assert "20 seeds, 20,000 records, 40 faults" in note and "at most 14 % of seeds" in note  # 1 - 0.05 ** (1/20)
+
+
+def test_no_bar_lifts_the_axis_above_all_records_or_far_above_what_was_seen() -> None:
+    """One seed of four: its bar ends at the bound of seeds (Wilson's of 1 in 4), however few records are late."""
+
+    def drawn(late: int, clients: list[str]) -> Any:
+        grid = {CLIENT: clients, "enable.idempotence": [False, True], WINDOW: [1, 2, 5]}
+        frame = frame_of(lambda cell, seed: {"late": late * (seed == 0 and not cell["enable.idempotence"])}, **grid)
+        return axes_of(figures.reorder_by_in_flight, frame[frame["seed"] < 4])
+
+    few = drawn(40, ["java", "librdkafka"])  # 1 % in all
+    assert few.get_ylim() == (0, pytest.approx(4))
+    assert f"bars cut off: up to {100 * wilson(1, 4).high:.2g} %" in few.figure.get_supxlabel()
+    assert lines(few)["java, without idempotence"] == [(k, pytest.approx(1)) for k in (1, 2, 5)]
+    many = drawn(1000, ["java", "librdkafka"])  # 25 %: bars to 70 %, and a legend that has no room above them
+    assert 70 < many.get_ylim()[1] <= 100
+    assert "cut off" not in many.figure.get_supxlabel()
+
+
+def test_the_axes_of_the_trade_off_have_no_offset() -> None:
+    frame = in_flight()
+    frame["acked_per_s"] = 49.5 + frame["seed"] * 1e-5
+
+    figure = figure_of(frame, "trade-off", {})
+
+    assert [axes.xaxis.get_major_formatter().get_offset() for axes in figure.axes] == ["", ""]
 
 
 def test_duplicates_over_the_rate_of_a_fault_in_faults_a_minute() -> None:
@@ -282,6 +308,17 @@ def test_the_answer_does_not_say_more_than_was_seen() -> None:
     assert len(in_flight_answer(frame_of(lambda *_: {}, **{WINDOW: [1, 2]}))) == 1  # nothing to compare with
     chance = frame_of(lambda cell, seed: {"late": seed * (cell[WINDOW] != seed % 3)}, **{WINDOW: [1, 2]})
     assert "which may be chance" in in_flight_answer(chance)[0]
+
+
+def test_the_answer_names_every_window_that_kept_the_order() -> None:
+    def late_from(window: int) -> str:
+        grid = {WINDOW: [1, 2, 3, 5], "enable.idempotence": [False, True]}
+        late = frame_of(lambda cell, _: {"late": cell[WINDOW] >= window and not cell["enable.idempotence"]}, **grid)
+        return in_flight_answer(late)[-1].partition("; ")[2]
+
+    assert late_from(2) == "without it only one request in flight kept the order."
+    assert late_from(3) == "without it only 1 or 2 requests in flight kept the order."
+    assert late_from(5) == "without it only 1 to 3 requests in flight kept the order."
 
 
 def test_behind_every_point_are_its_seeds_records_and_faults() -> None:
