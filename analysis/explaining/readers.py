@@ -88,6 +88,13 @@ class Readers:
         rows = table.row[mine & (table.end != 0) & (table.row < before)]
         return int(rows[-1]) if len(rows) else None
 
+    def done(self, consumer: int, partition: int, offset: int, after: int) -> int | None:
+        """The row in which *consumer* first ended its work on a record behind row *after*; None: it never did."""
+        table = self.history.processing
+        mine = (table.consumer == consumer) & (table.partition == partition) & (table.offset == offset)
+        rows = table.row[mine & (table.end != 0) & (table.row > after)]
+        return int(rows[0]) if len(rows) else None
+
     def failed_work(self, partition: int, part: Part) -> tuple[int, str] | None:
         """(row, who) of a failure of the work on that record, where the trace tells of one."""
         facts, copy = self.facts, part.copy
@@ -99,6 +106,18 @@ class Readers:
             if event["offset"] <= copy.offset < event["offset"] + event["hi"] - event["lo"]:
                 return row, facts.causes.hosts.get(event["host"], "the reader")
         return None
+
+    def handed_over(self, partition: int, before: int, a: int, b: int) -> tuple[int, int, int] | None:
+        """(old owner, new owner, row) of the last time that *partition* was given to one of the two: whoever was given
+        it later is the successor, whatever either does afterwards. None: it is not told of both."""
+        given = {
+            move.consumer: move.row for move in self.moves(partition, -1, before)
+            if move.kind == FORGET_ASSIGN and move.consumer in (a, b)
+        }  # fmt: skip
+        if len(given) < 2:
+            return None
+        (old, _), (new, row) = sorted(given.items(), key=lambda one: one[1])
+        return old, new, row
 
     def went_on(self, consumer: int, partition: int, after: int) -> int | None:
         """The row in which *consumer* still commits, polls or works in *partition*, before it gives it up or is given

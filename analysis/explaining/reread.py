@@ -35,16 +35,27 @@ def _why(readers: Readers, cast: list[Part], first: Delivery, second: Delivery) 
     kinds = {move.kind for move in mine}
     if FORGET_CRASH in {move.kind for move in mine if move.consumer == first.consumer}:
         return Diagnosis("re-read after a restart", f"{a} died between the two deliveries", cast, rows)
-    late = readers.went_on(first.consumer, first.partition, second.row) if a != b else None
+    late = _by_the_old_owner(readers, first, second) if a != b else None
     if late is not None:
-        because = f"{a} went on with the partition after {b} had taken it over"
-        return Diagnosis("stolen partition and late commit", because, cast, sorted([*rows, late]))
+        because, row = late
+        return Diagnosis("stolen partition and late commit", because, cast, sorted({*rows, row}))
     if kinds & {FORGET_ASSIGN, FORGET_REVOKE} or a != b:
         passed = f"the partition went from {a} to {b}" if a != b else f"{a} gave the partition up and got it again"
         return Diagnosis("re-read after a rebalance", f"{passed}, uncommitted", cast, rows)
     return moved_by(readers, cast, mine, rows) or unexplained(
         "nothing that the history tells moved the reader's position in between", cast
     )
+
+
+def _by_the_old_owner(readers: Readers, first: Delivery, second: Delivery) -> tuple[str, int] | None:
+    """What the old owner did behind its successor's assignment, and its row. Where assignments do not tell who that is,
+    it is whoever was delivered to first."""
+    told = readers.handed_over(first.partition, second.row, first.consumer, second.consumer)
+    old, new, since = told or (first.consumer, second.consumer, second.row)
+    late = readers.went_on(old, first.partition, since)
+    if late is None:
+        return None
+    return f"{readers.name(old)} went on with the partition after {readers.name(new)} had taken it over", late
 
 
 def moved_by(readers: Readers, cast: list[Part], moves: list[Move], rows: list[int]) -> Diagnosis | None:
@@ -80,6 +91,12 @@ def worked_at_once(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosi
         return Diagnosis("work in parallel", f"{who[0]} had both in work", cast, rows)
     # The one that began first is the old owner where the other record overlaps it, the new one where it is overtaken.
     old, new = (who[1], who[0]) if cast[0].role == "early" else (who[0], who[1])
+    readers = Readers(facts, witness)
+    codes = [code for name in who for code in range(len(facts.history.consumers.names)) if readers.name(code) == name]
+    where = list(facts.history.partitions).index(str(records[0]["p"])) if "p" in records[0] else -1
+    given = readers.handed_over(where, max(rows), *codes) if len(codes) == 2 and rows else None
+    if given is not None:
+        old, new = readers.name(given[0]), readers.name(given[1])
     because = f"{old} was still at work on the partition when {new} had taken it over"
     return Diagnosis("stolen partition and late commit", because, cast, rows)
 
