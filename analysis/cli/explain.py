@@ -145,9 +145,10 @@ def _summary(told: Explanation) -> list[tuple[str, str]]:
     found += [("permitted by", ", ".join(told.permitted_by))]
     proof = told.proof
     if proof is None or proof.change is None:
-        found += [("prevented by", told.prevented_by), ("", "" if proof is None else proof.sentence())]
+        found += [(told.headline, told.prevented_by), ("", "" if proof is None else proof.sentence())]
     else:
-        found += [("prevented by", f"{told.prevented_by}; its price: {proof.change.price} ({proof.change.source})")]
+        cited = f" ({proof.change.cited})" if proof.change.cited else ""
+        found += [(told.headline, f"{told.prevented_by}; its price: {proof.change.price}{cited}")]
         found += [("tried", proof.sentence()), ("", f"faults pinned {proof.pinned}")]
     return [(name, words) for name, words in found if words]
 

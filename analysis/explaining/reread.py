@@ -48,11 +48,11 @@ def _why(readers: Readers, cast: list[Part], first: Delivery, second: Delivery) 
 
 
 def _by_the_old_owner(readers: Readers, first: Delivery, second: Delivery) -> tuple[str, int] | None:
-    """What the old owner did behind its successor's assignment, and its row. Where assignments do not tell who that is,
-    it is whoever was delivered to first."""
+    """What the old owner did when its successor had begun, and the row of that. Where assignments do not tell who that
+    is, it is whoever was delivered to first."""
     told = readers.handed_over(first.partition, second.row, first.consumer, second.consumer)
-    old, new, since = told or (first.consumer, second.consumer, second.row)
-    late = readers.went_on(old, first.partition, since)
+    old, new = told or (first.consumer, second.consumer)
+    late = readers.went_on(old, first.partition, second.row if new == second.consumer else first.row)
     if late is None:
         return None
     return f"{readers.name(old)} went on with the partition after {readers.name(new)} had taken it over", late
@@ -70,8 +70,29 @@ def moved_by(readers: Readers, cast: list[Part], moves: list[Move], rows: list[i
         if move.kind == FORGET_SEEK:
             because = f"the application of {who} moved its position in {where}{to}"
             return Diagnosis("position moved by the application", because, cast, rows)
-        return Diagnosis("position reset", f"the library of {who} set its position in {where}{to}", cast, rows)
+        because = f"the library of {who} set its position in {where}{to}"
+        gone = _overtaken(readers, move)
+        if gone is not None:
+            begin, at, row = gone
+            because = (
+                f"the log of {where} began at offset {begin} by then, {who} stood at {at}, and its library moved it{to}"
+            )
+            return Diagnosis("overtaken by retention", because, cast, sorted({*rows, row}))
+        return Diagnosis("position reset", because, cast, rows)
     return None
+
+
+def _overtaken(readers: Readers, move: Move) -> tuple[int, int, int] | None:
+    """(where the log began, where the reader stood, the row that says the former) where retention had removed what the
+    reader was to fetch next: its position is out of range, so that its reset policy moves it (OFFSET_OUT_OF_RANGE in
+    FetchCollector.handleInitializeErrors; librdkafka rd_kafka_fetch_reply_handle_partition_error)."""
+    starts, at = readers.history.log_starts, readers.stood_at(move)
+    mine = np.flatnonzero((starts.partition == move.partition) & (starts.row < move.row))
+    if at is None or not len(mine):
+        return None
+    last = mine[np.argmax(starts.offset[mine])]
+    begin = int(starts.offset[last])
+    return (begin, at, int(starts.row[last])) if at < begin else None
 
 
 def worked_at_once(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosis:

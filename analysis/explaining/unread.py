@@ -29,7 +29,9 @@ def never_read(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosis:
     if beyond:
         found = moved_by(readers, cast, beyond[:1], _assigned_before(moves, beyond[0]))
         assert found is not None
-        late = " and passed it over" if beyond[0].kind == FORGET_SEEK else ", behind it: nothing was committed there"
+        late = " and passed it over" if beyond[0].kind == FORGET_SEEK else ", behind it"
+        if found.mechanism == "position reset" and readers.committed(partition, beyond[0].row) is None:
+            late += ": nothing was committed there"
         return Diagnosis(found.mechanism, found.because + late, cast, found.rows)
     if not any(one.kind == FORGET_ASSIGN for one in moves) and len(facts.history.positions):
         return unexplained("no reader was ever given its partition", cast)
