@@ -133,8 +133,9 @@ def _tell(console: Console, source: Path, told: Explanation, written: list[str])
 
 def _beside(console: Console, name: str, words: str) -> None:
     """Words in lines of the console's width, in a column of their own."""
+    indent = f"{name:<{COLUMN}}" if len(name) < COLUMN else f"{name}  "
     text = fill(
-        words, max(console.width, 40), initial_indent=f"{name:<{COLUMN}}", subsequent_indent=" " * COLUMN,
+        words, max(console.width, 40), initial_indent=indent, subsequent_indent=" " * COLUMN,
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
     console.print(text, soft_wrap=True)

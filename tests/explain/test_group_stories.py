@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from analysis.explaining import explain
@@ -52,6 +53,9 @@ def test_longer_retention_prevents_it() -> None:
     assert {"retention.bytes=60000", "segment.bytes=20000", "auto.offset.reset=latest"} <= set(one.permitted_by)
     assert one.proof is not None and one.proof.holds
     assert (one.headline, one.prevented_by) == ("prevented by", "retention.bytes=-1 (topic payments)")
+    unconfirmed = replace(one, proof=replace(one.proof, there=0))
+    assert unconfirmed.proof is not None and unconfirmed.proof.sentence().endswith("not confirmed")
+    assert unconfirmed.headline == "might be prevented by"
 
 
 # --- members ----------------------------------------------------------------------------------------------------------
