@@ -133,8 +133,9 @@ def _tell(console: Console, source: Path, told: Explanation, written: list[str])
 
 def _beside(console: Console, name: str, words: str) -> None:
     """Words in lines of the console's width, in a column of their own."""
+    indent = f"{name:<{COLUMN}}" if len(name) < COLUMN else f"{name}  "
     text = fill(
-        words, max(console.width, 40), initial_indent=f"{name:<{COLUMN}}", subsequent_indent=" " * COLUMN,
+        words, max(console.width, 40), initial_indent=indent, subsequent_indent=" " * COLUMN,
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
     console.print(text, soft_wrap=True)
@@ -145,9 +146,10 @@ def _summary(told: Explanation) -> list[tuple[str, str]]:
     found += [("permitted by", ", ".join(told.permitted_by))]
     proof = told.proof
     if proof is None or proof.change is None:
-        found += [("prevented by", told.prevented_by), ("", "" if proof is None else proof.sentence())]
+        found += [(told.headline, told.prevented_by), ("", "" if proof is None else proof.sentence())]
     else:
-        found += [("prevented by", f"{told.prevented_by}; its price: {proof.change.price} ({proof.change.source})")]
+        cited = f" ({proof.change.cited})" if proof.change.cited else ""
+        found += [(told.headline, f"{told.prevented_by}; its price: {proof.change.price}{cited}")]
         found += [("tried", proof.sentence()), ("", f"faults pinned {proof.pinned}")]
     return [(name, words) for name, words in found if words]
 

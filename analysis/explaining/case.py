@@ -35,12 +35,17 @@ class Change:
     edits: tuple[Edit, ...]
     cost: int
     price: str  # what it costs, in words
-    source: str  # where the rule stands
+    source: str  # where the rule stands, parts of it between semicolons
 
     @property
     def options(self) -> int:
         """How many options: several clients of one group, or faults of one kind, are changed alike."""
         return len({(edit.place, edit.option) for edit in self.edits})
+
+    @property
+    def cited(self) -> str:
+        """What a reader can look up of *source*: KIPs and names of Kafka's classes; the rest serves maintainers."""
+        return "; ".join(one for one in self.source.split("; ") if one[:1].isupper())
 
     def __str__(self) -> str:
         return " and ".join(dict.fromkeys(str(edit) for edit in self.edits))

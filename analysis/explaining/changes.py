@@ -32,6 +32,8 @@ SPREAD = (
     "partitions named by the application",
 )  # fmt: skip
 RENUMBERED = ("epoch bump renumbers", "producer state lost and rebuilt", "implicit acknowledgement")
+
+
 def _client_edit(case: Case, option: str, value: str) -> Edit:
     return Edit(f"producer {case.producer}", option, value, ("producers", str(case.producer), "config", option))
 
@@ -86,6 +88,18 @@ def _topic(option: str, value: str, default: str) -> Maker:
         return (Edit(f"topic {case.topic}", option, value, ("topics", case.topic, "config", option)),)
 
     return edits
+
+
+def _longer_retention(case: Case) -> tuple[Edit, ...]:
+    """Kafka's defaults, where the file keeps less: -1, without a limit, and seven days."""
+    edits = []
+    for option, default in (("retention.bytes", -1), ("retention.ms", 604_800_000)):
+        topic = case.source["topics"][case.topic].get("config", {})
+        given = topic.get(option, case.source.get("brokers", {}).get("config", {}).get(f"log.{option}"))
+        if given is not None and int(given) >= 0 and (default < 0 or int(given) < default):
+            path: Path = ("topics", case.topic, "config", option)
+            edits.append(Edit(f"topic {case.topic}", option, str(default), path))
+    return tuple(edits)
 
 
 def replicas(case: Case) -> int:
@@ -150,6 +164,8 @@ def _no_repeat_after_restart(case: Case) -> tuple[Edit, ...]:
 _TABLE = (
     Row(_topic("unclean.leader.election.enable", "false", "false"), ("unclean election",), 0,
         "no leader, so no writes, until an in-sync replica is back", "broker:FAIL-13; anomalies 1.8"),
+    Row(_longer_retention, ("overtaken by retention",), 0, "disk space for the longest lag",
+        "TopicConfig.RETENTION_BYTES_CONFIG"),
     Row(_longer("request.timeout.ms", 30_000), ("request timed out and retried", "zombie request of an old connection"),
         0, "a broker that hangs is noticed later", "producer 5.1"),
     Row(_longer("delivery.timeout.ms", 120_000), ("application sent again",), 0,

@@ -58,6 +58,12 @@ class Explanation:
         known = MECHANISMS.get(self.mechanism)
         return "" if known is None else known.says
 
+    @property
+    def headline(self) -> str:
+        """What stands before :attr:`prevented_by`: what was not proved may help, or may not."""
+        proved = self.proof is not None and self.proof.holds
+        return "prevented by" if proved or not self.prevented_by else "might be prevented by"
+
     def to_json(self) -> dict[str, Any]:
         return {
             "finding": self.finding, "witness": self.witness, "total": self.total, "partition": self.partition,

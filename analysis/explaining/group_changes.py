@@ -115,8 +115,9 @@ def _commit_alone(place_of: Callable[[Section], str], applies: Callable[[Section
     return edits
 
 
-def _what_is_done(section: Section) -> str:
-    return "watermark" if _pool(section) else "after"
+def _stores(section: Section) -> bool:
+    """librdkafka commits by its timer what was stored; by default that is what was handed to the application."""
+    return section.get("client") == "librdkafka" and _auto_commits(section) and not _pool(section)
 
 
 def _in_order(order: str | None) -> Maker:
@@ -187,8 +188,14 @@ GROUP_TABLE = (
         "a group without an offset reads all that the log still has", "KIP-842; anomalies 2.1"),
     Row(_commit("after", ("before",)), (EARLY,), 1, "what was in work when a process dies is worked on again",
         "anomalies 2.7"),
-    Row(_commit_alone(_what_is_done, lambda section: _pool(section) or _auto_commits(section)), (EARLY, AS_IT_ENDS), 1,
+    Row(_option(STORE, "false", "true", lambda section: not _stores(section)), (EARLY,), 1,
+        "the application stores the offset of what is done, and what was done since the last commit is done again "
+        "after a crash", "anomalies 2.7"),
+    Row(_commit_alone(lambda section: "watermark", _pool), (EARLY, AS_IT_ENDS), 1,
         "what was done behind the lowest record that was not is done again after a crash", "anomalies 2.7"),
+    Row(_commit_alone(lambda section: "after", lambda section: _auto_commits(section) and not _pool(section)), (EARLY,),
+        1, "a commit for every poll, and what was done since the last one is done again after a crash",
+        "anomalies 2.7"),
     Row(_in_order("key"), (PARALLEL,), 1, "the records of a key wait for each other", "anomalies 2.5"),
     Row(_in_order("partition"), (PARALLEL,), 5, "the records of a partition wait for each other", "anomalies 2.5"),
     Row(_in_order(None), (PARALLEL, AS_IT_ENDS, EARLY), 7, "one record at a time in each process", "anomalies 2.5"),

@@ -68,7 +68,8 @@ _ALL = (
     ),
     Mechanism(
         "producer restarted",
-        "a process died with records unreported and its successor sent them again, under a new producer id",
+        "a process died, and its successor sent again what that one had sent: under a new producer id that is another "
+        "record",
         ("transactional.id",),
     ),
     Mechanism(
@@ -170,7 +171,7 @@ _ALL = (
     Mechanism(
         "commit before processing",
         "an offset was committed before the work on the record had ended; what ends the work then, loses it",
-        ("processing.commit", "enable.auto.commit"),
+        ("processing.commit", "enable.auto.commit", "enable.auto.offset.store"),
     ),
     Mechanism(
         "failed work passed over",
@@ -181,6 +182,11 @@ _ALL = (
         "position reset",
         "the reader had no valid offset in the partition, and the client library chose one",
         ("auto.offset.reset",),
+    ),
+    Mechanism(
+        "overtaken by retention",
+        "retention removed the records that the reader was to fetch next, and its reset policy put it elsewhere",
+        ("retention.ms", "retention.bytes", "segment.bytes", "auto.offset.reset"),
     ),
     Mechanism(
         "position moved by the application",

@@ -76,7 +76,7 @@ def page(told: Explanation, title: str, figures: Sequence[bytes] = ()) -> str:
 def _head(told: Explanation) -> str:
     pairs = [("mechanism", f"<b>{escape(told.mechanism)}</b>"), ("", escape(told.says)), ("here", escape(told.because))]
     permitted = ", ".join(f"<code>{escape(one)}</code>" for one in told.permitted_by)
-    pairs += [("permitted by", permitted), ("prevented by", escape(told.prevented_by))]
+    pairs += [("permitted by", permitted), (told.headline, escape(told.prevented_by))]
     if told.proof is not None:
         pairs += [("tried", escape(told.proof.sentence()))]
         if told.proof.change is not None:

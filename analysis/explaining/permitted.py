@@ -21,9 +21,26 @@ def permitted_by(
     found = []
     for option in known.options:
         value = _value(case, option, options, client)
-        if value is not None:
+        if value is not None and (option, value) != ("retention.bytes", "-1"):
             found.append(f"{option}={value}")
+        if option == "session.timeout.ms" and case is not None and any(_modern(one, options) for one in case.members):
+            option = "group.consumer.session.timeout.ms"  # the brokers decide it for members of the new protocol
+            if option in options.get("brokers", {}):
+                found.append(f"{option}={options['brokers'][option]}")
     return found
+
+
+def _modern(member: str, options: dict[str, dict[str, str]]) -> bool:
+    return options.get(f"consumers.{member}", {}).get("group.protocol", "classic").lower() == "consumer"
+
+
+def _in_force(member: str, option: str, options: dict[str, dict[str, str]]) -> bool:
+    """Whether the client reads it at all, by what else it is told (ConsumerCoordinator, KIP-848)."""
+    if option == "auto.commit.interval.ms":
+        return options.get(f"consumers.{member}", {}).get("enable.auto.commit", "true").lower() == "true"
+    if option in ("session.timeout.ms", "partition.assignment.strategy"):
+        return not _modern(member, options)
+    return True
 
 
 def _value(case: Case | None, option: str, options: dict[str, dict[str, str]], client: Client | None) -> str | None:
@@ -57,7 +74,7 @@ def _of_members(case: Case, option: str, options: dict[str, dict[str, str]]) -> 
         if option.startswith("processing."):
             done = (case.source["consumers"][name].get("processing") or {}).get(option.partition(".")[2])
             found.append("never" if done is None and option.endswith("commit") else _words(done))
-        else:
+        elif _in_force(name, option, options):
             found.append(options.get(f"consumers.{name}", {}).get(option, ""))
     return ", ".join(dict.fromkeys(value for value in found if value)) or None
 

@@ -88,6 +88,34 @@ class Readers:
         rows = table.row[mine & (table.end != 0) & (table.row < before)]
         return int(rows[-1]) if len(rows) else None
 
+    def stood_at(self, move: Move) -> int | None:
+        """The offset that the mover was to be given next in the partition: behind what it was given since it was
+        assigned, else what its group had committed by then; None: neither is told."""
+        own = [one for one in self.moves(move.partition, -1, move.row) if one.consumer == move.consumer]
+        since = own[-1].row if own else -1
+        polls = self.history.polls
+        given = (polls.consumer == move.consumer) & (polls.partition == move.partition)
+        given &= (polls.row > since) & (polls.row < move.row)
+        if given.any():
+            return int((polls.offset + polls.count)[given].max())
+        if own and own[-1].kind not in (FORGET_ASSIGN, FORGET_CRASH):
+            return own[-1].offset if own[-1].offset >= 0 else None
+        return self.committed(move.partition, move.row)
+
+    def committed(self, partition: int, before: int) -> int | None:
+        """What the group had last committed in *partition* before that row; None: nothing."""
+        table = self.history.commits
+        mine = np.isin(table.consumer, self.members) & (table.partition == partition) & (table.row < before)
+        offsets = table.offset[mine & (table.ok != 0)]
+        return int(offsets[-1]) if len(offsets) else None
+
+    def done(self, consumer: int, partition: int, offset: int, after: int) -> int | None:
+        """The row in which *consumer* first ended its work on a record behind row *after*; None: it never did."""
+        table = self.history.processing
+        mine = (table.consumer == consumer) & (table.partition == partition) & (table.offset == offset)
+        rows = table.row[mine & (table.end != 0) & (table.row > after)]
+        return int(rows[0]) if len(rows) else None
+
     def failed_work(self, partition: int, part: Part) -> tuple[int, str] | None:
         """(row, who) of a failure of the work on that record, where the trace tells of one."""
         facts, copy = self.facts, part.copy
@@ -99,6 +127,18 @@ class Readers:
             if event["offset"] <= copy.offset < event["offset"] + event["hi"] - event["lo"]:
                 return row, facts.causes.hosts.get(event["host"], "the reader")
         return None
+
+    def handed_over(self, partition: int, before: int, a: int, b: int) -> tuple[int, int] | None:
+        """(old owner, new owner) by the last time that *partition* was given to each of the two: whoever was given
+        it later is the successor, whatever either does afterwards. None: it is not told of both."""
+        given = {
+            move.consumer: move.row for move in self.moves(partition, -1, before)
+            if move.kind == FORGET_ASSIGN and move.consumer in (a, b)
+        }  # fmt: skip
+        if len(given) < 2:
+            return None
+        old, new = sorted(given, key=lambda one: given[one])
+        return old, new
 
     def went_on(self, consumer: int, partition: int, after: int) -> int | None:
         """The row in which *consumer* still commits, polls or works in *partition*, before it gives it up or is given

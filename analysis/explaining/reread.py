@@ -35,16 +35,27 @@ def _why(readers: Readers, cast: list[Part], first: Delivery, second: Delivery) 
     kinds = {move.kind for move in mine}
     if FORGET_CRASH in {move.kind for move in mine if move.consumer == first.consumer}:
         return Diagnosis("re-read after a restart", f"{a} died between the two deliveries", cast, rows)
-    late = readers.went_on(first.consumer, first.partition, second.row) if a != b else None
+    late = _by_the_old_owner(readers, first, second) if a != b else None
     if late is not None:
-        because = f"{a} went on with the partition after {b} had taken it over"
-        return Diagnosis("stolen partition and late commit", because, cast, sorted([*rows, late]))
+        because, row = late
+        return Diagnosis("stolen partition and late commit", because, cast, sorted({*rows, row}))
     if kinds & {FORGET_ASSIGN, FORGET_REVOKE} or a != b:
         passed = f"the partition went from {a} to {b}" if a != b else f"{a} gave the partition up and got it again"
         return Diagnosis("re-read after a rebalance", f"{passed}, uncommitted", cast, rows)
     return moved_by(readers, cast, mine, rows) or unexplained(
         "nothing that the history tells moved the reader's position in between", cast
     )
+
+
+def _by_the_old_owner(readers: Readers, first: Delivery, second: Delivery) -> tuple[str, int] | None:
+    """What the old owner did when its successor had begun, and the row of that. Where assignments do not tell who that
+    is, it is whoever was delivered to first."""
+    told = readers.handed_over(first.partition, second.row, first.consumer, second.consumer)
+    old, new = told or (first.consumer, second.consumer)
+    late = readers.went_on(old, first.partition, second.row if new == second.consumer else first.row)
+    if late is None:
+        return None
+    return f"{readers.name(old)} went on with the partition after {readers.name(new)} had taken it over", late
 
 
 def moved_by(readers: Readers, cast: list[Part], moves: list[Move], rows: list[int]) -> Diagnosis | None:
@@ -59,8 +70,29 @@ def moved_by(readers: Readers, cast: list[Part], moves: list[Move], rows: list[i
         if move.kind == FORGET_SEEK:
             because = f"the application of {who} moved its position in {where}{to}"
             return Diagnosis("position moved by the application", because, cast, rows)
-        return Diagnosis("position reset", f"the library of {who} set its position in {where}{to}", cast, rows)
+        because = f"the library of {who} set its position in {where}{to}"
+        gone = _overtaken(readers, move)
+        if gone is not None:
+            begin, at, row = gone
+            because = (
+                f"the log of {where} began at offset {begin} by then, {who} stood at {at}, and its library moved it{to}"
+            )
+            return Diagnosis("overtaken by retention", because, cast, sorted({*rows, row}))
+        return Diagnosis("position reset", because, cast, rows)
     return None
+
+
+def _overtaken(readers: Readers, move: Move) -> tuple[int, int, int] | None:
+    """(where the log began, where the reader stood, the row that says the former) where retention had removed what the
+    reader was to fetch next: its position is out of range, so that its reset policy moves it (OFFSET_OUT_OF_RANGE in
+    FetchCollector.handleInitializeErrors; librdkafka rd_kafka_fetch_reply_handle_partition_error)."""
+    starts, at = readers.history.log_starts, readers.stood_at(move)
+    mine = np.flatnonzero((starts.partition == move.partition) & (starts.row < move.row))
+    if at is None or not len(mine):
+        return None
+    last = mine[np.argmax(starts.offset[mine])]
+    begin = int(starts.offset[last])
+    return (begin, at, int(starts.row[last])) if at < begin else None
 
 
 def worked_at_once(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosis:
@@ -80,6 +112,12 @@ def worked_at_once(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosi
         return Diagnosis("work in parallel", f"{who[0]} had both in work", cast, rows)
     # The one that began first is the old owner where the other record overlaps it, the new one where it is overtaken.
     old, new = (who[1], who[0]) if cast[0].role == "early" else (who[0], who[1])
+    readers = Readers(facts, witness)
+    codes = [code for name in who for code in range(len(facts.history.consumers.names)) if readers.name(code) == name]
+    where = list(facts.history.partitions).index(str(records[0]["p"])) if "p" in records[0] else -1
+    given = readers.handed_over(where, max(rows), *codes) if len(codes) == 2 and rows else None
+    if given is not None:
+        old, new = readers.name(given[0]), readers.name(given[1])
     because = f"{old} was still at work on the partition when {new} had taken it over"
     return Diagnosis("stolen partition and late commit", because, cast, rows)
 

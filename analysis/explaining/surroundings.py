@@ -15,8 +15,10 @@ import numpy as np
 from analysis.explaining.causes import DECISIONS, STRIKES, Causes
 from analysis.explaining.diagnosis import Diagnosis
 from analysis.explaining.facts import Facts
+from analysis.explaining.members import members_around
 from analysis.explaining.telling import Line, Names
 from analysis.explaining.twice import bump_rows
+from sim.protocol.error_codes import ErrorCode
 from sim.protocol.rows import Kind
 
 __all__ = ["surroundings"]
@@ -25,6 +27,7 @@ MOST_LEADERS = 4
 KINDS = {
     Kind.LEADER: "leader", Kind.FENCE: "fence", Kind.UNFENCE: "fence", Kind.PRODUCER_ID: "epoch", Kind.POLL: "poll",
 }  # fmt: skip
+OF_MEMBERS = (Kind.POLL, Kind.ASSIGN, Kind.REVOKE, Kind.RESUME, Kind.RESTART)
 CAUSED = ("disconnect", "answer", "refusal", "cut", "report", "attempt")
 
 
@@ -38,6 +41,7 @@ def surroundings(facts: Facts, names: Names, diagnosis: Diagnosis, lines: list[L
             rows |= set(facts.causes.origin(line.row))
     rows |= {row for part in diagnosis.cast for one in part.life.tries for row in one.faults}
     rows |= set(_leaders_in_between(facts, lines))
+    rows |= members_around(facts, facts.causes, diagnosis)
     rows |= set(_slowed_by(facts.causes, facts, diagnosis))
     for row in list(rows):
         rows |= set(facts.causes.origin(row))
@@ -85,7 +89,8 @@ def _line(causes: Causes, facts: Facts, names: Names, row: int) -> Line | None:
     kind = Kind(kind)
     who = "controller" if kind in DECISIONS else host
     order = 6 if kind == Kind.POLL else -1
-    return Line(t, row, KINDS.get(kind, "note"), who, "", "", told, order, vital=True, short=_short(told))
+    short = _short(told.removeprefix(f"{host} ") if kind in OF_MEMBERS else told)  # whose lifeline it is, is seen
+    return Line(t, row, KINDS.get(kind, "note"), who, "", "", told, order, vital=True, short=short)
 
 
 def _short(words: str) -> str:
@@ -117,7 +122,7 @@ def _strike(causes: Causes, names: Names, row: int, host: str) -> str:
 
 def _words(causes: Causes, facts: Facts, names: Names, row: int) -> str | None:
     event = causes.row(row)
-    partitions = facts.history.partitions
+    partitions, host = facts.history.partitions, names.host(event["host"]) if event["host"] >= 0 else ""
     match event["kind"]:
         case Kind.LEADER:
             who = names.host(event["n"]) if event["n"] >= 0 else "nobody"
@@ -138,12 +143,27 @@ def _words(causes: Causes, facts: Facts, names: Names, row: int) -> str | None:
                 f"an answer about the batch behind it reaches {names.host(event['host'])}: stored at {event['offset']}"
             )
         case Kind.POLL:
-            return (
-                f"{names.host(event['host'])} is given {partitions[event['partition']]} from offset {event['offset']}"
-            )
+            return f"{names.host(event['host'])} polls {partitions[event['partition']]} from offset {event['offset']}"
+        case Kind.ASSIGN:
+            return f"{host} is assigned {partitions[event['partition']]}"
+        case Kind.REVOKE:
+            how = ", which it had lost before" if event["code"] == 1 else ""
+            return f"{host} gives up {partitions[event['partition']]}{how}"
+        case Kind.SEEK:
+            return f"the application of {host} seeks in {partitions[event['partition']]} to offset {event['offset']}"
+        case Kind.RESET:
+            why = f" ({ErrorCode(event['code']).name})" if event["code"] > 0 else ""
+            where = f"{partitions[event['partition']]} to offset {event['offset']}"
+            return f"the library of {host} sets its position in {where}{why}"
+        case Kind.LOG_START:
+            return f"{host} removes what {partitions[event['partition']]} holds below offset {event['offset']}"
+        case Kind.RESUME:
+            return f"{host} goes on"
+        case Kind.RESTART:
+            return f"{host} is back"
         case Kind.TRUNCATE:
-            host, offset = names.host(event["host"]), event["offset"]
-            return f"{host} cuts its log of {partitions[event['partition']]} to {offset} ({event['n']} records)"
+            where = f"{partitions[event['partition']]} to {event['offset']}"
+            return f"{host} cuts its log of {where} ({event['n']} records)"
         case Kind.METADATA:
             return f"{names.host(event['host'])} learns of {partitions[event['partition']]}"
     return None
@@ -169,6 +189,7 @@ def _told_by_history(facts: Facts, names: Names, diagnosis: Diagnosis, lines: li
         words = f"{who} leads {where}, epoch {int(leaders.lep[at])}"
         yield Line(int(leaders.t[at]), int(leaders.row[at]), "leader", who, "", "", words, -1, vital=True)
     yield from _reads(facts, names, diagnosis)
+    yield from _log_starts(facts, diagnosis)
     yield from _works(facts, diagnosis)
 
 
@@ -190,14 +211,23 @@ def _works(facts: Facts, diagnosis: Diagnosis) -> Iterator[Line]:
         yield Line(t, row, "note", who, "", "", words, 6, vital=True, short=f"commits {offset}")
 
 
+def _log_starts(facts: Facts, diagnosis: Diagnosis) -> Iterator[Line]:
+    starts = facts.history.log_starts
+    for at in np.flatnonzero(np.isin(starts.row, diagnosis.rows)).tolist():
+        where, offset = facts.history.partitions[int(starts.partition[at])], int(starts.offset[at])
+        words = f"what {where} holds below offset {offset} is removed"
+        yield Line(int(starts.t[at]), int(starts.row[at]), "note", "", "", "", words, -1, vital=True)
+
+
 def _reads(facts: Facts, names: Names, diagnosis: Diagnosis) -> Iterator[Line]:
     history = facts.history
     for row in diagnosis.rows:
         for at in np.flatnonzero(history.polls.row == row).tolist():
             who = facts.evidence.consumer(int(history.polls.consumer[at]))
             where, offset = history.partitions[int(history.polls.partition[at])], int(history.polls.offset[at])
-            words = f"{who} is given {where} from offset {offset}"
-            yield Line(int(history.polls.t[at]), row, "poll", who, "", "", words, 6, vital=True)
+            words = f"{who} polls {where} from offset {offset}"
+            short = words.removeprefix(f"{who} ")
+            yield Line(int(history.polls.t[at]), row, "poll", who, "", "", words, 6, vital=True, short=short)
         for at in np.flatnonzero(history.positions.row == row).tolist():
             who = facts.evidence.consumer(int(history.positions.consumer[at]))
             said = ("is assigned", "gives up", "seeks in", "has its position moved in", "dies")[

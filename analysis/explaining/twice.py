@@ -48,8 +48,27 @@ def _sent_again(facts: Facts, cast: list[Part]) -> Diagnosis:
         return Diagnosis("application sent again", f"{names[0]} called send() a second time for it", cast)
     if names[1].split("#")[0] == names[0].split("#")[0]:
         because = f"{names[1]} sent again what {names[0]} had left unreported, under another producer id"
+        if cast[0].life.acked is not None:
+            group = _fed_by(facts, names[0].split("#")[0])
+            because = f"{names[1]} sent again what {names[0]} had sent and reported, under another producer id"
+            if group is not None:
+                because = (
+                    f"{names[0]} had reported it, and died with its consumer before group {group} had committed the "
+                    f"record that it was made of; the work on that was done again, and {names[1]} sent its result"
+                )
         return Diagnosis("producer restarted", because, cast)
     return Diagnosis("application sent again", f"{names[1]} sent what {names[0]} had sent", cast)
+
+
+def _fed_by(facts: Facts, producer: str) -> str | None:
+    """The group whose work *producer* sends, where it has no workload of its own; None: it is not told."""
+    source = (facts.history.header.get("scenario") or {}).get("source") or {}
+    for name, section in (source.get("consumers") or {}).items():
+        fed = ((section.get("processing") or {}).get("produces") or {}).get("producer")
+        own = (source.get("producers") or {}).get(fed, {})
+        if fed is not None and fed in (producer, producer.rpartition("-")[0]) and "workload" not in own:
+            return str(section.get("group") or section.get("config", {}).get("group.id") or name)
+    return None
 
 
 def _renumbered(facts: Facts, first: Part, second: Part) -> tuple[str, str] | None:

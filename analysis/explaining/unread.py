@@ -29,7 +29,9 @@ def never_read(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosis:
     if beyond:
         found = moved_by(readers, cast, beyond[:1], _assigned_before(moves, beyond[0]))
         assert found is not None
-        late = " and passed it over" if beyond[0].kind == FORGET_SEEK else ", behind it: nothing was committed there"
+        late = " and passed it over" if beyond[0].kind == FORGET_SEEK else ", behind it"
+        if found.mechanism == "position reset" and readers.committed(partition, beyond[0].row) is None:
+            late += ": nothing was committed there"
         return Diagnosis(found.mechanism, found.because + late, cast, found.rows)
     if not any(one.kind == FORGET_ASSIGN for one in moves) and len(facts.history.positions):
         return unexplained("no reader was ever given its partition", cast)
@@ -117,7 +119,8 @@ def committed_early(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnos
     if who not in had:
         because = f"{readers.name(who)} committed it, and {readers.name(had[-1])} had it" if had else "nobody had it"
         return Diagnosis("stolen partition and late commit", because, cast, rows)
-    ends = [one for one in readers.moves(partition, row) if one.consumer == who]
+    done = readers.done(who, partition, offset, after=row)  # what befell the member behind that did the record no harm
+    ends = [one for one in readers.moves(partition, row, done) if one.consumer == who]
     fate = {FORGET_CRASH: "; then it died", FORGET_REVOKE: "; then it lost the partition"}
     then = next((fate[one.kind] for one in ends if one.kind in fate), "")
     rows += [one.row for one in ends if one.kind in fate][:1]

@@ -75,8 +75,8 @@ CASES = {  # scenario, seed, finding: mechanism, what prevents it, lines that th
     ),
     ("no_order_across_partitions", 0, "cross-partition-inversion"): (
         "keys spread over partitions", "partitions=1 (topic orders)",
-        ("calls send(shop/0) with key alice", "calls send(shop/1) with key bob", "ledger is given orders-0",
-         "ledger is given orders-1"),
+        ("calls send(shop/0) with key alice", "calls send(shop/1) with key bob", "ledger polls orders-0",
+         "ledger polls orders-1"),
     ),
 }  # fmt: skip
 

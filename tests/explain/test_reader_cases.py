@@ -38,6 +38,15 @@ def test_a_member_that_stood_still_ends_its_work_beside_its_successor() -> None:
     assert one.because == "C1 went on with the partition after C2 had taken it over"
 
 
+def test_who_was_given_the_partition_later_is_the_successor_whoever_read_first() -> None:
+    """C1 held records that it had fetched, stood still, and handed them out behind C2's."""
+    text = "assign C1 o-0; assign C2 o-0; poll C2 o-0:0:a; poll C1 o-0:0:a; poll C2 o-0:1:b"
+    one = told(text, "duplicate-delivery")
+
+    assert one.mechanism == "stolen partition and late commit"
+    assert one.because == "C1 went on with the partition after C2 had taken it over"
+
+
 def test_near_miss_it_had_given_the_partition_up() -> None:
     text = PAUSED.replace("assign C2", "proc_end C1 o-0 0; revoke C1 o-0; assign C2")
 
@@ -75,6 +84,15 @@ def test_a_late_commit_takes_the_offset_back() -> None:
     assert told(late, "commit-regression").because == "C1 committed after C2 had taken the partition over"
     assert told(late, "commit-regression").mechanism == "stolen partition and late commit"
     assert told(successor, "commit-regression").mechanism == "re-read after a rebalance"
+
+
+def test_work_that_ended_before_the_partition_was_lost_was_not_lost_with_it() -> None:
+    text = "assign C1 o-0; poll C1 o-0:0:a; proc_start C1 o-0 0; commit C1 o-0 1; {}"
+    done = told(text.format("proc_end C1 o-0 0; revoke C1 o-0"), "premature-commit")
+    lost = told(text.format("revoke C1 o-0; proc_end C1 o-0 0"), "premature-commit")
+
+    assert done.because == "C1 committed it before its work on it had ended"
+    assert lost.because == "C1 committed it before its work on it had ended; then it lost the partition"
 
 
 # --- not at all -------------------------------------------------------------------------------------------------------

@@ -262,7 +262,7 @@ def test_why_a_reader_was_given_it_again(mechanism: str) -> None:
     one = told(READ + REREAD[mechanism], "duplicate-delivery", consumers=GROUP)
 
     assert one.mechanism == mechanism
-    assert any("is given o-0 from offset 0" in line for line in words(one))
+    assert any("polls o-0 from offset 0" in line for line in words(one))
 
 
 def test_near_miss_the_old_reader_commits_in_time() -> None:
