@@ -154,7 +154,10 @@ def group_scenario(schedule: GroupSchedule, settle_ms: int = SETTLES_MS[-1]) -> 
         }},
         "topics": {"t": {"partitions": 3, "replication.factor": 3, "config": {"min.insync.replicas": 2}}},
         "producers": {"p": {
-            "config": {"acks": "all", "request.timeout.ms": 1000, "metadata.max.age.ms": 1000},
+            "config": {
+                "acks": "all", "request.timeout.ms": 1000, "metadata.max.age.ms": 1000,
+                "delivery.timeout.ms": 8000,  # a batch overtaken in a new leader's empty log is refused until then
+            },
             "workload": {"topic": "t", "keys": {"count": 10}, **schedule["arrivals"]},
         }},
         "consumers": consumers,

@@ -1,7 +1,7 @@
 """What pools and chains promise under random memberships and faults, where they commit behind their work.
 
 The schedules are those of the groups; their members work in pools, and what they do is sent on to a second topic. Every
-run checks the laws. ``KORDER_APPLICATION_SCHEDULES=2000`` runs more.
+run checks the laws. ``KORDER_APPLICATION_SCHEDULES=20000`` runs more.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from sim.scenario import from_dict
 from sim.trace import Trace
 from tests.properties.group_schedules import GroupSchedule, group_scenario, group_schedules
 
-CHUNKS = 2
-PER_CHUNK = int(os.environ.get("KORDER_APPLICATION_SCHEDULES", "8")) // CHUNKS
+CHUNKS = 4
+PER_CHUNK = int(os.environ.get("KORDER_APPLICATION_SCHEDULES", "400")) // CHUNKS
 _fixed = settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
 
 POOLS = st.fixed_dictionaries({
