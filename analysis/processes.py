@@ -38,7 +38,8 @@ def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         try:
             yield pool
         except BrokenProcessPool as error:
-            raise InputError("--jobs", "a worker process died (killed, or out of memory)", "try --jobs 1") from error
+            rule = "a worker process died (killed, out of memory, or a script that calls this outside of __main__)"
+            raise InputError("--jobs", rule, "try --jobs 1") from error
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for child in multiprocessing.active_children():
