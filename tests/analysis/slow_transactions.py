@@ -185,14 +185,16 @@ class SlowTransactions:
         return found
 
     def excused(self) -> int:
-        """Repeats that at-least-once permits: to a reader that began later, at or above what was committed."""
+        """Repeats that at-least-once permits: to a reader that began later, at or above what was committed, or to one
+        that had begun earlier than the other reader which got the record first."""
         count = 0
         for j, before, k, again, p, o in self.repeats():
             start = self.began(k, again["con"], p)
             done = [c for when, s, q, c in self.commits() if when < start and (s, q) == (self.scope(again["con"]), p)]
             along = {e["txn"] for _, e in self.of("txn_offsets") if e["p"] == p}
             exactly = "txn" in before and "txn" in again and bool(along & {before["txn"], again["txn"]})
-            count += start > j and o >= (done[-1] if done else 0) and not exactly
+            followed = before["con"] != again["con"] and self.began(j, before["con"], p) > start
+            count += (start > j or followed) and o >= (done[-1] if done else 0) and not exactly
         return count
 
     def began(self, when: int, consumer: str, p: str) -> int:

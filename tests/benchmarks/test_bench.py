@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -113,7 +114,8 @@ def test_judging_and_reading_are_told_with_their_bars(monkeypatch: pytest.Monkey
     judged = analysis_speed.judging(1, (10_000, 20_000))
     assert [one.bar for one in judged] == [2e6, 2, 0.5e6, 2] * 2
     assert all(one.value is not None and one.value > 0 for one in judged)
-    assert [one.bar for one in analysis_speed.reading(1)] == [0.5, 0.5, 0.5]
+    rows = 3 if find_spec("orjson") else 1  # without the bench extra one row says what is missing
+    assert [one.bar for one in analysis_speed.reading(1)] == [0.5] * rows
 
 
 def test_a_measured_sweep_notes_every_run_and_what_handing_out_costs() -> None:
