@@ -2,7 +2,7 @@
 other clients, and a group of both libraries.
 
 The other cells of lk stand beside those of the other clients. C7 and the positions of D-none are also played step by
-step, in ``tests/protocol/test_librdkafka_heartbeat.py``.
+step, in ``tests/protocol/test_librdkafka_member.py``.
 """
 
 from __future__ import annotations

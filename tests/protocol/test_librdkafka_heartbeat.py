@@ -1,7 +1,4 @@
-"""A librdkafka member with group.protocol=consumer, step by step: heartbeats, assignments, being put out, leaving.
-
-``C7`` and ``D-none-latest`` are recorded cells (lk) whose application seeks, or asks for a position.
-"""
+"""A librdkafka member with group.protocol=consumer, step by step: heartbeats, assignments, being put out, leaving."""
 
 from __future__ import annotations
 
@@ -20,7 +17,7 @@ from sim.protocol.group_messages import (
 )
 from sim.protocol.librdkafka_consumer import LibrdkafkaConsumer
 from sim.protocol.librdkafka_membership import JoinState
-from sim.protocol.messages import FetchRequest, ListOffsetsRequest, ListOffsetsResponse, MetadataRequest
+from sim.protocol.messages import FetchRequest, MetadataRequest
 from sim.protocol.rows import Kind
 from sim.protocol.settings import LibrdkafkaMemberSettings, ProcessingSettings, ReaderSettings
 from tests.protocol.member_play import MS, MemberPlay, S
@@ -244,31 +241,6 @@ def test_a_late_commit_that_names_its_offsets_is_sent_and_refused() -> None:
     play.settle()
     assert play.commits() == [{0: 8}] and errors == [0, ErrorCode.UNKNOWN_MEMBER_ID]
     assert play.callbacks()[2:] == []
-
-
-@pytest.mark.parametrize(("read", "committed"), [(False, []), (True, [{0: 303}])])
-def test_c7_a_seek_stores_nothing(read: bool, committed: list[dict[int, int]]) -> None:
-    """consumer:S40, consumer:F2.23"""
-    play = member(replace(AUTO, consume_messages=3))
-    play.role.call("seek", (0,), 300, play.now)
-    play.role.call("seek", (1,), 500, play.now)
-    play.settle()
-    play.answer(FetchRequest)
-    if read:
-        play.fetched((0, 300, 3))
-    play.role.close(play.now)
-    play.settle()
-    assert play.commits() == committed and play.role.ended
-
-
-def test_d_none_latest_the_position_is_unknown_until_a_record_was_handed_over() -> None:
-    latest = ReaderSettings(flavour="librdkafka", offset_reset="latest")
-    play = member(reader=latest, hold=(ListOffsetsRequest, FetchRequest))
-    for partition in (0, 1):
-        play.answer(ListOffsetsRequest, ListOffsetsResponse(partition, 0, 100))
-    assert play.role.position(0) == -1001
-    play.fetched((0, 100, 10))
-    assert play.role.position(0) == 110 and play.role.position(1) == -1001
 
 
 # --- leaving ----------------------------------------------------------------------------------------------------------

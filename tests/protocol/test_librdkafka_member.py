@@ -45,6 +45,7 @@ def busy(work_us: int = 100 * MS, **more: Any) -> MemberPlay:
 
 
 COOPERATIVE: dict[str, Any] = {"assignors": ("cooperative-sticky",), "cooperative": True}
+PROTOCOLS = ("classic", "consumer")
 AUTO: dict[str, Any] = {"auto_commit": True, "auto_commit_interval_us": 5 * S}
 
 
@@ -150,10 +151,11 @@ def test_p4_other_partitions_flow_while_one_is_paused() -> None:
     assert next_fetch(play) == {0: 5, 1: 20}
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize(("read", "committed"), [(False, []), (True, [{0: 303}])])
-def test_c7_a_seek_stores_nothing(read: bool, committed: list[dict[int, int]]) -> None:
+def test_c7_a_seek_stores_nothing(read: bool, committed: list[dict[int, int]], protocol: str) -> None:
     """consumer:S40, consumer:F2.23: only what was handed over is committed at the close"""
-    play = member(consume_messages=3, **AUTO)
+    play = member(consume_messages=3, protocol=protocol, **AUTO)
     play.role.call("seek", (0,), 300, play.now)
     play.role.call("seek", (1,), 500, play.now)
     play.settle()
@@ -166,9 +168,10 @@ def test_c7_a_seek_stores_nothing(read: bool, committed: list[dict[int, int]]) -
     assert play.commits() == committed and play.role.ended
 
 
-def test_d_none_latest_the_position_is_unknown_until_a_record_was_handed_over() -> None:
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_d_none_latest_the_position_is_unknown_until_a_record_was_handed_over(protocol: str) -> None:
     latest = ReaderSettings(flavour="librdkafka", offset_reset="latest")
-    play = member(latest, {"hold": (ListOffsetsRequest, FetchRequest)})
+    play = member(latest, {"hold": (ListOffsetsRequest, FetchRequest)}, protocol=protocol)
     for partition in (0, 1):
         play.answer(ListOffsetsRequest, ListOffsetsResponse(partition, 0, 100))
     assert next_fetch(play) == {0: 100, 1: 100}
