@@ -81,12 +81,12 @@ class Readers:
         columns = (rows.row, rows.kind, rows.consumer, rows.partition, rows.offset)
         return [Move(*(int(x) for x in one)) for one in zip(*(column.tolist() for column in columns), strict=True)]
 
-    def ended(self, consumer: int, partition: int, offset: int, before: int) -> int | None:
-        """The row in which *consumer* last ended its work on a record before row *before*; None: none is told."""
+    def ends(self, consumer: int, partition: int, offset: int) -> Column:
+        """The rows in which *consumer* ended its work on a record, ascending."""
         table = self.history.processing
         mine = (table.consumer == consumer) & (table.partition == partition) & (table.offset == offset)
-        rows = table.row[mine & (table.end != 0) & (table.row < before)]
-        return int(rows[-1]) if len(rows) else None
+        rows: Column = table.row[mine & (table.end != 0)]
+        return rows
 
     def stood_at(self, move: Move) -> int | None:
         """The offset that the mover was to be given next in the partition: behind what it was given since it was
@@ -108,13 +108,6 @@ class Readers:
         mine = np.isin(table.consumer, self.members) & (table.partition == partition) & (table.row < before)
         offsets = table.offset[mine & (table.ok != 0)]
         return int(offsets[-1]) if len(offsets) else None
-
-    def done(self, consumer: int, partition: int, offset: int, after: int) -> int | None:
-        """The row in which *consumer* first ended its work on a record behind row *after*; None: it never did."""
-        table = self.history.processing
-        mine = (table.consumer == consumer) & (table.partition == partition) & (table.offset == offset)
-        rows = table.row[mine & (table.end != 0) & (table.row > after)]
-        return int(rows[0]) if len(rows) else None
 
     def failed_work(self, partition: int, part: Part) -> tuple[int, str] | None:
         """(row, who) of a failure of the work on that record, where the trace tells of one."""

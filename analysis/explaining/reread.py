@@ -102,19 +102,18 @@ def worked_at_once(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosi
         return unexplained("the history does not name both records", cast)
     rows = rows_named(facts, [record["event"] for record in records[:2]])
     who = [str(record.get("con")) for record in records[:2]]
+    readers = Readers(facts, witness)
+    where = list(facts.history.partitions).index(str(records[0]["p"])) if "p" in records[0] else -1
     if who[0] == who[1]:
         first = min(cast[:2], key=lambda part: part.copy.offset if part.copy is not None else -1)
-        where = list(facts.history.partitions).index(str(records[0]["p"])) if "p" in records[0] else -1
-        failed = Readers(facts, witness).failed_work(where, first)
+        failed = readers.failed_work(where, first)
         if failed is not None:
             because = f"the work on the first one failed, and {failed[1]} went on with the next"
             return Diagnosis("failed work passed over", because, cast, sorted([*rows, failed[0]]))
         return Diagnosis("work in parallel", f"{who[0]} had both in work", cast, rows)
     # The one that began first is the old owner where the other record overlaps it, the new one where it is overtaken.
     old, new = (who[1], who[0]) if cast[0].role == "early" else (who[0], who[1])
-    readers = Readers(facts, witness)
     codes = [code for name in who for code in range(len(facts.history.consumers.names)) if readers.name(code) == name]
-    where = list(facts.history.partitions).index(str(records[0]["p"])) if "p" in records[0] else -1
     given = readers.handed_over(where, max(rows), *codes) if len(codes) == 2 and rows else None
     if given is not None:
         old, new = readers.name(given[0]), readers.name(given[1])
@@ -144,10 +143,10 @@ def committed_lower(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnos
         return Diagnosis("re-read after a rebalance", f"{b} began below what {a} committed", cast, rows)
     if any(move.kind == FORGET_CRASH for move in moves):
         return Diagnosis("re-read after a restart", f"{a} died between the two commits", cast, rows)
-    ends = [readers.ended(whose[0], partition, offset, before=rows[1]) for offset in last]
-    if len(ends) == 2 and ends[0] is not None and ends[1] is not None and ends[0] < ends[1]:
+    ends = [[row for row in readers.ends(whose[0], partition, at).tolist() if row < rows[1]][-1:] for at in last]
+    if len(ends) == 2 and all(ends) and ends[0] < ends[1]:
         because = f"{a} ended its work on offset {last[1]} after that on offset {last[0]}, and committed in that order"
-        return Diagnosis("committed as it ends", because, cast, sorted([*rows, ends[0], ends[1]]))
+        return Diagnosis("committed as it ends", because, cast, sorted([*rows, *ends[0], *ends[1]]))
     return moved_by(readers, cast, moves, rows) or unexplained("nothing in between moved the reader back", cast)
 
 

@@ -122,12 +122,13 @@ def _strike(causes: Causes, names: Names, row: int, host: str) -> str:
 
 def _words(causes: Causes, facts: Facts, names: Names, row: int) -> str | None:
     event = causes.row(row)
-    partitions, host = facts.history.partitions, names.host(event["host"]) if event["host"] >= 0 else ""
+    host = names.host(event["host"]) if event["host"] >= 0 else ""
+    where = facts.history.partitions[event["partition"]] if event["partition"] >= 0 else ""
     match event["kind"]:
         case Kind.LEADER:
             who = names.host(event["n"]) if event["n"] >= 0 else "nobody"
             how = ", an unclean election: it is outside the in-sync set" if event["code"] == 1 else ""
-            return f"the controller makes {who} leader of {partitions[event['partition']]}, epoch {event['lep']}{how}"
+            return f"the controller makes {who} leader of {where}, epoch {event['lep']}{how}"
         case Kind.FENCE:
             return f"the controller fences {names.host(event['n'])}: no heartbeat within broker.session.timeout.ms"
         case Kind.UNFENCE:
@@ -136,36 +137,32 @@ def _words(causes: Causes, facts: Facts, names: Names, row: int) -> str | None:
             topic = facts.history.topic_of(event["partition"])
             return f"{topic} is given more partitions: {event['n']} from now on"
         case Kind.PRODUCER_ID:
-            where = f" for {partitions[event['partition']]}" if event["partition"] >= 0 else ""
-            return f"{names.host(event['host'])} begins epoch {event['epoch']} of producer id {event['pid']}{where}"
+            of = f" for {where}" if where else ""
+            return f"{host} begins epoch {event['epoch']} of producer id {event['pid']}{of}"
         case Kind.RESPONSE:
-            return (
-                f"an answer about the batch behind it reaches {names.host(event['host'])}: stored at {event['offset']}"
-            )
+            return f"an answer about the batch behind it reaches {host}: stored at {event['offset']}"
         case Kind.POLL:
-            return f"{names.host(event['host'])} polls {partitions[event['partition']]} from offset {event['offset']}"
+            return f"{host} polls {where} from offset {event['offset']}"
         case Kind.ASSIGN:
-            return f"{host} is assigned {partitions[event['partition']]}"
+            return f"{host} is assigned {where}"
         case Kind.REVOKE:
             how = ", which it had lost before" if event["code"] == 1 else ""
-            return f"{host} gives up {partitions[event['partition']]}{how}"
+            return f"{host} gives up {where}{how}"
         case Kind.SEEK:
-            return f"the application of {host} seeks in {partitions[event['partition']]} to offset {event['offset']}"
+            return f"the application of {host} seeks in {where} to offset {event['offset']}"
         case Kind.RESET:
             why = f" ({ErrorCode(event['code']).name})" if event["code"] > 0 else ""
-            where = f"{partitions[event['partition']]} to offset {event['offset']}"
-            return f"the library of {host} sets its position in {where}{why}"
+            return f"the library of {host} sets its position in {where} to offset {event['offset']}{why}"
         case Kind.LOG_START:
-            return f"{host} removes what {partitions[event['partition']]} holds below offset {event['offset']}"
+            return f"{host} removes what {where} holds below offset {event['offset']}"
         case Kind.RESUME:
             return f"{host} goes on"
         case Kind.RESTART:
             return f"{host} is back"
         case Kind.TRUNCATE:
-            where = f"{partitions[event['partition']]} to {event['offset']}"
-            return f"{host} cuts its log of {where} ({event['n']} records)"
+            return f"{host} cuts its log of {where} to {event['offset']} ({event['n']} records)"
         case Kind.METADATA:
-            return f"{names.host(event['host'])} learns of {partitions[event['partition']]}"
+            return f"{host} learns of {where}"
     return None
 
 

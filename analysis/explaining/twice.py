@@ -47,17 +47,20 @@ def _sent_again(facts: Facts, cast: list[Part]) -> Diagnosis:
     if prods[0] == prods[1]:
         return Diagnosis("application sent again", f"{names[0]} called send() a second time for it", cast)
     if names[1].split("#")[0] == names[0].split("#")[0]:
-        because = f"{names[1]} sent again what {names[0]} had left unreported, under another producer id"
-        if cast[0].life.acked is not None:
-            group = _fed_by(facts, names[0].split("#")[0])
-            because = f"{names[1]} sent again what {names[0]} had sent and reported, under another producer id"
-            if group is not None:
-                because = (
-                    f"{names[0]} had reported it, and died with its consumer before group {group} had committed the "
-                    f"record that it was made of; the work on that was done again, and {names[1]} sent its result"
-                )
-        return Diagnosis("producer restarted", because, cast)
+        return Diagnosis("producer restarted", _by_the_next_life(facts, cast, *names), cast)
     return Diagnosis("application sent again", f"{names[1]} sent what {names[0]} had sent", cast)
+
+
+def _by_the_next_life(facts: Facts, cast: list[Part], old: str, new: str) -> str:
+    if cast[0].life.acked is None:
+        return f"{new} sent again what {old} had left unreported, under another producer id"
+    group = _fed_by(facts, old.split("#")[0])
+    if group is None:
+        return f"{new} sent again what {old} had sent and reported, under another producer id"
+    return (
+        f"{old} had reported it, and died with its consumer before group {group} had committed the record that it was "
+        f"made of; the work on that was done again, and {new} sent its result"
+    )
 
 
 def _fed_by(facts: Facts, producer: str) -> str | None:

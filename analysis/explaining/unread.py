@@ -119,8 +119,9 @@ def committed_early(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnos
     if who not in had:
         because = f"{readers.name(who)} committed it, and {readers.name(had[-1])} had it" if had else "nobody had it"
         return Diagnosis("stolen partition and late commit", because, cast, rows)
-    done = readers.done(who, partition, offset, after=row)  # what befell the member behind that did the record no harm
-    ends = [one for one in readers.moves(partition, row, done) if one.consumer == who]
+    done = [end for end in readers.ends(who, partition, offset).tolist() if end > row]
+    until = done[0] if done else None  # what befell the member behind that did the record no harm
+    ends = [one for one in readers.moves(partition, row, until) if one.consumer == who]
     fate = {FORGET_CRASH: "; then it died", FORGET_REVOKE: "; then it lost the partition"}
     then = next((fate[one.kind] for one in ends if one.kind in fate), "")
     rows += [one.row for one in ends if one.kind in fate][:1]
