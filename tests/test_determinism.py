@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 
 from sim.protocol.java_accumulator import Accumulator
+from sim.protocol.java_intake import Intake
+from sim.protocol.java_producer import JavaProducer
 from sim.protocol.rows import Kind
 from sim.run import simulate
-from sim.scenario import Scenario, from_dict
+from sim.scenario import Scenario, from_dict, load, with_overrides
 from sim.trace import Trace, first_divergence
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -169,6 +171,36 @@ def test_the_pass_that_a_java_sender_leaves_out_would_have_found_nothing(
     monkeypatch.setattr(Accumulator, "rest_us", lambda self: None)
     whole = simulate(scenario(**config), 3)
     assert first_divergence(short, whole) is None
+
+
+@pytest.mark.parametrize("idempotence", ["false", "true"])
+@pytest.mark.parametrize("window", [2, 5])  # with one, a sender that waits for an answer never rests
+@pytest.mark.parametrize("linger_ms", [0, 20])
+def test_the_pass_that_a_java_sender_leaves_out_behind_a_good_answer_would_have_found_nothing(
+    idempotence: str, window: int, linger_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With every such pass made the trace is the same, under connections that break and leaders that die."""
+    keys = {
+        "enable.idempotence": idempotence, "max.in.flight.requests.per.connection": window, "linger.ms": linger_ms,
+    }  # fmt: skip
+    known = load("in_flight_and_idempotence")
+    chosen = with_overrides(known, ["run=4s", "settle=15s", *(f"{name}={value}" for name, value in keys.items())])
+    passes: list[int] = []
+    run_once = JavaProducer._run_once
+
+    def counted(self: JavaProducer, now_us: int) -> None:
+        passes[-1] += 1
+        run_once(self, now_us)
+
+    monkeypatch.setattr(JavaProducer, "_run_once", counted)
+    traces = []
+    for foreseen in (Intake.foreseen, property(lambda self: False)):
+        monkeypatch.setattr(Intake, "foreseen", foreseen)
+        passes.append(0)
+        traces.append(simulate(chosen, 3))
+
+    assert first_divergence(*traces) is None
+    assert passes[0] < passes[1]
 
 
 def test_with_and_without_idempotence_meet_the_same_sends_and_faults() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from sim.plan import Distribution
 from sim.protocol.messages import ProduceRequest
+from sim.streams import bulk, quantile, stream
 from sim.world.host import Host
 from tests.world.fakes import MS, Dialler, Echo, Scribe, World, pair
 
@@ -101,6 +102,18 @@ def test_latency_is_a_function_of_seed_link_and_slot_whatever_was_sent_before() 
     here, back, other = one, link(5, 1, 0), link(6, 0, 1)
     told = [[each.latency_us(now) for now in every] for each in (here, back, other)]
     assert told[0] != told[1] and told[0] != told[2]
+
+
+@pytest.mark.parametrize("low_us", [0, 3])
+def test_a_latency_is_the_quantile_of_the_draw_of_its_slot_and_never_0(low_us: int) -> None:
+    """The link has the arithmetic of ``sim.streams.quantile`` written out."""
+    world, _, _ = pair(latency=Distribution("uniform", {"low": low_us, "high": low_us + 9}))
+    link = world.network.link(0, 1)
+    draws = bulk(stream(link.seed, f"latency/{link.name}/0"), 1024).tolist()
+    told = [link.latency_us(slot * 1_000) for slot in range(1024)]
+
+    assert told == [max(1, quantile(link.table, raw)) for raw in draws]
+    assert len(set(told)) > 5
 
 
 def test_losing_packets_leaves_the_latencies_as_they_were() -> None:
