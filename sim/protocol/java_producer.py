@@ -95,16 +95,17 @@ class JavaProducer:
         broken = self.network.is_broken(conn)
         self.intake.advance(now_us)
         mine, about = self.network.answered(conn, message, now_us)
+        rests = False
         if mine:
             if isinstance(message, ProduceResponse):
                 assert isinstance(about, list)
-                good = self._handle(conn, about, message, now_us)
-                if good and not broken and now_us < self._rests_until_us:
-                    return
+                rests = self._handle(conn, about, message, now_us) and now_us < self._rests_until_us
             elif isinstance(message, InitProducerIdResponse):
                 self._producer_id_answer(message, now_us)
         if broken:  # the poll that read this answer also saw a write fail: no send pass between, and the rest is lost
             self.network.disconnected(conn, now_us)
+        elif rests:
+            return
         self._run_once(now_us)
 
     def on_call(self, now_us: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from threading import Thread
 
 import pytest
 
@@ -69,13 +68,12 @@ def test_what_is_no_plain_file_is_written_to_and_not_replaced(tmp_path: Path) ->
     """A device or a pipe (here a symbolic link, which anybody can make) would be gone for everybody else."""
     (tmp_path / "link").symlink_to(tmp_path / "real")
     os.mkfifo(tmp_path / "pipe")
-    heard: list[str] = []
-    listener = Thread(target=lambda: heard.append((tmp_path / "pipe").read_text()))
-    listener.start()
+    listening = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
 
     write_text(tmp_path / "link", "one")
     write_text(tmp_path / "pipe", "two")
-    listener.join()
+    heard = os.read(listening, 100)
+    os.close(listening)
 
     assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_text() == "one"
-    assert (tmp_path / "pipe").is_fifo() and heard == ["two"]
+    assert (tmp_path / "pipe").is_fifo() and heard == b"two"

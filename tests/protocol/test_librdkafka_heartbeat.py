@@ -117,6 +117,24 @@ def test_an_assignment_that_comes_while_another_is_taken_up_is_the_next_one() ->
     assert said(play, 4) == [(1, None, (0,)), (1, None, (0, 1))]
 
 
+def test_the_next_assignment_is_not_taken_up_before_the_present_one_is_acknowledged() -> None:
+    """``rd_kafka_cgrp_consumer_handle_next_assignment``: it comes with the answer to a heartbeat that left before the
+    callback was served, and so acknowledges nothing."""
+    play = busy_until(12 * S, hold=(FetchRequest,))
+    play.share = (0,)
+    play.run_to(9 * S)
+    play.hold = (FetchRequest, Beat)
+    play.run_to(13 * S)  # the heartbeat of 10 s waits; the callback is served meanwhile
+    assert play.callbacks()[2:] == [("revoked", 1)] and said(play)[-1] == (1, None, None)
+    play.answer(Beat, ConsumerGroupHeartbeatResponse(0, 1, 5 * S, (0, 1)))
+    assert play.callbacks()[2:] == [("revoked", 1)]
+    play.run_to(14 * S)
+    assert said(play)[-1] == (1, None, (0,))
+    play.answer(Beat, ConsumerGroupHeartbeatResponse(0, 1, 5 * S))
+    play.run_to(15 * S)
+    assert play.callbacks()[2:] == [("revoked", 1), ("assigned", 1)]
+
+
 def test_an_assignment_that_comes_and_goes_again_meanwhile_is_not_taken_up() -> None:
     play = busy_until(17 * S)
     play.share = (0,)

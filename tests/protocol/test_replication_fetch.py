@@ -291,6 +291,23 @@ def test_a_follower_learns_of_a_commit_one_answer_later() -> None:
     assert cluster.log(2).high_watermark == 2
 
 
+@pytest.mark.parametrize("last_epoch", [10, 0])  # the leader's own, and the last one that brought a record
+def test_a_partition_of_which_nothing_is_new_is_left_out_of_the_next_answer(last_epoch: int) -> None:
+    """KIP-227 (``IncrementalFetchContext``): no data and the same high watermark."""
+    log = written(0, 0)
+    net = Bench({1: log, 2: Log(0, TopicSettings())}, {1: 1})
+    net.tell(1, leader=1, epoch=10)
+    client = Client(net, CLIENT)
+    net.ports[CLIENT], net.roles[CLIENT] = FakePort(net, CLIENT), client
+    session = Session(client, 1)
+    for _ in range(3):
+        session.send(FetchRequest(2, [FetchPartition(0, 2, 10, last_epoch)], 0, broker_epoch=1))
+        net.settle()
+    told = [[one.high_watermark for one in answer.partitions] for answer in session.answers]
+
+    assert told == [[1], [2], []]  # the first fetch itself shows that the follower has everything (broker:REP-13)
+
+
 def test_a_follower_has_what_it_was_sent_only_when_it_fetches_again() -> None:
     """broker:SUB-17, broker:REP-1."""
     cluster = Cluster(((1, 2),), brokers=2)

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sim.plan import Distribution
+from sim.plan import Distribution, LinkPlan
 from sim.protocol.messages import ProduceRequest
 from sim.streams import bulk, quantile, stream
 from sim.world.host import Host
+from sim.world.links import Link
 from tests.world.fakes import MS, Dialler, Echo, Scribe, World, pair
 
 TROUBLES = ["cut", "lossy", "slow", "pause", "disk"]
@@ -96,7 +97,8 @@ def test_latency_is_a_function_of_seed_link_and_slot_whatever_was_sent_before() 
     for now in range(0, 4_000_000, 997):
         two.latency_us(now)  # a busy link
     assert [one.latency_us(now) for now in asked] == [two.latency_us(now) for now in asked]
-    assert link(5, 0, 1).latency_us(-700) == link(5, 0, 1).latency_us(-1) >= 1  # on real brokers, before the run begins
+    early, again = (Link(5, "a>b", LinkPlan(shape)) for _ in range(2))  # nothing has been sent on them
+    assert early.latency_us(-700) == again.latency_us(-1) >= 1  # on real brokers, before the run begins
     assert one.latency_us(7) == one.latency_us(999)  # the same slot of a millisecond
     every = range(0, 2_000_000, 1_000)
     here, back, other = one, link(5, 1, 0), link(6, 0, 1)
