@@ -242,7 +242,7 @@ def zombie(client: str, **more: Any) -> Played:
     )  # fmt: skip
 
 
-def processes_on(played: Played, left_after_us: tuple[int, int], refused: ErrorCode, told: list[str]) -> None:
+def assert_processes_on(played: Played, left_after_us: tuple[int, int], refused: ErrorCode, told: list[str]) -> None:
     """A leaves so long after its poll, works on, has its commit refused, and is *told* so at its next poll."""
     left, polled = played.rows("A", Kind.LEFT)[0], played.rows("A", Kind.POLL)[0]
     at_least, at_most = left_after_us
@@ -265,7 +265,8 @@ def test_z1_a_java_zombie_processes_on_and_its_late_commit_is_refused(client: st
     nothing leaves no row.)"""
     played = zombie(client)
     refused = ErrorCode.UNKNOWN_MEMBER_ID if client == "jk" else ErrorCode.CLIENT_COMMIT_FAILED
-    processes_on(played, (2_500_000, 2_500_000), refused, ["lost", "assigned"] if client in ("jr", "jd") else ["lost"])
+    told = ["lost", "assigned"] if client in ("jr", "jd") else ["lost"]
+    assert_processes_on(played, (2_500_000, 2_500_000), refused, told)
     if client == "jk":
         waited = played.rows("B", Kind.ASSIGN)[0]["t_us"] - played.rows("A", Kind.LEFT)[0]["t_us"]
         assert waited < 600_000  # B's next heartbeat
@@ -277,4 +278,4 @@ def test_z1_a_librdkafka_zombie_is_late_by_a_timer_and_its_commit_is_refused_by_
     waiting comes first (lc: an assignment of nothing, which leaves no row)"""
     played = zombie(client, **{"session.timeout.ms": 2500})
     told = ["revoked", "assigned"] if client == "lr" else ["lost"]
-    processes_on(played, (2_500_001, 3_000_000), ErrorCode.UNKNOWN_MEMBER_ID, told)  # a timer twice a second
+    assert_processes_on(played, (2_500_001, 3_000_000), ErrorCode.UNKNOWN_MEMBER_ID, told)  # a timer twice a second
