@@ -21,7 +21,22 @@ def shortened(scenario: Source, last_us: int) -> Source:
     if wanted >= duration_us(scenario.get("run", "30s")):
         return scenario
     faults = [fault for fault in scenario.get("faults", ()) if not _strikes_after(fault, wanted)]
-    return {**with_faults(scenario, faults), "run": duration_text(wanted)}
+    shorter = {**with_faults(scenario, faults), "run": duration_text(wanted)}
+    if "producers" in scenario:
+        shorter["producers"] = {name: _stopped(section, wanted) for name, section in scenario["producers"].items()}
+    return shorter
+
+
+def _stopped(section: Any, end_us: int) -> Any:
+    """A producer whose workload stops by *end_us*, as it has to stop within the run."""
+    if "workload" not in section:
+        return section
+    told = section["workload"]
+    streams = [
+        {**one, "stop": duration_text(end_us)} if duration_us(one.get("stop", "0s")) > end_us else one
+        for one in (told if isinstance(told, list) else [told])
+    ]
+    return {**section, "workload": streams if isinstance(told, list) else streams[0]}
 
 
 def _strikes_after(fault: Any, end_us: int) -> bool:

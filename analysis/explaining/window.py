@@ -19,9 +19,12 @@ from analysis.explaining.facts import Facts
 from analysis.explaining.pins import Source
 from sim.units import duration_text, duration_us
 
-__all__ = ["WIDTHS_US", "Window", "window_of"]
+__all__ = ["ALL_US", "WIDTHS_US", "Window", "window_of"]
 
-WIDTHS_US = (300_000, 2_000_000)  # before the first send of the case and after the last; narrow ones are tried first
+ALL_US = 1 << 60
+# Before the first send of the case, and after the last; narrow ones are tried first. A reader that was behind is behind
+# only if it had all that came before.
+WIDTHS_US = ((300_000, 300_000), (2_000_000, 2_000_000), (ALL_US, 2_000_000))
 MOST_SENDS = 20_000
 PLAIN = {"topic", "value.bytes", "partition"}  # what a list of sends takes over from a rate
 
@@ -58,12 +61,12 @@ class Window:
         return {**fault, "value": f"{name}/{at}"} if 0 <= at < len(self.sends[name]) else None
 
 
-def window_of(facts: Facts, diagnosis: Diagnosis, source: Source, width_us: int) -> Window | None:
+def window_of(facts: Facts, diagnosis: Diagnosis, source: Source, width_us: tuple[int, int]) -> Window | None:
     """None where the sends cannot be told as a list, or are nearly all of the run's."""
     moments = [int(facts.history.records.t[part.value]) for part in diagnosis.cast]
     if not moments:
         return None
-    first_us, last_us = min(moments) - width_us, max(moments) + width_us
+    first_us, last_us = min(moments) - width_us[0], max(moments) + width_us[1]
     sends: dict[str, list[dict[str, Any]]] = {}
     first: dict[str, int] = {}
     for name, section in source["producers"].items():

@@ -9,10 +9,12 @@ import pytest
 from analysis import judge
 from analysis.explaining import Explanation, explain
 from analysis.explaining.changes import Case, changes_for, with_change
+from analysis.explaining.diagnosis import Diagnosis, Part
 from analysis.explaining.facts import Facts
 from analysis.explaining.laboratory import Laboratory, Lane, lane_of, made
 from analysis.explaining.pins import by_time
-from analysis.explaining.reduce import reduced
+from analysis.explaining.reduce import reduced, shortened
+from analysis.explaining.window import ALL_US, window_of
 from sim.run import simulate
 from sim.scenario import from_dict, from_text
 from sim.trace import Trace
@@ -124,6 +126,43 @@ def test_reduction_keeps_exactly_what_is_needed() -> None:
 def test_reduction_takes_all_faults_away_where_none_is_needed_and_keeps_a_run_that_is_short() -> None:
     assert reduced({"faults": [1, 2], "run": "1s"}, 2_000_000, lambda source: True) == {"run": "1s"}
     assert reduced({"faults": [1, 2]}, 60_000_000, lambda source: False) == {"faults": [1, 2]}
+
+
+def test_a_shorter_run_stops_its_workload_by_its_end() -> None:
+    """A workload that stops behind the end of the run would be refused."""
+    streams = [{"stop": "20s"}, {"stop": "2s"}, {"rate": "1/s"}]
+    fed = {"config": {"linger.ms": 5}}
+
+    told = shortened({"run": "24s", "producers": {"one": {"workload": streams[0]}, "fed": fed}}, 2_000_000)
+    several = shortened({"run": "24s", "producers": {"shop": {"workload": streams}}}, 2_000_000)
+
+    assert told == {"run": "3s", "producers": {"one": {"workload": {"stop": "3s"}}, "fed": fed}}
+    assert several["producers"]["shop"]["workload"] == [{"stop": "3s"}, {"stop": "2s"}, {"rate": "1/s"}]
+    assert streams[0] == {"stop": "20s"}  # what was handed over is as it was
+
+
+@pytest.mark.parametrize(
+    ("width", "numbers"),
+    [((0, 0), (10, 11)), ((2_000_000, 1_000_000), (8, 12)), ((ALL_US, 1_000_000), (0, 12)), ((ALL_US, ALL_US), None)],
+)
+def test_a_window_has_the_sends_around_the_case(width: tuple[int, int], numbers: tuple[int, int] | None) -> None:
+    """One record a second, the case is the tenth and the eleventh. What is nearly the whole run is no window."""
+    workload = {"topic": "orders", "rate": "1/s"}
+    source = {key: SOURCE[key] for key in ("settle", "topics")} | {
+        "run": "30s",
+        "producers": {"shop": {"workload": workload}},
+    }
+    facts = Facts(judge(simulate(from_dict(source))).evidence)
+    cast = [Part("late", code, facts.life(code), None) for code in (10, 11)]
+
+    window = window_of(facts, Diagnosis("retry", "it was late", cast), source, width)
+
+    if numbers is None or window is None:
+        assert window is numbers
+    else:
+        first, last = numbers
+        sends = window.sends["shop"]
+        assert (window.first["shop"], len(sends)) == (first, last - first + 1)
 
 
 # --- candidates -------------------------------------------------------------------------------------------------------
