@@ -67,9 +67,7 @@ def outcomes_of(task: Task) -> list[Outcome]:
                 laboratory=laboratory, decided=True,
             )  # fmt: skip
             confirmed, words = proof.holds, proof.sentence()
-        told.append(
-            Outcome(task.scenario, task.seed, name, diagnosis.mechanism, diagnosis.explained, confirmed, words)
-        )
+        told.append(Outcome(task.scenario, task.seed, name, diagnosis.mechanism, diagnosis.explained, confirmed, words))
     return told
 
 

@@ -25,12 +25,15 @@ def words(one: Explanation) -> list[str]:
 
 
 # --- late -------------------------------------------------------------------------------------------------------------
-REFUSED = SENT + """
+REFUSED = (
+    SENT
+    + """
     attempt P1 a o-0 1 7 1; attempt P1 b o-0 1 7 1
     reject P1 a o-0 NOT_ENOUGH_REPLICAS; append o-0 0 b
     response P1 a o-0 7 1 error=NOT_ENOUGH_REPLICAS; response P1 b o-0 7 1; ack P1 b o-0 0
     attempt P1 a o-0 1 7 2; append o-0 1 a; response P1 a o-0 7 2; ack P1 a o-0 1
 """
+)
 
 
 def test_a_refused_batch_is_overtaken() -> None:
@@ -55,20 +58,26 @@ def test_a_refused_batch_is_overtaken() -> None:
 
 def test_near_miss_the_refused_batch_had_a_zombie() -> None:
     """The same, but the copy that stayed is of the first transmission, which the client had given up."""
-    text = SENT + """
+    text = (
+        SENT
+        + """
         attempt P1 a o-0 1 7 1; attempt P1 b o-0 1 8 1; append o-0 0 b; response P1 b o-0 8 1; ack P1 b o-0 0
         unknown P1 a o-0; append o-0 1 a
     """
+    )
     assert told(text, "append-reorder").mechanism == "zombie request of an old connection"
 
 
 def test_a_lost_window_comes_back_reversed() -> None:
     """Java puts each lost batch at the head of the queue (producer 4.2 b)."""
-    text = SENT + """
+    text = (
+        SENT
+        + """
         attempt P1 a o-0 1 7 1; attempt P1 b o-0 1 7 1
         attempt P1 b o-0 2 8 2; attempt P1 a o-0 2 8 2
         append o-0 0 b b=2; append o-0 1 a b=2; leader o-0 2 1; response P1 b o-0 8 2; response P1 a o-0 8 2
     """
+    )
     one = told(text, "append-reorder")
     assert one.mechanism == "retry after a lost request"
     assert one.because.startswith("attempt 1 was never stored and never answered (whether its connection broke or ")
@@ -76,20 +85,26 @@ def test_a_lost_window_comes_back_reversed() -> None:
 
 def test_the_failure_that_counts_is_the_last_before_the_other_went_ahead() -> None:
     """a is lost first, while b waits behind it; only when its retry is refused does b pass."""
-    text = SENT + """
+    text = (
+        SENT
+        + """
         attempt P1 a o-0 1 7 1; attempt P1 a o-0 1 8 2; attempt P1 b o-0 1 8 1
         reject P1 a o-0 NOT_ENOUGH_REPLICAS; append o-0 0 b; response P1 a o-0 8 2 error=NOT_ENOUGH_REPLICAS
         response P1 b o-0 8 1; attempt P1 a o-0 1 8 3; append o-0 1 a; response P1 a o-0 8 3
     """
+    )
     assert told(text, "append-reorder").mechanism == "retry after a refused batch"
 
 
 def test_the_old_leader_had_it_and_lost_it() -> None:
-    text = SENT + """
+    text = (
+        SENT
+        + """
         attempt P1 a o-0 1 7 1; append o-0 0 a lep=0; attempt P1 b o-0 2 8 1; leader o-0 2 1; truncate o-0 0 b=1
         append o-0 0 b b=2 lep=1; response P1 b o-0 8 1; attempt P1 a o-0 2 8 2; append o-0 1 a b=2 lep=1
         response P1 a o-0 8 2
     """
+    )
     assert told(text, "append-reorder").mechanism == "retry into a new leader that lacked the batch"
 
 
@@ -103,8 +118,11 @@ def test_without_transmissions_it_is_not_explained_and_that_is_said() -> None:
 
 
 def test_one_plain_transmission_explains_nothing() -> None:
-    text = SENT + """
+    text = (
+        SENT
+        + """
         attempt P1 a o-0 1 7 1; attempt P1 b o-0 1 8 1; append o-0 0 b; append o-0 1 a; response P1 a o-0 7 1"""
+    )
 
     assert told(text, "append-reorder").mechanism == NOT_EXPLAINED
 
