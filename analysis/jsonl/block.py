@@ -24,7 +24,7 @@ from analysis.jsonl.matched import Matched, Matching
 from analysis.jsonl.shape import ANY, STRANGE, Decoder, Fields, Shape
 from analysis.jsonl.sheet import Sheet
 
-__all__ = ["Block", "Codes", "Events", "Irregular", "Kind"]
+__all__ = ["Block", "Codes", "Events", "Irregular", "Kind", "Lines"]
 
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _ANYTHING = msgspec.json.Decoder()
@@ -53,23 +53,32 @@ class Codes(defaultdict[Any, int]):
         return super().__len__() - len(_NOTHING)
 
 
+class Lines:
+    """Lines of a file, each with its line feed, and what can be found out about them before the lines ahead of them
+    are read."""
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self.plain = text.replace(b"\r\n", b"\n") if b"\r" in text else text
+        self.matching = Matching(Sheet(self.plain))
+
+
 class Block:
-    """Lines as columns, by kind of event. *first* is the number of the first line; each ends with a line feed.
+    """Lines as columns, by kind of event. *first* is the number of the first line.
 
     Those that look like lines seen before need no parsing; ``new`` are lines that *shape* has no decoder for.
     """
 
-    def __init__(self, first: int, text: bytes, last_t: int | None, shape: Shape) -> None:
-        if b"\r" in text:
-            text = text.replace(b"\r\n", b"\n")
-        matching = Matching(Sheet(text), first)
+    def __init__(self, first: int, lines: Lines, last_t: int | None, shape: Shape) -> None:
+        matching = lines.matching
+        matching.first = first
         if matching.sheet.sound:
             shape.match(matching, _sound)
         self.kinds: list[Events] = [*matching.found]
         self.new = 0
         left, sheet = matching.left(), matching.sheet
         if len(left) == len(sheet.ends):
-            self._parse(text, left + first, shape)
+            self._parse(lines.plain, left + first, shape)
         elif len(left):
             self._parse(b"".join([sheet.line(k) + b"\n" for k in left.tolist()]), left + first, shape)
         self.t = np.empty(len(sheet.ends), np.int64)

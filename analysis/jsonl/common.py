@@ -95,22 +95,23 @@ def _polls(r: Names, k: Events) -> Columns:
         raise Irregular
     partition, offset, value, count = k.records(r.partitions, r.values)
     consumer, txn = k.codes("con", r.consumers), k.codes("txn", r.txns)
-    columns = (k.row, k.t, consumer, _groups(r, k, consumer.tolist()), txn)
+    columns = (k.row, k.t, consumer, _groups(r, k, consumer), txn)
     row, t, who, group, transaction = (np.repeat(column, count) for column in columns)
     return "polls", [
         row, t, who, partition, offset, value, np.ones_like(row), group, transaction,
     ]  # fmt: skip
 
 
-def _groups(r: Names, k: Events, consumers: list[int]) -> Column:
+def _groups(r: Names, k: Events, consumer: Column) -> Column:
     """Poll groups: of one consumer and txn, else of one consumer and op, else alone."""
-    if not k.has("txn") and not k.has("op"):
-        return codes_of(r.groups, k.row.tolist())
-    marks = [
-        (consumer, "txn", txn) if txn is not None else (consumer, "op", op) if op is not None else line
-        for consumer, txn, op, line in zip(consumers, k.names("txn"), k.names("op"), k.row.tolist(), strict=True)
-    ]
-    return codes_of(r.groups, marks)
+    op, txn = k.codes("op", r.words), k.codes("txn", r.txns)
+    sort = np.where(txn >= 0, 2, np.where(op >= 0, 1, 0))
+    mark = np.where(sort == 2, txn, np.where(sort == 1, op, k.row))
+    new = np.ones(k.size, bool)
+    new[1:] = (consumer[1:] != consumer[:-1]) | (sort[1:] != sort[:-1]) | (mark[1:] != mark[:-1])
+    begins = np.flatnonzero(new)
+    marks = zip(*(column[begins].tolist() for column in (consumer, sort, mark)), strict=True)
+    return np.repeat(codes_of(r.groups, list(marks)), np.diff(begins, append=k.size))
 
 
 COMMON: dict[str, Callable[[Names, Events], Columns]] = {

@@ -19,6 +19,7 @@ from analysis.jsonl.sheet import WORD, Slices, numbers_at
 __all__ = ["ByLine", "Ids", "Looks", "Named"]
 
 SECOND_BITS = 20
+SPARSE = 8  # numbers an id that a table by number may have
 FIRST_END, SECOND_END = 1 << 40, (1 << SECOND_BITS) - 1
 _COUNTED = re.compile("([^0-9]*)(0|[1-9][0-9]{0,12})(?:[.](0|[1-9][0-9]{0,5}))?")
 
@@ -111,12 +112,17 @@ class Named:
         if known:
             self.parts.append((lines[known], np.array([counted[k] for k in known], np.int64)))
 
-    def sorted(self) -> tuple[Column, Column]:
-        """Lines and keys by key."""
+    def told(self) -> tuple[Column, Column]:
+        """Lines and keys."""
         if not self.parts:
             return np.zeros(0, np.int64), np.zeros(0, np.int64)
         lines, keys = (np.concatenate(columns) for columns in zip(*self.parts, strict=True))
-        order = np.argsort(keys, kind="stable")
+        return lines, keys
+
+    def sorted(self) -> tuple[Column, Column]:
+        """Lines and keys by key."""
+        lines, keys = self.told()
+        order = np.argsort(keys)  # of equal ones any may come first
         return lines[order], keys[order]
 
 
@@ -161,12 +167,30 @@ class Ids:
     def _lines_of(self, keys: Column) -> Column:
         """The lines that have these (ascending) keys, -1 where none has."""
         found = np.full(len(keys), -1, np.int64)
-        first = bisect_left(self._highest, int(keys[0])) if len(keys) else 0
+        if not len(keys):
+            return found
+        first = bisect_left(self._highest, int(keys[0]))
         for lines, known in [*self._runs[first:], *self._others]:
             if known[0] > keys[-1]:
                 continue
             at = np.minimum(np.searchsorted(known, keys), len(known) - 1)
             found = np.where(known[at] == keys, lines[at], found)
+        return found
+
+    def _lines_of_any(self, keys: Column) -> Column:
+        """As :meth:`_lines_of`, in any order: at once where ids are a program's count, which leaves out few numbers."""
+        runs = [*self._runs, *self._others]
+        end = max((int(known[-1] >> SECOND_BITS) for _, known in runs), default=-1) + 1
+        counted = np.full(end if end <= SPARSE * sum(len(known) for _, known in runs) else 0, -1, np.int64)
+        for lines, known in runs if len(counted) else ():
+            alone = known & SECOND_END == 0
+            counted[known[alone] >> SECOND_BITS] = lines[alone]
+        number = keys >> SECOND_BITS
+        there = (keys & SECOND_END == 0) & (number < len(counted))
+        found, left = np.empty(len(keys), np.int64), np.flatnonzero(~there)
+        found[there] = counted[number[there]]
+        left = left[np.argsort(keys[left])]
+        found[left] = self._lines_of(keys[left])
         return found
 
     def line_of(self, name: Any) -> int:
@@ -182,9 +206,9 @@ class Ids:
         """
         if not caused.parts and not caused.odd:
             return None
-        lines, keys = caused.sorted()
+        lines, keys = caused.told()
         odd = np.array([(line, self._odd.get(name, -1)) for name, line in caused.odd], np.int64).reshape(-1, 2)
-        lines, named = np.concatenate((lines, odd[:, 0])), np.concatenate((self._lines_of(keys), odd[:, 1]))
+        lines, named = np.concatenate((lines, odd[:, 0])), np.concatenate((self._lines_of_any(keys), odd[:, 1]))
         found = np.full(int(lines.max()) + 1, -1, np.int64)
         found[lines] = np.where(named < lines, named, -1)
         return found

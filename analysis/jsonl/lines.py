@@ -8,35 +8,65 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import zstandard
 
 from sim.errors import InputError
 
-__all__ = ["MAX_LINE_BYTES", "LineTooLong", "chunks_of_lines"]
+__all__ = ["MAX_LINE_BYTES", "LineTooLong", "ahead", "chunks_of_lines"]
 
 MAX_LINE_BYTES = 4 << 20
 MAX_RATIO = 100  # of unpacked to packed bytes; histories pack 10 to 60 times
 FREE_BYTES = 16 << 20  # unpacked bytes that no ratio forbids
-BLOCK_BYTES = 3 << 20  # enough for what is done once a block not to count
+BLOCK_BYTES = 4 << 20  # enough for what is done once a block not to count
 
 
 class LineTooLong(Exception):
     """The line behind all that were handed out."""
 
 
+T = TypeVar("T")
+
+
+def ahead(blocks: Iterator[bytes], prepare: Callable[[bytes], T]) -> Iterator[T]:
+    """Each block prepared, in order. Another thread prepares the next one meanwhile, as far as NumPy lets go of
+    Python's lock; what goes wrong there is raised when it is that block's turn."""
+
+    def following() -> T | None:
+        block = next(blocks, None)
+        return None if block is None else prepare(block)
+
+    with ThreadPoolExecutor(1) as other:
+        coming = other.submit(following)
+        while (prepared := coming.result()) is not None:
+            coming = other.submit(following)
+            yield prepared
+
+
 def chunks_of_lines(path: Path) -> Iterator[bytes]:
-    """Lines, a block of the file at a time; each line ends with a line feed."""
+    """Lines, the first alone and then a block of the file at a time; each line ends with a line feed."""
+    chunks = _chunks(path)
+    for first in chunks:
+        end = first.index(b"\n") + 1
+        yield first[:end]
+        if end < len(first):
+            yield first[end:]
+        break
+    yield from chunks
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
     rest = b""
     for block in _blocks(path):
         end = block.rfind(b"\n") + 1
         if not end:
             rest += block
         else:
-            lines, rest = rest + block[:end], block[end:]
+            lines, rest = b"".join((rest, memoryview(block)[:end])), block[end:]
             if len(lines) > MAX_LINE_BYTES and lines.index(b"\n") > MAX_LINE_BYTES:  # only the first can be so long
                 raise LineTooLong
             yield lines

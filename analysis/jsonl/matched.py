@@ -9,7 +9,7 @@ import numpy as np
 from analysis.columns import by_group, starts_of
 from analysis.history import Column
 from analysis.jsonl.sheet import WORD, Sheet, Slices, together
-from analysis.jsonl.template import RECORD, Places, Template
+from analysis.jsonl.template import RECORD, Found, Template
 
 __all__ = ["Matched", "Matching"]
 
@@ -41,9 +41,9 @@ class Names:
 class Matched:
     """Lines of one template. *row*: their lines in the file."""
 
-    def __init__(self, template: Template, sheet: Sheet, row: Column, places: Places, numbers: list[Column]) -> None:
+    def __init__(self, template: Template, sheet: Sheet, row: Column, found: Found) -> None:
         self.name, self.row, self.size = template.event, row, len(row)
-        self._template, self._sheet, self._places, self._numbers = template, sheet, places, numbers
+        self._template, self._sheet, self._found, self._numbers = template, sheet, found, found.numbers
         self._names, self._number = Names(), 0
         self.t = self.numbers("t")
 
@@ -87,7 +87,7 @@ class Matched:
 
     def records(self, partitions: Any, values: Any) -> tuple[Column, Column, Column, Column]:
         p, v = self._coded(RECORD[0], partitions), self._coded(RECORD[2], values)
-        o = np.stack([self._numbers[number] for number in self._template.counts[RECORD[1]]], axis=1)
+        o = self._numbers[self._template.counts[RECORD[1]]].T
         return p.ravel(), o.ravel(), v.ravel(), np.full(self.size, self._template.records)
 
     def all(self, x: int) -> Column:
@@ -97,17 +97,16 @@ class Matched:
         return self._names.of(self._number, name, codes)
 
     def _slices(self, name: str) -> Slices:
-        anchors = [self._template.strings[number] for number in self._template.texts[name]]
-        opening, closing = (np.stack([self._places[anchor + k] for anchor in anchors], axis=1) for k in (0, 1))
-        return Slices(self._sheet, opening + 1, closing)
+        which = self._template.texts[name]
+        return Slices(self._sheet, self._found.start[which].T, self._found.stop[which].T)
 
 
 class Matching:
     """The lines of a block by templates, as far as they look like one."""
 
-    def __init__(self, sheet: Sheet, first: int) -> None:
+    def __init__(self, sheet: Sheet) -> None:
         self.sheet, self.found = sheet, list[Matched]()
-        self._first, self._names = first, Names()
+        self.first, self._names = 0, Names()  # the number of the first line
         self._looks = _looks(sheet)
         order = by_group(self._looks)
         starts = starts_of(self._looks[order])
@@ -117,11 +116,11 @@ class Matching:
         alike = self._left.get(template.look)
         if alike is None or len(alike) < FEW:
             return
-        lines, places, numbers = template.match(self.sheet, alike)
-        if len(lines):
-            self.found.append(Matched(template, self.sheet, lines + self._first, places, numbers))
+        found = template.match(self.sheet, alike)
+        if len(found.lines):
+            self.found.append(Matched(template, self.sheet, found.lines + self.first, found))
             self.found[-1].share(self._names, len(self.found))
-            self._left[template.look] = alike[:0] if len(lines) == len(alike) else alike[~np.isin(alike, lines)]
+            self._left[template.look] = alike[~found.fits]
 
     def left(self) -> Column:
         """The numbers of the other lines."""

@@ -17,10 +17,10 @@ import numpy as np
 
 import analysis.history as h
 from analysis.history import Column, Consumers, History, Records, Table
-from analysis.jsonl.block import Block, Codes, Irregular, Kind
+from analysis.jsonl.block import Block, Codes, Irregular, Kind, Lines
 from analysis.jsonl.common import COMMON, RESULTS
 from analysis.jsonl.ids import Ids, Named
-from analysis.jsonl.lines import MAX_LINE_BYTES, LineTooLong, chunks_of_lines
+from analysis.jsonl.lines import MAX_LINE_BYTES, LineTooLong, ahead, chunks_of_lines
 from analysis.jsonl.rules import check_event, check_header, parse_strictly
 from analysis.jsonl.shape import Shape
 from analysis.jsonl.tables import Growing, coded_brokers, in_order, table_of
@@ -45,7 +45,7 @@ def read_jsonl(path: str | Path) -> History:
     path = Path(path)
     reader = _Reader(str(path))
     try:
-        for lines in chunks_of_lines(path):
+        for lines in ahead(chunks_of_lines(path), Lines):
             reader.read(lines)
     except LineTooLong:
         rule = f"a line is at most {MAX_LINE_BYTES} bytes long"
@@ -80,31 +80,27 @@ class _Reader:
         self.handlers |= dict.fromkeys(RESULTS, self._outcome)
         self.handlers |= dict.fromkeys(("proc_start", "proc_end"), self._processing)
 
-    def read(self, lines: bytes) -> None:
-        """A block of lines: by columns where all is plain, else line by line."""
+    def read(self, lines: Lines) -> None:
+        """The header, or a block of lines: by columns where all is plain, else line by line."""
         if self.line == 1:
-            lines = self._open(lines)
-        if not lines:
+            self._open(lines.text[:-1])
             return
         try:
             block = Block(self.line, lines, self.last_t, self.shape)
             self._read_columns(block)
         except Irregular:
-            self._read_strictly(lines)
+            self._read_strictly(lines.text)
         else:
             self.line += len(block.t)
             self.last_t = int(block.t[-1])
 
-    def _open(self, lines: bytes) -> bytes:
-        """Take the header, return what is left."""
-        line, _, lines = lines.partition(b"\n")
+    def _open(self, line: bytes) -> None:
         header = parse_strictly(f"{self.source}:1", line)
         check_header(f"{self.source}:1", header)
         self.header = header
         for name in header.get("consumers") or {}:
             self.consumers[name]
         self.line = 2
-        return lines
 
     def _read_columns(self, block: Block) -> None:
         """Nothing is kept before all of the block has been found regular, but for codes of names."""
@@ -269,11 +265,10 @@ class _Reader:
         self.put["positions"]((line, t, h.FORGET_RESET, con, p, e["o"]))
 
     def _poll(self, line: int, t: int, e: Event) -> None:
-        con, txn = self.consumers[e["con"]], self.txns[e.get("txn")]
+        con, op, txn = self.consumers[e["con"]], self.words[e.get("op")], self.txns[e.get("txn")]
         for p in e.get("rebalanced") or ():
             self.put["positions"]((line, t, h.FORGET_REVOKE, con, self.partitions[p], -1))
-        op = e.get("op")
-        group = self.groups[(con, "txn", e["txn"]) if txn >= 0 else (con, "op", op) if op is not None else line]
+        group = self.groups[(con, 2, txn) if txn >= 0 else (con, 1, op) if op >= 0 else (con, 0, line)]
         for p, o, v in e["recs"]:
             self.put["polls"]((line, t, con, self.partitions[p], o, self.values[v], 1, group, txn))
 

@@ -14,10 +14,11 @@ import numpy as np
 
 from analysis.history import Column
 
-__all__ = ["PAD", "WORD", "Sheet", "Slices", "numbers_at", "together"]
+__all__ = ["PAD", "SPAN", "WORD", "Sheet", "Slices", "numbers_at", "together"]
 
 PAD = 512  # bytes before and behind a block, so that words can be read beyond its ends
 WORD = 8
+SPAN = 8 * WORD  # bytes that are fetched at once
 MOST_DIGITS = 16
 _PADDING = b" " * PAD
 _MASKS = np.array([(1 << 8 * size) - 1 for size in range(WORD + 1)], np.uint64)
@@ -105,18 +106,17 @@ def together(parts: Sequence[Slices]) -> Slices:
 
 def _distinct(sheet: Sheet, start: Column, size: Column) -> tuple[Column, Column]:
     """(index of the first of each distinct text, in order; which of them each text is)."""
-    words = [sheet.words(start, np.minimum(size, WORD))]
-    for at in range(WORD, int(size.max(initial=0)), WORD):
-        words.append(sheet.words(start + np.minimum(at, size), np.clip(size - at, 0, WORD)))
+    longest, words = int(size.max(initial=1)), list[Column]()
+    for at in range(0, longest, SPAN):
+        told = sheet.spans(start + np.minimum(at, size), min(-(-(longest - at) // WORD), SPAN // WORD))
+        words += [told[:, k] & _MASKS[np.clip(size - at - k * WORD, 0, WORD)] for k in range(told.shape[1])]
     mixed = words[0]
     for word in words[1:]:
         mixed = mixed * np.uint64(0x9E3779B97F4A7C15) + word  # wraps around
     first, inverse = _unique(mixed)
-    for word in words:
-        if (word != word[first[inverse]]).any():  # two texts, one number
-            table = np.stack([*words, size.astype(np.uint64)], axis=1)
-            _, first, inverse = np.unique(table, axis=0, return_index=True, return_inverse=True)
-            break
+    if len(words) > 1 and any((word != word[first][inverse]).any() for word in words):  # two texts, one number
+        table = np.stack([*words, size.astype(np.uint64)], axis=1)
+        _, first, inverse = np.unique(table, axis=0, return_index=True, return_inverse=True)
     order = np.argsort(first, kind="stable")
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order))

@@ -20,14 +20,14 @@ import numpy as np
 
 from analysis.history import Column
 from analysis.jsonl.rules import COMMON_FIELDS, EVENTS, LIMIT, OFFSETS
-from analysis.jsonl.sheet import WORD, Sheet, numbers_at
+from analysis.jsonl.sheet import SPAN, WORD, Sheet, numbers_at
 
-__all__ = ["RECORD", "Places", "Template", "template_of"]
+__all__ = ["RECORD", "Found", "Template", "template_of"]
 
 MOST_QUOTES = 512
 MOST_AHEAD = 400  # bytes from an anchor, within the padding of a sheet
-SPAN = 8 * WORD  # bytes that are fetched at once
 _GAP = re.compile(rb"([^0-9-]*)(?:([0-9]+)([^0-9-]*))?")
+_ALL = np.uint64((1 << 64) - 1)
 _CONSTANT = {"e", "role", "kind"}  # strings that are part of a line's look
 _HIGHEST = {"integer": LIMIT, "natural": LIMIT, "value": LIMIT, "partition": LIMIT, "offset": OFFSETS, "seq": 1 << 31}
 
@@ -40,18 +40,32 @@ class _Fixed:
     ahead: int
     words: Column
     masks: Column  # the bits of a word that count
+    partly: set[int]  # which words have bits that do not
+
+
+class _Ends:
+    """Ends of values: so many bytes *ahead* of the places in a row."""
+
+    def __init__(self, told: list[tuple[int, int]]) -> None:
+        self.rows = np.array([row for row, _ in told], np.int64)
+        self.ahead = np.array([ahead for _, ahead in told], np.int64)[:, None]
+
+    def of(self, places: Column) -> Column:
+        found: Column = places[self.rows]
+        found += self.ahead
+        return found
 
 
 @dataclass(frozen=True)
-class _Numbers:
-    """Numbers with the same bytes beside them: from *ahead* of one quote to *behind* another, all below *highest*."""
+class Found:
+    """Lines that look like a template, by their numbers; where their strings begin and stop, and their numbers, a row
+    each. *fits*: by line that was asked about, whether it is one of them."""
 
-    which: list[int]
-    after: list[int]
-    ahead: int
-    before: list[int]
-    behind: int
-    highest: int
+    lines: Column
+    start: Column
+    stop: Column
+    numbers: Column
+    fits: Column
 
 
 @dataclass
@@ -66,10 +80,10 @@ class Template:
     event: str
     quotes: int
     bases: list[int] = field(default_factory=list)  # anchors, by row of places
-    derived: dict[int, tuple[int, int]] = field(default_factory=dict)  # by other anchor: a base, and how far behind it
     fixed: list[_Fixed] = field(default_factory=list)
-    lengths: list[tuple[int, int, int]] = field(default_factory=list)  # from anchor, to anchor, bytes between
-    numbers: list[_Numbers] = field(default_factory=list)
+    lengths: list[tuple[int, int, int]] = field(default_factory=list)  # from row, to row, bytes between
+    starts: _Ends = field(default_factory=lambda: _Ends([]))  # of the strings, and then of the numbers
+    stops: _Ends = field(default_factory=lambda: _Ends([]))
     strings: list[int] = field(default_factory=list)  # anchors of the opening quotes
     texts: dict[str, list[int]] = field(default_factory=dict)  # by field: which strings
     counts: dict[str, list[int]] = field(default_factory=dict)  # by field: which numbers
@@ -78,50 +92,49 @@ class Template:
     records: int = 0  # in a poll
     look: int = 0  # of the line that it was made of: see Matching
 
-    def match(self, sheet: Sheet, lines: Column) -> tuple[Column, Places, list[Column]]:
-        """Of *lines* (numbers, each with as many quotes): those that look like this, their places and numbers."""
-        places = Places(sheet, lines, self)
-        fits = np.ones(len(lines), bool)
+    def match(self, sheet: Sheet, lines: Column) -> Found:
+        """Of *lines* (numbers, each with as many quotes): those that look like this."""
+        places, fits = self._looked_up(sheet, lines), np.ones(len(lines), bool)
         for a, b, size in self.lengths:
             fits &= places[b] - places[a] == size + 1
         for one in self.fixed:
-            fits &= _stand_there(sheet, places.rows[one.rows] + one.ahead, one)
-        if self.strings:
-            long = places.several([anchor + 1 for anchor in self.strings]) - places.several(self.strings)
-            fits &= (long > 1).all(axis=0)
-        places = places.only(fits)
-        numbers, sound = self._numbers(sheet, places)
+            fits &= _stand_there(sheet, places[one.rows] + one.ahead, one)
+        start, stop, many = self.starts.of(places), self.stops.of(places), len(self.strings)
+        fits &= (stop[:many] > start[:many]).all(axis=0)
+        if not fits.all():
+            lines, start, stop = lines[fits], start[:, fits], stop[:, fits]
+        numbers, sound = _read(sheet, start[many:], stop[many:])
+        sound &= (numbers < np.array(self.highest, np.int64)[:, None]).all(axis=0)
         if not sound.all():
-            places, numbers = places.only(sound), [one[sound] for one in numbers]
-        return places.lines, places, numbers
+            fits[fits] = sound
+            lines, start, stop, numbers = lines[sound], start[:, sound], stop[:, sound], numbers[:, sound]
+        return Found(lines, start[:many], stop[:many], numbers, fits)
 
-    def _numbers(self, sheet: Sheet, places: Places) -> tuple[list[Column], Column]:
-        spans = [
-            (places.several(some.after) + (1 + some.ahead), places.several(some.before) - some.behind)
-            for some in self.numbers
-        ]
-        sound = np.ones(len(places.lines), bool)
-        found = [sound] * len(self.highest)
-        for some, (number, fits) in zip(self.numbers, _read(sheet, spans), strict=True):
-            sound &= (fits & (number < some.highest)).all(axis=0)
-            for which, one in zip(some.which, number, strict=True):
-                found[which] = one
-        return found, sound
+    def _looked_up(self, sheet: Sheet, lines: Column) -> Column:
+        """Where the bases are: a row each, and a column for each line."""
+        last, first = self.quotes + 1, sheet.first[lines]
+        inner = np.array([anchor if 0 < anchor < last else 1 for anchor in self.bases], np.int64)
+        found: Column = sheet.quotes[(inner - 1)[:, None] + first]
+        for row, anchor in enumerate(self.bases):
+            if anchor == 0:
+                found[row] = sheet.starts[lines] - 1
+            elif anchor == last:
+                found[row] = sheet.ends[lines]
+        return found
 
 
-def _read(sheet: Sheet, spans: list[tuple[Column, Column]]) -> list[tuple[Column, Column]]:
-    """The numbers there, and whether they are such: single digits, those of a word and longer ones in a step each."""
-    longest = [int((stop - start).max(initial=1)) for start, stop in spans]
-    sorts = [0 if size == 1 else 1 if size <= WORD else 2 for size in longest]
-    found: list[tuple[Column, Column]] = spans.copy()
-    for sort in sorted(set(sorts)):
-        mine = [k for k, one in enumerate(sorts) if one == sort]
-        start, stop = (np.concatenate([spans[k][end].ravel() for k in mine]) for end in (0, 1))
-        told = numbers_at(sheet, start, stop)
-        ends = np.cumsum([spans[k][0].size for k in mine])[:-1]
-        for k, number, fits in zip(mine, *(np.split(column, ends) for column in told), strict=True):
-            found[k] = number.reshape(spans[k][0].shape), fits.reshape(spans[k][0].shape)
-    return found
+def _read(sheet: Sheet, start: Column, stop: Column) -> tuple[Column, Column]:
+    """The numbers there, and in which columns all are such: single digits, those of a word and longer ones in a step
+    each."""
+    longest = (stop - start).max(axis=1, initial=1)
+    sorts = np.where(longest == 1, 0, np.where(longest <= WORD, 1, 2))
+    found, sound = np.empty_like(start), np.ones(start.shape[1], bool)
+    for sort in sorted(set(sorts.tolist())):
+        mine = np.flatnonzero(sorts == sort)
+        number, fits = numbers_at(sheet, start[mine].ravel(), stop[mine].ravel())
+        found[mine] = number.reshape(len(mine), -1)
+        sound &= fits.reshape(len(mine), -1).all(axis=0)
+    return found, sound
 
 
 def _stand_there(sheet: Sheet, at: Column, fixed: _Fixed) -> Column:
@@ -130,45 +143,11 @@ def _stand_there(sheet: Sheet, at: Column, fixed: _Fixed) -> Column:
     told = sheet.spans(at.ravel(), size).reshape(*at.shape, size)
     same = np.ones(at.shape[1], bool)
     for k in range(size):
-        same &= ((told[:, :, k] & fixed.masks[:, k, None]) == fixed.words[:, k, None]).all(axis=0)
+        word = told[:, :, k]
+        if k in fixed.partly:
+            word &= fixed.masks[:, k, None]
+        same &= (word == fixed.words[:, k, None]).all(axis=0)
     return same
-
-
-class Places:
-    """The anchors of lines. *rows*: those that a template looks up, a row each."""
-
-    def __init__(self, sheet: Sheet, lines: Column, template: Template, rows: Column | None = None) -> None:
-        self._sheet, self.lines, self._template = sheet, lines, template
-        self.rows = self._looked_up() if rows is None else rows
-        self._known: dict[int, Column] = dict(zip(template.bases, self.rows, strict=True))
-
-    def _looked_up(self) -> Column:
-        last = self._template.quotes + 1
-        bases = np.array([1 if anchor == last else anchor for anchor in self._template.bases])
-        found: Column = self._sheet.quotes[(bases - 1)[:, None] + self._sheet.first[self.lines]]
-        if last in self._template.bases:
-            found[self._template.bases.index(last)] = self._sheet.ends[self.lines]
-        return found
-
-    def __getitem__(self, anchor: int) -> Column:
-        if anchor not in self._known:
-            self._known[anchor] = self._find(anchor)
-        return self._known[anchor]
-
-    def _find(self, anchor: int) -> Column:
-        if anchor == 0:
-            return self._sheet.starts[self.lines] - 1
-        if anchor > self._template.quotes:
-            return self._sheet.ends[self.lines]
-        base, behind = self._template.derived[anchor]
-        return self._known[base] + behind
-
-    def several(self, anchors: list[int]) -> Column:
-        """A row each."""
-        return np.stack([self[anchor] for anchor in anchors])
-
-    def only(self, fits: Column) -> Places:
-        return self if fits.all() else Places(self._sheet, self.lines[fits], self._template, self.rows[:, fits])
 
 
 def template_of(line: bytes) -> Template | None:
@@ -190,6 +169,7 @@ def _add_runs(template: Template, strings: list[bytes], gaps: list[re.Match[byte
     """Everything but values, in runs from one value to the next. The result: how far bytes are from their quotes."""
     values, last = set(template.strings), 2 * len(strings) + 1
     runs, numbers = [_Run()], list[tuple[int, int, int, int]]()  # quote, ahead, quote, behind
+    lengths: list[tuple[int, int, int]] = []  # from anchor, to anchor, bytes between
     for number, gap in enumerate(gaps):
         before, after = 2 * number, 2 * number + 1
         runs[-1].text += gap[1]
@@ -197,7 +177,7 @@ def _add_runs(template: Template, strings: list[bytes], gaps: list[re.Match[byte
             runs.append(_Run(gap[3]))
             numbers.append((before, len(gap[1]), after, len(gap[3])))
         elif number == 0 or after == last:
-            template.lengths.append((before, after, len(gap[1])))
+            lengths.append((before, after, len(gap[1])))
         runs[-1].reach(after, b"" if after == last else b'"')
         if after != last:
             if after in values:
@@ -205,8 +185,11 @@ def _add_runs(template: Template, strings: list[bytes], gaps: list[re.Match[byte
             else:
                 runs[-1].text += strings[number]
             runs[-1].reach(after + 1, b'"')
-    _add_fixed(template, [run for run in runs if run.anchors], last)
-    _add_numbers(template, numbers)
+    runs = [run for run in runs if run.anchors]
+    _add_fixed(template, runs)
+    _add_ends(template, runs, numbers, last)
+    rows = {anchor: row for row, anchor in enumerate(template.bases)}
+    template.lengths = [(rows[before], rows[after], size) for before, after, size in lengths]
     beside = [max(ahead, behind) for _, ahead, _, behind in numbers]
     return max([len(run.text) for run in runs] + beside)
 
@@ -222,37 +205,46 @@ class _Run:
         self.text += quote
 
 
-def _add_fixed(template: Template, runs: list[_Run], last: int) -> None:
+def _add_fixed(template: Template, runs: list[_Run]) -> None:
     """Bytes as far from their first quotes are taken together, such as those between the records of a poll.
 
     The line feed is never told by a quote: it has to be seen that the line ends there.
     """
     alike: dict[tuple[int, int], list[tuple[int, bytes]]] = {}  # by bytes ahead, and number of words
     for row, run in enumerate(runs):
-        base, *others = run.anchors
+        base, behind = next(iter(run.anchors.items()))
         template.bases.append(base)
-        told = ((anchor, run.anchors[anchor] - run.anchors[base]) for anchor in others if anchor != last)
-        template.derived |= {anchor: (base, behind) for anchor, behind in told}
         for at in range(0, len(run.text), SPAN):
             text = run.text[at : at + SPAN]
-            alike.setdefault((at - run.anchors[base], -(-len(text) // WORD)), []).append((row, text))
+            alike.setdefault((at - behind, -(-len(text) // WORD)), []).append((row, text))
     for (ahead, size), some in alike.items():
         words, masks = np.zeros((2, len(some), size), np.uint64)
         for k, (_, text) in enumerate(some):
             words[k] = np.frombuffer(text.ljust(WORD * size, b"\0"), "<u8")
             masks[k] = np.frombuffer((b"\xff" * len(text)).ljust(WORD * size, b"\0"), "<u8")
-        template.fixed.append(_Fixed([row for row, _ in some], ahead, words, masks))
+        partly = set(np.flatnonzero((masks != _ALL).any(axis=0)).tolist())
+        template.fixed.append(_Fixed([row for row, _ in some], ahead, words, masks, partly))
 
 
-def _add_numbers(template: Template, numbers: list[tuple[int, int, int, int]]) -> None:
-    """Those of one field with the same bytes beside them together: the offsets of a poll."""
-    for which in template.counts.values():
-        alike: dict[tuple[int, int], list[int]] = {}
-        for k in which:
-            alike.setdefault((numbers[k][1], numbers[k][3]), []).append(k)
-        for (ahead, behind), some in alike.items():
-            after, before = [numbers[k][0] for k in some], [numbers[k][2] for k in some]
-            template.numbers.append(_Numbers(some, after, ahead, before, behind, template.highest[some[0]]))
+def _add_ends(template: Template, runs: list[_Run], numbers: list[tuple[int, int, int, int]], last: int) -> None:
+    """Where values begin and stop: the anchors as rows of places, and so many bytes ahead of them."""
+    where = {
+        anchor: (row, run.anchors[anchor] - run.anchors[base])
+        for row, (run, base) in enumerate(zip(runs, template.bases, strict=True))
+        for anchor in run.anchors
+        if anchor < last or anchor == base
+    }
+    for anchor in (0, 1, last - 1, last):
+        if anchor not in template.bases:
+            where[anchor] = (len(template.bases), 0)
+            template.bases.append(anchor)
+
+    def ends(told: list[tuple[int, int]]) -> _Ends:
+        return _Ends([(where[anchor][0], where[anchor][1] + ahead) for anchor, ahead in told])
+
+    starts = [(anchor, 1) for anchor in template.strings] + [(quote, 1 + ahead) for quote, ahead, _, _ in numbers]
+    stops = [(anchor + 1, 0) for anchor in template.strings] + [(quote, -behind) for _, _, quote, behind in numbers]
+    template.starts, template.stops = ends(starts), ends(stops)
 
 
 class _Slots:

@@ -304,14 +304,12 @@ def _txn_offsets(w: _Writer) -> Iterator[Row]:
 
 def _wire(w: _Writer) -> Iterator[Row]:
     for t, row, one in w.rows(w.history.wire):
-        vs = [value for _, value in w.records(one)]
-        event: Event = {"prod": w.history.producers[one["prod"]], "vs": vs, "p": w.partition(one["partition"])}
-        event |= {"conn": one["conn"], "n": max(one["n"], 0)}
-        if one["response"]:
-            event |= {"e": "response", "error": w.name(w.history.words, one["error"])}
-        else:
-            event |= {"e": "attempt", "b": w.broker(one["broker"])}
-        yield t, row, event
+        said = {"error": w.name(w.history.words, one["error"])} if one["response"] else {"b": w.broker(one["broker"])}
+        yield t, row, {
+            "e": "response" if one["response"] else "attempt", "prod": w.history.producers[one["prod"]],
+            "vs": [value for _, value in w.records(one)], "p": w.partition(one["partition"]), "conn": one["conn"],
+            "n": max(one["n"], 0), **said,
+        }  # fmt: skip
 
 
 def _or_none(x: int) -> int | None:

@@ -81,9 +81,7 @@ class Slow:
         for k, e in self.events:
             if e["e"] == "append" and e.get("role") != "follower":
                 written[e["p"], e["o"], e["v"]] = k
-        records = [
-            (written.get((p, e["o"], e["v"]), k), e["v"]) for p, log in self.final.items() for k, e in log
-        ]
+        records = [(written.get((p, e["o"], e["v"]), k), e["v"]) for p, log in self.final.items() for k, e in log]
         found: dict[Any, list[int]] = defaultdict(list)
         seen = set()
         for _, v in sorted(records):
@@ -196,9 +194,7 @@ class Slow:
 
     def _skipped(self, p: str, low: int, high: int, when: int) -> bool:
         written = {(e["p"], e["o"], e["v"]): k for k, e in reversed(self.events) if e["e"] == "append"}
-        return any(
-            low < e["o"] < high and min(k, written[p, e["o"], e["v"]]) < when for k, e in self.final.get(p, [])
-        )
+        return any(low < e["o"] < high and min(k, written[p, e["o"], e["v"]]) < when for k, e in self.final.get(p, []))
 
     def poll_skip(self) -> int:
         return sum(not inside and self._skipped(p, a, b, k) for inside, p, a, b, k in self._steps())

@@ -336,9 +336,7 @@ class SlowTransactions:
     def leapt(self, consumer: str, p: str, o: int) -> bool:
         for k, e in self.of("seek", "reset"):
             if (e["con"], e["p"]) == (consumer, p):
-                own = [
-                    place + 1 for j, d, q, place, _ in self.deliveries() if j < k and (d["con"], q) == (consumer, p)
-                ]
+                own = [place + 1 for j, d, q, place, _ in self.deliveries() if j < k and (d["con"], q) == (consumer, p)]
                 if (own[-1] if own else 0) <= o < e["o"]:
                     return True
         return False

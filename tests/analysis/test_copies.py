@@ -68,10 +68,13 @@ def test_an_acknowledged_value_that_was_never_written_is_lost():
 
 
 def test_an_acknowledged_value_that_was_truncated_is_lost_and_the_witness_names_the_truncation():
-    text = SENT + """
+    text = (
+        SENT
+        + """
     append o-0 0 a1; append o-0 1 a2; ack P1 a1 o-0 0; ack P1 a2 o-0 1
     append o-0 0 a1 b=2 role=follower; leader o-0 2 1; truncate o-0 1 b=1
     """
+    )
     verdict = judged(text)
 
     assert witnesses(verdict, "lost-acked") == [(["a2"], [1], [5, 7, 10])]

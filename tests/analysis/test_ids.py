@@ -83,7 +83,13 @@ def caused(path: Path, ids: list[Any], causes: list[Any]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("name", [lambda k: k, lambda k: f"e{k}", lambda k: f"{k // 7}.{k % 7}", lambda k: f"x{k:03}"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        lambda k: k, lambda k: f"e{k}", lambda k: f"{k // 7}.{k % 7}", lambda k: f"x{k:03}",
+        lambda k: 1000 * k, lambda k: 299 - k, lambda k: k if k % 3 else f"{k}.1",
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("block", [400, 1 << 20])
 def test_a_cause_is_the_line_that_has_its_id(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: Any, block: int

@@ -49,7 +49,7 @@ def test_a_failed_write_that_is_read_is_an_aborted_read():
 
 # --- lost-write-test --------------------------------------------------------------------------------------------------
 def test_below_the_highest_read_every_acknowledged_value_has_to_be_read():
-    """"consistent": a at 0, b at 1, d at 3; c is read at 2. Lost: a and b."""
+    """ "consistent": a at 0, b at 1, d at 3; c is read at 2. Lost: a and b."""
     text = sent("P0", "a b d") + "send P1 1 c x-0; ack P0 a x-0 0; ack P0 b x-0 1; ack P0 d x-0 3; unknown P1 c x-0; "
     verdict = judged(text + stored("0:a 1:b 2:c 3:d") + "poll C0 x-0:2:c", drain=True)
 
@@ -57,7 +57,7 @@ def test_below_the_highest_read_every_acknowledged_value_has_to_be_read():
 
 
 def test_a_value_that_was_overwritten_is_lost_too():
-    """"inconsistent": a and b both at 0, c at 2; b and c are read."""
+    """ "inconsistent": a and b both at 0, c at 2; b and c are read."""
     text = sent("P0", "a b c") + "ack P0 a x-0 0; ack P0 b x-0 0; ack P0 c x-0 2; " + stored("0:b 2:c")
     verdict = judged(text + "poll C0 x-0:0:b x-0:2:c", drain=True)
 
@@ -65,7 +65,7 @@ def test_a_value_that_was_overwritten_is_lost_too():
 
 
 def test_a_read_of_one_write_makes_the_others_of_its_transaction_eligible():
-    """"atomic": without the poll of a nothing is lost; with it, b is."""
+    """ "atomic": without the poll of a nothing is lost; with it, b is."""
     text = """send P0 1 a x-0 txn=T; send P0 2 b y-0 txn=T; unknown P0 a x-0; unknown P0 b y-0 0; send P1 1 c y-0
     unknown P1 c y-0; poll C3 y-0:1:c"""
 
@@ -99,7 +99,7 @@ FIVE = sent("P0", "0 1 2 3 4 5") + stored("0:0 1:1 2:2 3:3 4:4 5:5")
 
 
 def test_a_transaction_that_aborts_or_is_unknown_rewinds_its_consumer():
-    """"txn abort", good: poll 0; 1 2 and fail; 1 2 and info; 1 2 and ok."""
+    """ "txn abort", good: poll 0; 1 2 and fail; 1 2 and info; 1 2 and ok."""
     ends = ("abort", "unknown", "commit")
     polls = [f"poll C1 x-0:1:1 x-0:2:2 txn={end}; txn {end} {end}" for end in ends]
 
@@ -107,9 +107,12 @@ def test_a_transaction_that_aborts_or_is_unknown_rewinds_its_consumer():
 
 
 def test_an_abort_that_does_not_rewind_is_a_skip_each_time():
-    """"abort doesn't roll back": deltas 3 and 5, both from the poll of 0."""
-    text = FIVE + """poll C1 x-0:0:0 txn=T; txn T commit; poll C1 x-0:1:1 x-0:2:2 txn=U; txn U abort
+    """ "abort doesn't roll back": deltas 3 and 5, both from the poll of 0."""
+    text = (
+        FIVE
+        + """poll C1 x-0:0:0 txn=T; txn T commit; poll C1 x-0:1:1 x-0:2:2 txn=U; txn U abort
     poll C1 x-0:3:3 x-0:4:4 txn=V; txn V abort; poll C1 x-0:5:5 txn=W; txn W commit"""
+    )
     told = judged(text).findings["poll-skip"].witnesses
 
     assert [one["delta"] for one in told] == [3, 5]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from tests.analysis.written import assert_none, counts, judged, witnesses
 
 SENT = "send P1 1 a1 o-0; send P1 2 a2 o-0; send P1 3 a3 o-0; "
-BOTH = SENT + """
+BOTH = (
+    SENT
+    + """
 append o-0 0 a1; append o-0 1 a2
 append o-0 0 a1 b=2 role=follower
-"""  # lines 5, 6, 7
+"""
+)  # lines 5, 6, 7
 
 
 # --- inconsistent-offsets ---------------------------------------------------------------------------------------------
@@ -65,10 +68,13 @@ def test_a_dead_leader_need_not_truncate_for_its_committed_record_to_be_gone():
 def test_the_mark_of_a_zombie_counts_until_it_follows():
     """Broker 1 does not know yet that broker 2 leads, and announces 2."""
     zombie = BOTH + "hw o-0 1 b=1; leader o-0 2 1; hw o-0 2 b=1; truncate o-0 1 b=1"
-    follower = BOTH + """
+    follower = (
+        BOTH
+        + """
     hw o-0 1 b=1; leader o-0 2 1; truncate o-0 1 b=1; append o-0 1 a3 b=2; append o-0 1 a2 b=1 role=follower
     hw o-0 2 b=1
     """
+    )
 
     assert counts(zombie)["committed-truncation"] == 1
     assert "committed-truncation" not in counts(follower)
@@ -108,10 +114,13 @@ def test_the_same_value_under_two_leader_epochs_diverges():
 
 def test_two_followers_may_diverge_where_the_leader_has_nothing():
     """Below the last mark, above the end of the leader's own log."""
-    text = SENT + """
+    text = (
+        SENT
+        + """
     append o-0 0 a1; hw o-0 2 b=1; truncate o-0 0 b=1
     append o-0 0 a1 b=2; append o-0 1 a2 b=2; append o-0 0 a1 b=3; append o-0 1 a3 b=3
     """
+    )
     assert witnesses(judged(text), "replica-divergence") == [(["a2", "a3"], [1], [9, 11])]
 
 

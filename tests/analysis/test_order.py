@@ -78,11 +78,14 @@ def test_only_the_first_copy_of_a_business_identity_is_in_the_sequence():
 
 def test_the_final_log_is_that_of_the_last_leader():
     """Broker 2 took over with the records in order; broker 1's own order is history."""
-    text = THREE + """
+    text = (
+        THREE
+        + """
     append o-0 0 a2; append o-0 1 a1
     append o-0 0 a1 b=2; append o-0 1 a2 b=2; append o-0 2 a3 b=2
     leader o-0 2 1
     """
+    )
     assert "append-reorder" not in counts(text)
     assert counts(text.replace("leader o-0 2 1", ""))["append-reorder"] == 1
 

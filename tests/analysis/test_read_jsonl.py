@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import zstandard
 
+import analysis.jsonl.lines as jsonl_lines
+from analysis.jsonl.lines import ahead, chunks_of_lines
 from analysis.jsonl.read import read_jsonl
 from analysis.verdict import judge
 from sim.errors import InputError
@@ -224,3 +227,33 @@ def test_reading_by_blocks_and_line_by_line_gives_the_same(tmp_path, monkeypatch
         for column in a.columns():
             assert getattr(a, column).tolist() == getattr(b, column).tolist(), (name, column)
     assert len(events_of(text)) == 9
+
+
+# --- blocks -----------------------------------------------------------------------------------------------------------
+def test_what_goes_wrong_ahead_is_raised_when_it_is_its_turn() -> None:
+    """Blocks are prepared ahead, one at a time; an error behind a sound block does not hide that block."""
+
+    def blocks() -> Iterator[bytes]:
+        yield from (b"one", b"two")
+        raise InputError("here", "it breaks off")
+
+    seen = []
+    with pytest.raises(InputError, match="it breaks off"):
+        for told in ahead(blocks(), len):
+            seen.append(told)
+    assert seen == [3, 3]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("block", [1, 90, 1 << 20])
+def test_blocks_may_end_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, end: str) -> None:
+    """The header comes alone, wherever the first block ends; the last line may lack its line feed."""
+    monkeypatch.setattr(jsonl_lines, "BLOCK_BYTES", block)
+    path = tmp_path / "h.jsonl"
+    path.write_bytes(end.join([HEADER, SEND, APPEND]).encode())
+
+    chunks = list(chunks_of_lines(path))
+    found = read_jsonl(path)
+
+    assert chunks[0] == (HEADER + end).encode() and b"".join(chunks) == path.read_bytes() + b"\n"
+    assert (found.appends.row.tolist(), found.records.row.tolist(), found.values) == ([3], [2], ["a1"])

@@ -378,7 +378,8 @@ E2E = [
         "e2e-key-reorder",
         "2.6",
         "a group that tells ends alone meets records by delivery, whatever another one tells",
-        KEYED + """poll C1 o-0:1:b #b; poll C1 o-0:0:a #a; proc_end C1 o-0 0; proc_end C1 o-0 1
+        KEYED
+        + """poll C1 o-0:1:b #b; poll C1 o-0:0:a #a; proc_end C1 o-0 0; proc_end C1 o-0 1
         poll D1 o-0:0:a o-0:1:b; proc_start D1 o-0 0; proc_start D1 o-0 1""",
         ("a b", "0 1", "a b"),
         consumers=GROUP,
