@@ -83,7 +83,7 @@ def prove(
     """Pin, reduce, and try the changes; *step* is told what is being done.
 
     *laboratory*: share it among the findings of one run, which are looked for in the same pinned scenarios then.
-    *decided*: stop the placebo's runs where it is decided whether most of them show it.
+    *decided*: stop the placebo's runs where it is decided whether most of them show it, and go no further if not.
     """
     header = facts.history.header
     source, seed = header["scenario"]["source"], int(header["seed"])
@@ -99,6 +99,9 @@ def prove(
     proof = Proof(pinned.how, scenario, seed, seeds=seeds)
     step(f"placebo, {seeds} runs")
     proof.there, proof.at_least = _with_placebo(bench, _placebo(scenario), seeds, decided)
+    if decided and 2 * proof.there <= seeds:
+        proof.why = f"not proved: the case is rare, most of {seeds} runs with the placebo do not show it"
+        return proof
     case = Case(scenario, lane, topic, diagnosis.mechanism)
     _try_changes(bench, proof, case, seeds, step)
     return proof
