@@ -23,7 +23,7 @@ app = typer.Typer(
 File = Annotated[str, typer.Argument(metavar="FILE", help="Scenario file, or the name of a bundled scenario.")]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change a value; a bare Kafka option: everywhere it stands."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a value (null: leave it out); a bare option: everywhere."),
 ]  # fmt: skip
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
 Junit = Annotated[Path | None, typer.Option(metavar="FILE", help="Write JUnit's XML here, for a CI server.")]
@@ -200,7 +200,7 @@ def explain(
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="The sequence diagram.")] = None,
     save: Annotated[Path | None, typer.Option(metavar="FILE", help="A scenario that shows just this case.")] = None,
     perfetto: Annotated[Path | None, typer.Option(metavar="FILE", help="The whole run, for ui.perfetto.dev.")] = None,
-    proof: Annotated[bool, typer.Option("--proof/--no-proof", help="Run it again with changes.")] = True,
+    proof: Annotated[bool, typer.Option("--proof/--no-proof", help="Run it again with changes: up to a minute.")] = True,
     json: Json = False,
 ) -> int:
     """Tell why: the causal story of one finding, what permitted it, and what would have prevented it."""

@@ -71,7 +71,9 @@ def _invoke(arguments: list[str]) -> int:
 
 def _line_of(error: Exception) -> str:
     if isinstance(error, TyperException):
-        return f"{error.format_message().strip()} (korder --help shows what there is)"
+        context = getattr(error, "ctx", None)
+        command = "korder" if context is None else context.command_path
+        return f"{error.format_message().strip()} ({command} --help shows what there is)"
     if isinstance(error, OSError):
         place = f"{error.filename}: " if error.filename else ""
         return f"{place}{error.strerror or error}"

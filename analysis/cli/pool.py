@@ -24,7 +24,7 @@ def spread(
     *within_s*: no task is begun when so many seconds are over; its result is None.
     """
     end = None if within_s is None else time.monotonic() + within_s
-    if min(jobs, len(tasks)) <= 1:
+    if min(jobs, len(tasks)) <= 1 or within_s == 0:  # for nothing no process is begun
         for task in tasks:
             if end is not None and time.monotonic() >= end:
                 yield None

@@ -1,6 +1,7 @@
 """``--set KEY=VALUE``: a path into a scenario, or a bare Kafka option that means every place that has it.
 
-Values are read as YAML. What comes out is checked like a file; errors name the setting as their place.
+Values are read as YAML; null leaves the key out, so that its default holds. What comes out is checked like a file;
+errors name the setting as their place.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ def with_overrides(scenario: Scenario, settings: Iterable[str]) -> Scenario:
             raise InputError(place, "this is not KEY=VALUE", "write --set producers.billing.config.acks=1")
         value = parse(text, place, lines=False)[0] if text.strip() else ""
         for path in _paths(scenario, tree, key.strip(), place):
-            _put(tree, path, value, place)
+            if value is None:
+                _leave_out(tree, path, place)
+            else:
+                _put(tree, path, value, place)
             for known in [known for known in origin.lines if known[: len(path)] == path]:
                 del origin.lines[known]
             origin.elsewhere[path] = place
@@ -55,6 +59,22 @@ def _put(tree: Any, path: Path, value: Any, place: str) -> None:
     if isinstance(at, list):
         _item(at, path[-1], path, place)
     at[path[-1]] = value
+
+
+def _leave_out(tree: Any, path: Path, place: str) -> None:
+    """Take the key at *path* away, where it is there."""
+    at = tree
+    for depth, part in enumerate(path[:-1]):
+        if isinstance(at, list):
+            at = _item(at, part, path[: depth + 1], place)
+        elif part in at:
+            at = at[part]
+        else:
+            return
+    if isinstance(at, list):
+        rule = "an entry of a list is not left out, as the others would get other numbers"
+        raise InputError(place, rule, f"give {dotted(path[:-1])} a list without it")
+    at.pop(path[-1], None)
 
 
 def _item(items: list[Any], part: str | int, path: Path, place: str) -> Any:

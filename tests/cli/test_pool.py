@@ -47,5 +47,11 @@ def test_a_worker_that_dies_is_told_in_words() -> None:
         list(spread(_die, [1, 1], 2, lambda _: None))
 
 
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_in_no_time_nothing_is_begun(jobs: int) -> None:
+    """A task that were begun would end its process."""
+    assert list(spread(_die, [1, 1], jobs, lambda _: None, within_s=0)) == [None, None]
+
+
 def test_there_is_at_least_one_job_by_default() -> None:
     assert default_jobs() >= 1

@@ -106,6 +106,7 @@ def test_the_same_run_prints_the_same_bytes(korder: Korder, duplicated: Path) ->
         (["--set", "ackss=1"], "acks"),
         (["--out", "quiet.yaml/out"], "not a folder"),
         (["--outt", "x"], "--outt"),
+        (["--out-of"], "(korder run --help shows what there is)"),
     ],
 )
 def test_a_wrong_argument_is_one_line_and_writes_nothing(

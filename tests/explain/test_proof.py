@@ -146,8 +146,8 @@ def test_a_shorter_run_stops_its_workload_by_its_end() -> None:
     [((0, 0), (10, 2)), ((2_000_000, 1_000_000), (8, 5)), ((ALL_US, 1_000_000), (0, 13)), ((ALL_US, ALL_US), None)],
 )
 def test_a_window_has_the_sends_around_the_case(width: tuple[int, int], told: tuple[int, int] | None) -> None:
-    """One record a second; the case is numbers 10 and 11. *told*: the first number and how many. What is nearly the whole
-    run is no window."""
+    """One record a second; the case is numbers 10 and 11. *told*: the first number and how many. What is nearly the
+    whole run is no window."""
     workload = {"topic": "orders", "rate": "1/s"}
     source = {key: SOURCE[key] for key in ("settle", "topics")} | {
         "run": "30s",

@@ -69,6 +69,28 @@ def test_a_path_changes_one_thing(scenario: Scenario, setting: str, keys: list[A
     assert found == value
 
 
+def test_null_leaves_a_key_out(scenario: Scenario) -> None:
+    """Its default holds, as if it had never been written; where it is not written nothing changes."""
+    changed = scenario.with_overrides(["acks=null", "faults=null", "network.latency=null", "consumers=null"])
+    told = source(changed)
+    assert told["producers"]["billing"]["config"] == {} and told["network"] == {}
+    assert "faults" not in told and "consumers" not in told
+    settings = compile_plan(changed).producers[0].settings
+    assert isinstance(settings, JavaProducerSettings) and settings.acks == -1
+    for setting in ("linger.ms=null", "controller.voters=null", "producers.billing.workload.keys.count=~"):
+        assert source(scenario.with_overrides([setting])) == source(scenario)
+
+
+def test_another_protocol_is_chosen_where_its_rivals_options_are_left_out() -> None:
+    """session.timeout.ms is refused with group.protocol=consumer (ConsumerConfig)."""
+    group = "consumers: {g: {topics: [t], members: 2, config: {session.timeout.ms: 9000}, processing: {time: 1ms}}}"
+    read = from_text(f"topics: {{t: {{}}}}\nproducers: {{p: {{workload: {{topic: t, rate: 1/s}}}}}}\n{group}\n")
+    with pytest.raises(InputError, match="cannot be set when group.protocol=CONSUMER"):
+        read.with_overrides(["group.protocol=consumer"])
+    changed = read.with_overrides(["group.protocol=consumer", "session.timeout.ms=null"])
+    assert changed.consumers["g"].config == {"group.protocol": "consumer"}
+
+
 def test_a_bare_option_means_every_client_that_has_it(scenario: Scenario) -> None:
     changed = scenario.with_overrides(["retry.backoff.ms=50"])
     assert changed.producers["billing"].config["retry.backoff.ms"] == "50"
@@ -119,6 +141,7 @@ def test_overrides_add_up(scenario: Scenario) -> None:
         ("topics.paymnts.partitions=1", "did you mean payments?"),
         ("faults[7].at=1s", "is not known under faults"),
         ("faults[0].att=1s", "did you mean at?"),
+        ("faults[0]=null", "an entry of a list is not left out, as the others would get other numbers; give faults a"),
         ("run.more=1s", "'more' is not known under run"),
         ("expect.lost-ackd=never", "did you mean lost-acked?"),
         ("acks=7", "producers.billing.config.acks: acks must be all, -1, 0 or 1, not '7'"),
