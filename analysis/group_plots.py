@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
 from analysis.history import FORGET_ASSIGN, FORGET_CRASH, FORGET_REVOKE, Column, History
+from analysis.scene import fault_words
 from sim.errors import InputError
 
 __all__ = ["group_timeline", "groups_of"]
@@ -26,6 +27,7 @@ COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#9
 INK, REFUSED, STOLEN = "#1B1F24", "#D55E00", "#C1121F"
 MOST_ROWS = 16
 UNITS_PER_S = {"ns": 1_000_000_000, "us": 1_000_000, "ms": 1_000}
+LEVELS, LETTER = 3, 0.0055  # rows of words above, and how much of the picture's width a letter takes
 MARKS = 300  # no more commits than this are drawn a lane
 MERGED = 2_000  # pieces of work closer than this share of the picture are drawn as one
 
@@ -105,7 +107,7 @@ class _Picture:
 
     # --- drawing ------------------------------------------------------------------------------------------------------
     def figure(self) -> Figure:
-        figure, axes = plt.subplots(figsize=(12, 2.2 + 0.34 * len(self.lanes)), layout="constrained")
+        figure, axes = plt.subplots(figsize=(12, 2.4 + 0.34 * len(self.lanes)), layout="constrained")
         height = 0.8
         self.y = {lane: -place for place, lane in enumerate(self.lanes)}
         for (partition, consumer), y in self.y.items():
@@ -148,22 +150,25 @@ class _Picture:
 
     def faults(self, axes: Axes) -> None:
         """What was done to the system, and who died."""
-        notes = self.history.notes
-        words = self.history.words
+        notes, words, ends = self.history.notes, self.history.words, [0.0] * LEVELS
         for t, kind, what in zip(notes.t.tolist(), notes.kind.tolist(), notes.what.tolist(), strict=True):
             if words[kind] not in ("fault", "heal", "resume", "restart") or not self.start <= t <= self.end:
                 continue
             axes.axvline(t / self.unit, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-            text = words[what] if words[kind] == "fault" else f"{words[kind]} {words[what]}"
+            text = fault_words(words[what]) if words[kind] == "fault" else f"{words[kind]} {words[what]}"
+            share = (t - self.start) / (self.end - self.start)
+            level = next((k for k, end in enumerate(ends) if end <= share), ends.index(min(ends)))
+            ends[level] = share + LETTER * (len(text) + 2)
             axes.annotate(
-                text[:48], (t / self.unit, 0.62), xytext=(3, 0), textcoords="offset points", fontsize=7.5, va="bottom"
-            )
+                text, (t / self.unit, 0.62), xytext=(3, 10 * level), textcoords="offset points", fontsize=7.5,
+                va="bottom", bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6},
+            )  # fmt: skip
 
     def dress(self, axes: Axes) -> None:
         names = self.history.consumers.names
         labels = [f"{self.history.partitions[partition]}  {names[consumer]}" for partition, consumer in self.lanes]
         axes.set_yticks(list(self.y.values()), labels, fontsize=8)
-        axes.set_ylim(-len(self.lanes) + 0.4, 1.5)
+        axes.set_ylim(-len(self.lanes) + 0.4, 2 if axes.texts else 0.8)
         axes.set_xlim(self.start / self.unit, self.end / self.unit)
         axes.set_xlabel("time in seconds")
         for above, below in zip(self.lanes, self.lanes[1:], strict=False):

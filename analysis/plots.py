@@ -18,18 +18,18 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.evidence import Evidence
 from analysis.finders.order import late_places
-from analysis.scene import DOUBLE, LATE, LOST, OVERTAKER, PLAIN, Flight, Scene, scene_of
+from analysis.scene import AGAIN, DOUBLE, LATE, LOST, OVERTAKER, PLAIN, Flight, Scene, fault_words, scene_of
 from analysis.timeaxis import TimeAxis
 from sim.errors import InputError
 
 __all__ = ["log_diagram", "timeline"]
 
 BLUE, VERMILION, GREEN, PURPLE, GREY, INK = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#8A939E", "#1B1F24"
-COLOURS = {LATE: VERMILION, OVERTAKER: BLUE, DOUBLE: PURPLE, LOST: VERMILION, PLAIN: GREY}
-MARKS = {LATE: "v", OVERTAKER: "D", DOUBLE: "s", LOST: "X", PLAIN: "o"}
+COLOURS = {LATE: VERMILION, OVERTAKER: BLUE, DOUBLE: PURPLE, LOST: VERMILION, AGAIN: PURPLE, PLAIN: GREY}
+MARKS = {LATE: "v", OVERTAKER: "D", DOUBLE: "s", LOST: "X", AGAIN: "P", PLAIN: "o"}
 WORDS = {
     LATE: "late", OVERTAKER: "overtakes", DOUBLE: "stored twice", LOST: "acknowledged, then lost",
-    PLAIN: "other batches",
+    AGAIN: "delivered twice", PLAIN: "other batches",
 }  # fmt: skip
 BANDS = ("#F1F4F8", "#E3E9F1", "#FAF5E8", "#EAF4EF")
 _PAPER = {"facecolor": "white", "alpha": 0.82, "edgecolor": "none", "pad": 0.6}
@@ -104,6 +104,7 @@ class _Timeline:
         for one in scene.flights:
             if one.role != PLAIN or len(scene.flights) < 80:
                 found += [x for x in (one.sent, one.stored, one.answered) if x is not None]
+        found += [t for t, _, role in scene.reads if role != PLAIN]
         found += [t for t, *_ in scene.notes] + scene.leaders.t.tolist() + [t for t, *_ in scene.cuts]
         return [t for t in found if scene.start <= t <= scene.end]
 
@@ -200,7 +201,7 @@ class _Timeline:
         scene = self.scene
         kinds = ((scene.copies, "broker", ""), (scene.acks, "producer", "|"), (scene.reads, "consumer", ""))
         for events, kind, mark in kinds:
-            for role in (PLAIN, OVERTAKER, DOUBLE, LOST, LATE):
+            for role in (PLAIN, OVERTAKER, DOUBLE, LOST, AGAIN, LATE):
                 mine = [(self.time(t), self.y[kind, n]) for t, n, r in events if r == role and (kind, n) in self.y]
                 if not mine:
                     continue
@@ -236,7 +237,7 @@ class _Timeline:
             right = x > 0.7 * self.time.width
             self.axes.axvline(x, color=INK, linewidth=1.1, linestyle=(0, (1, 1.5)), zorder=3)
             self.axes.annotate(
-                _fault_words(what or kind), (x, 0.76), xytext=(-4 if right else 4, -11 * (shown % 2)),
+                fault_words(what or kind), (x, 0.76), xytext=(-4 if right else 4, -11 * (shown % 2)),
                 textcoords="offset points", fontsize=8, color=INK, fontweight="bold", annotation_clip=False, zorder=8,
                 ha="right" if right else "left", bbox=_PAPER,
             )  # fmt: skip
@@ -284,7 +285,7 @@ class _Timeline:
 
     def _legend(self) -> None:
         there = {one.role for one in self.scene.flights}
-        roles = [role for role in (LATE, OVERTAKER, DOUBLE, LOST, PLAIN) if role in there]
+        roles = [role for role in (LATE, OVERTAKER, DOUBLE, LOST, AGAIN, PLAIN) if role in there]
         handles = [
             Line2D([], [], color=COLOURS[role], marker=MARKS[role], label=WORDS[role], markersize=5, linewidth=1.4)
             for role in roles
@@ -349,11 +350,3 @@ def _span(offset: Any, mine: Any, late: Any, again: Any) -> tuple[int, int]:
     low, high = int(offset[marked].min()), int(offset[marked].max())
     room = max((high - low) // 3, 25)
     return low - room, high + room
-
-
-def _fault_words(text: str) -> str:
-    """A fault as its file has it, without what the picture shows anyway."""
-    shown = ("at:", "producer:", "partition:")
-    parts = [part for part in text.split(", ") if not part.startswith(shown)]
-    words = ", ".join(parts).removeprefix("do: ")
-    return words if len(words) <= 50 else words[:47] + "..."

@@ -1,13 +1,15 @@
 """What a timeline shows: the events of one partition around the case that matters, matched to one another.
 
 The case: the first late records and what overtook them; else the first record stored twice; else the first one lost;
-else the first fault or change of leader; else the beginning. A transmission is matched to the append that it led to: of
-the same run, on the same broker and connection, before its answer. What was never answered gets what is left.
+else the first ones that a group got twice; else the first fault or change of leader; else the beginning. A transmission
+is matched to the append that it led to: of the same run, on the same broker and connection, before its answer. What was
+never answered gets what is left.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -16,9 +18,10 @@ from analysis.evidence import Evidence
 from analysis.finders.order import late_places
 from analysis.history import ACK, Column, Leaders
 
-__all__ = ["Flight", "Scene", "scene_of"]
+__all__ = ["Flight", "Scene", "fault_words", "scene_of"]
 
-LATE, OVERTAKER, DOUBLE, LOST, PLAIN = "late", "overtaker", "twice", "lost", "plain"
+LATE, OVERTAKER, DOUBLE, LOST, AGAIN, PLAIN = "late", "overtaker", "twice", "lost", "again", "plain"
+END = 1 << 62
 MOST_HEROES = 3  # late (or doubled) runs shown with their names
 
 
@@ -94,7 +97,8 @@ def _heroes(evidence: Evidence, partition: int) -> dict[int, str]:
         return roles
     twice = np.flatnonzero((evidence.logs.copies[view.value] > 1) & (view.partition == partition))
     if not len(twice):
-        return dict.fromkeys(_lost(evidence, partition), LOST)
+        lost = _lost(evidence, partition)
+        return dict.fromkeys(lost, LOST) if lost else dict.fromkeys(_read_again(evidence, partition), AGAIN)
     doubled = list(dict.fromkeys(view.run[twice].tolist()))
     return dict.fromkeys(_run_values(evidence, np.array(doubled[:MOST_HEROES])), DOUBLE)
 
@@ -105,6 +109,17 @@ def _lost(evidence: Evidence, partition: int) -> list[int]:
     told = told.take((told.kind == ACK) & (told.partition == partition) & (evidence.logs.copies[told.value] == 0))
     runs = list(dict.fromkeys(zip(told.value.tolist(), told.count.tolist(), strict=True)))[:MOST_HEROES]
     return [v for value, count in runs for v in range(value, value + count) if not evidence.logs.copies[v]]
+
+
+def _read_again(evidence: Evidence, partition: int) -> list[int]:
+    """The first values that some group got more than once."""
+    polls, repeated = evidence.history.polls, evidence.deliveries.repeated
+    if repeated is None:
+        return []
+    mine = polls.take(polls.partition == partition)
+    runs = zip(mine.value.tolist(), mine.count.tolist(), strict=True)
+    found = (v for value, count in runs for v in range(value, value + count) if repeated[v])
+    return list(dict.fromkeys(islice(found, MOST_HEROES)))
 
 
 def _run_values(evidence: Evidence, runs: Column) -> list[int]:
@@ -187,6 +202,8 @@ def _window(evidence: Evidence, partition: int, flights: list[Flight], heroes: d
         start, end = min(one.sent for one in chosen), max(_last(one) for one in chosen)
         if LOST in heroes.values():
             end = _end_of_the_lost(evidence, partition, end)
+        if AGAIN in heroes.values():
+            end = max(t for t, _, role in _reads(evidence, partition, heroes, start, END) if role == AGAIN)
     else:
         start, end = _around_first_change(evidence, partition, flights)
     pad = max((end - start) // 30, 1)
@@ -250,3 +267,11 @@ def _notes(evidence: Evidence, partition: int, start: int, end: int) -> list[tup
     mine = notes.take((notes.t <= end) & ((notes.partition < 0) | (notes.partition == partition)))
     columns = zip(mine.t.tolist(), mine.kind.tolist(), mine.what.tolist(), mine.broker.tolist(), strict=True)
     return [(t, words[kind], words[what], host) for t, kind, what, host in columns]
+
+
+def fault_words(text: str) -> str:
+    """A fault as its file has it, without what the picture shows anyway."""
+    shown = ("at:", "producer:", "partition:")
+    parts = [part for part in text.split(", ") if not part.startswith(shown)]
+    words = ", ".join(parts).removeprefix("do: ")
+    return words if len(words) <= 50 else words[:47] + "..."

@@ -200,7 +200,7 @@ def explain(
     svg: Annotated[Path | None, typer.Option(metavar="FILE", help="The sequence diagram.")] = None,
     save: Annotated[Path | None, typer.Option(metavar="FILE", help="A scenario that shows just this case.")] = None,
     perfetto: Annotated[Path | None, typer.Option(metavar="FILE", help="The whole run, for ui.perfetto.dev.")] = None,
-    proof: Annotated[bool, typer.Option("--proof/--no-proof", help="Run it again with changes: up to a minute.")] = True,
+    proof: Annotated[bool, typer.Option("--proof/--no-proof", help="Run it with changes, up to a minute.")] = True,
     json: Json = False,
 ) -> int:
     """Tell why: the causal story of one finding, what permitted it, and what would have prevented it."""

@@ -109,6 +109,18 @@ def test_a_group_in_time_shows_owners_work_and_commits() -> None:
     close(figure)
 
 
+def test_what_happens_at_one_time_is_written_in_rows_of_its_own() -> None:
+    found = history()
+    found.notes.t[:] = found.notes.t[0]  # the kill and the restart
+
+    figure = group_timeline(found)
+    figure.canvas.draw()
+    first, second = (text.get_window_extent() for text in figure.axes[0].texts)
+
+    assert not first.overlaps(second)
+    close(figure)
+
+
 def test_work_that_never_ended_is_not_drawn_as_if_it_had() -> None:
     picture = _Picture(history(), "g", None)
     trace = run()

@@ -12,6 +12,7 @@ import pytest
 from analysis import History, judge, log_diagram, timeline
 from analysis.finding import CLASSES, LOG_LEVEL
 from analysis.report import page, write_page
+from analysis.scene import scene_of
 from sim.errors import InputError
 from sim.scenario.finding_names import ALTERNATIVE, FINDING_NAMES, INFORMATION, VIOLATIONS
 from tests.analysis.batch_chaos import BatchChaos
@@ -205,6 +206,31 @@ def test_a_timeline_shows_the_late_batch_its_overtaker_and_who_leads():
 
     assert {"late", "overtakes"} <= words
     assert figure.axes[0].get_title(loc="left") == f"{partition} in time"
+
+
+READ_AGAIN = """
+@1 send P1 1 a1 o-0; @2 append o-0 0 a1; @3 ack P1 a1 o-0 0; @4 send P1 2 a2 o-0; @5 append o-0 1 a2; @6 ack P1 a2 o-0 1
+@7 poll C1 o-0:0:a1; @900 poll C1 o-0:1:a2; @5000 crash C1; @9000 poll C1 o-0:1:a2; @9900 send P1 3 a3 o-0
+"""
+
+
+def test_a_timeline_shows_what_was_delivered_twice_where_the_log_is_in_order():
+    """a2 alone was delivered twice: from its send to its second delivery, and nothing of what came long after."""
+    evidence = judged(READ_AGAIN).evidence
+    scene = scene_of(evidence, 0)
+
+    assert [(t, role) for t, _, role in scene.reads] == [(7, "plain"), (900, "again"), (9000, "again")]
+    assert [(one.sent, one.role) for one in scene.flights] == [(1, "plain"), (4, "again")]
+    assert scene.start <= 4 and 9000 <= scene.end < 9900
+    assert "delivered twice" in legend(timeline(evidence))
+
+    clean = judged(READ_AGAIN.replace("@9000 poll C1 o-0:1:a2;", "")).evidence
+    assert {role for _, _, role in scene_of(clean, 0).reads} <= {"plain"}
+    assert "delivered twice" not in legend(timeline(clean))
+
+
+def legend(figure):
+    return {text.get_text() for text in figure.axes[0].get_legend().get_texts()}
 
 
 def test_the_log_diagram_marks_late_records_and_doubles():
