@@ -51,6 +51,16 @@ def _longer(name: str, value_ms: int) -> Maker:
     return lambda case: _every_member(case, wanted)
 
 
+def _longer_session_of_the_brokers(case: Case) -> tuple[Edit, ...]:
+    """Kafka's default, where members of the new protocol have less: there the coordinator says how long it waits."""
+    option, default_ms = "group.consumer.session.timeout.ms", 45_000
+    given = (case.source.get("brokers") or {}).get("config", {}).get(option)
+    members = [case.source["consumers"][name] for name in case.members]
+    if given is None or int(given) >= default_ms or not any(map(_new_protocol, members)):
+        return ()
+    return (Edit("brokers", option, str(default_ms), ("brokers", "config", option)),)
+
+
 def _commit(place: str, only: tuple[str, ...]) -> Maker:
     """The application commits there, in place of one of *only*; where the client commits by itself it does not."""
 
@@ -177,6 +187,7 @@ def _new_protocol(section: Section) -> bool:
 
 GROUP_TABLE = (
     Row(_longer("session.timeout.ms", 45_000), (STOLEN,), 0, "a dead member is noticed later", "consumer 2.2"),
+    Row(_longer_session_of_the_brokers, (STOLEN,), 0, "a dead member is noticed later", "KIP-848"),
     Row(_longer("max.poll.interval.ms", 300_000), (STOLEN,), 0, "a member that hangs is noticed later", "consumer 2.2"),
     Row(_static, (REBALANCE, STOLEN), 0,
         "the partitions of a dead member wait for it during session.timeout.ms", "KIP-345"),

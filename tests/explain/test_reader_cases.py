@@ -178,6 +178,25 @@ def test_candidates_for_a_group_come_by_their_price() -> None:
     assert candidates("position reset", config={"auto.offset.reset": "earliest"}) == []
 
 
+def test_a_member_of_the_new_protocol_gets_its_session_from_the_brokers() -> None:
+    """A process stands still for longer than its session; KIP-848: the coordinator says how long that is."""
+    session = "group.consumer.session.timeout.ms"
+    brokers = {session: "8000", "group.consumer.min.session.timeout.ms": "6000"}
+    config = {"auto.offset.reset": "earliest", "enable.auto.commit": "false", "group.protocol": "consumer"}
+    ledger = SOURCE["consumers"]["ledger"] | {"config": config, "processing": {"time": "60ms", "commit": "after"}}
+    asked = SOURCE | {
+        "run": "22s", "settle": "20s", "brokers": {"count": 3, "config": brokers}, "consumers": {"ledger": ledger},
+        "faults": [{"at": "8s", "pause": "ledger-1", "for": "12s"}],
+    }  # fmt: skip
+
+    one = explain(simulate(from_dict(asked), 3), "duplicate-delivery", latency_seeds=2)
+
+    assert one.mechanism == "stolen partition and late commit"
+    assert f"{session}=8000" in one.permitted_by
+    assert one.proof is not None and one.proof.holds
+    assert one.prevented_by.startswith(f"{session}=45000 (brokers)")
+
+
 @pytest.mark.parametrize("own", [True, False], ids=["by the client", "not at all"])
 def test_a_crash_makes_a_group_read_again_and_what_prevents_it_is_tried(own: bool) -> None:
     config = {**SOURCE["consumers"]["ledger"]["config"], "enable.auto.commit": str(own).lower()}
