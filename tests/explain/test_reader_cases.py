@@ -183,9 +183,10 @@ def test_a_member_of_the_new_protocol_gets_its_session_from_the_brokers() -> Non
     session = "group.consumer.session.timeout.ms"
     brokers = {session: "8000", "group.consumer.min.session.timeout.ms": "6000"}
     config = {"auto.offset.reset": "earliest", "enable.auto.commit": "false", "group.protocol": "consumer"}
-    ledger = SOURCE["consumers"]["ledger"] | {"config": config, "processing": {"time": "60ms", "commit": "after"}}
+    ledger = SOURCE["consumers"]["ledger"] | {"config": config, "processing": {"time": "95ms", "commit": "after"}}
     asked = SOURCE | {
         "run": "22s", "settle": "20s", "brokers": {"count": 3, "config": brokers}, "consumers": {"ledger": ledger},
+        "topics": {"orders": {"partitions": 2}},  # one each, whoever joins first
         "faults": [{"at": "8s", "pause": "ledger-1", "for": "12s"}],
     }  # fmt: skip
 
