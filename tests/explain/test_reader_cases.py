@@ -183,11 +183,12 @@ def test_a_member_of_the_new_protocol_gets_its_session_from_the_brokers() -> Non
     session = "group.consumer.session.timeout.ms"
     brokers = {session: "8000", "group.consumer.min.session.timeout.ms": "6000"}
     config = {"auto.offset.reset": "earliest", "enable.auto.commit": "false", "group.protocol": "consumer"}
-    ledger = SOURCE["consumers"]["ledger"] | {"config": config, "processing": {"time": "95ms", "commit": "after"}}
+    ledger = SOURCE["consumers"]["ledger"] | {"config": config, "processing": {"time": "35ms", "commit": "after"}}
+    shop = {"workload": {"topic": "orders", "rate": "50/s", "keys": {"count": 50}}}
     asked = SOURCE | {
-        "run": "22s", "settle": "20s", "brokers": {"count": 3, "config": brokers}, "consumers": {"ledger": ledger},
-        "topics": {"orders": {"partitions": 2}},  # one each, whoever joins first
-        "faults": [{"at": "8s", "pause": "ledger-1", "for": "12s"}],
+        "run": "30s", "settle": "20s", "brokers": {"count": 3, "config": brokers}, "producers": {"shop": shop},
+        "topics": {"orders": {"partitions": 4}}, "consumers": {"ledger": ledger},
+        "faults": [{"at": "15s", "pause": "ledger-1", "for": "12s"}],  # by then it has half of them
     }  # fmt: skip
 
     one = explain(simulate(from_dict(asked), 3), "duplicate-delivery", latency_seeds=2)
