@@ -98,6 +98,8 @@ def _whole(value: object, units: dict[str, int], what: str, example: str, smalle
         raise Wrong(f"{shown(value)} is not {what}", f"write a number with its unit, as {example}")
     if match["unit"] not in units:
         raise Wrong(f"{shown(value)} has the unknown unit {match['unit']}", f"use {listed(units)}")
+    if "." not in match["number"]:
+        return int(match["number"]) * units[match["unit"]]
     number = Fraction(match["number"]) * units[match["unit"]]
     if number.denominator != 1:
         raise Wrong(f"{shown(value)} is not a whole number of {smallest}", f"use at most one {smallest[:-1]} as a step")

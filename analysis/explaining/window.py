@@ -31,9 +31,10 @@ PLAIN = {"topic", "value.bytes", "partition"}  # what a list of sends takes over
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """*sends*: by section of the file. *first*: the number of the first of them in the whole run."""
+    """*sends*: by section of the file, with their times in microseconds. *first*: the number of the first of them in
+    the whole run."""
 
-    sends: Mapping[str, list[dict[str, Any]]]
+    sends: Mapping[str, list[tuple[int, dict[str, Any]]]]
     first: Mapping[str, int]
 
     def __call__(self, source: Source) -> Source:
@@ -41,7 +42,7 @@ class Window:
         run_us = duration_us(source.get("run", "30s"))
         producers = dict(source["producers"])
         for name, sends in self.sends.items():
-            kept = [send for send in sends if duration_us(send["at"]) < run_us]
+            kept = [send for at_us, send in sends if at_us < run_us]
             workload = producers[name]["workload"]
             one = dict(workload[0] if isinstance(workload, list) else workload)
             plain = {key: value for key, value in one.items() if key in PLAIN}
@@ -67,7 +68,7 @@ def window_of(facts: Facts, diagnosis: Diagnosis, source: Source, width_us: tupl
     if not moments:
         return None
     first_us, last_us = min(moments) - width_us[0], max(moments) + width_us[1]
-    sends: dict[str, list[dict[str, Any]]] = {}
+    sends: dict[str, list[tuple[int, dict[str, Any]]]] = {}
     first: dict[str, int] = {}
     for name, section in source["producers"].items():
         if "workload" not in section:
@@ -82,7 +83,7 @@ def window_of(facts: Facts, diagnosis: Diagnosis, source: Source, width_us: tupl
 
 def _sends(
     facts: Facts, name: str, section: Mapping[str, Any], first_us: int, last_us: int
-) -> tuple[int, list[dict[str, Any]]] | None:
+) -> tuple[int, list[tuple[int, dict[str, Any]]]] | None:
     """(number of the first, all) of one section; None where it has several instances, lives or streams."""
     workload = section["workload"]
     streams = workload if isinstance(workload, list) else [workload]
@@ -98,7 +99,7 @@ def _sends(
     return int(records.i[chosen[0]]), [_send(facts, code) for code in chosen.tolist()]
 
 
-def _send(facts: Facts, code: int) -> dict[str, Any]:
-    key = int(facts.history.records.key[code])
-    at = duration_text(int(facts.history.records.t[code]))
-    return {"at": at} if key < 0 else {"at": at, "key": str(facts.history.keys[key])}
+def _send(facts: Facts, code: int) -> tuple[int, dict[str, Any]]:
+    key, at_us = int(facts.history.records.key[code]), int(facts.history.records.t[code])
+    told = {"at": duration_text(at_us)}
+    return at_us, told if key < 0 else {**told, "key": str(facts.history.keys[key])}
