@@ -20,15 +20,16 @@ from analysis.explaining.diagnosis import Diagnosis, Part, distinct
 from analysis.explaining.facts import Facts, Life, Try
 from analysis.explaining.late import AFTER_APPEND, was_zombie
 from sim.protocol.rows import Kind
-from sim.units import duration_text
+from sim.units import duration_text, duration_us
 
-__all__ = ["Source", "by_message", "by_time", "held_back", "latest_us"]
+__all__ = ["Source", "by_message", "by_time", "held_back", "latest_us", "moved"]
 
 Source = dict[str, Any]
 MESSAGE_KEYS = ("error", "delay", "after_answered", "earlier", "release")
 ROLLING_DOWNTIME = "5s"  # of a rolling restart that says nothing
 REPLICATION_LAG_US = 40_000
 MARGIN_US = 100_000
+CLIENT_FAULTS = ("kill", "pause", "shutdown", "restart_producer")
 
 
 def by_message(facts: Facts, diagnosis: Diagnosis, source: Source) -> Source | None:
@@ -163,6 +164,22 @@ def held_back(facts: Facts, diagnosis: Diagnosis, source: Source) -> Source | No
         "for": _us(max(until, copy_.t) + MARGIN_US - start), "by": _us(REPLICATION_LAG_US),
     }  # fmt: skip
     return _with_faults(source, [*source.get("faults", []), slow])
+
+
+def moved(source: Source, by_us: int) -> Source | None:
+    """*source* with what strikes clients a little later, or earlier; None where nothing does at a time of its own.
+
+    A client is struck in the middle of its work, which goes on at other moments under other latencies.
+    """
+    clients = [*source.get("producers", ()), *source.get("consumers", ())]
+    faults, found = [], False
+    for fault in source.get("faults", ()):
+        target = next((str(fault[key]) for key in CLIENT_FAULTS if key in fault), None)
+        mine = target is not None and any(target == name or target.startswith(f"{name}-") for name in clients)
+        later = duration_us(fault["at"]) + by_us if mine and "at" in fault else 0
+        found = found or later > 0
+        faults.append({**fault, "at": _us(later)} if later > 0 else fault)
+    return _with_faults(source, faults) if found else None
 
 
 def latest_us(facts: Facts, diagnosis: Diagnosis) -> int:

@@ -73,7 +73,7 @@ class Home(Protocol):
 
     def record(self, kind: Kind, group: int, epoch: int, n: int, code: int = 0) -> None: ...
 
-    def new_member_id(self, client: str) -> str: ...
+    def new_member_id(self, client: str, channel: Channel) -> str: ...
 
 
 class ClassicGroup:
@@ -122,7 +122,7 @@ class ClassicGroup:
         if len(self.roster) + len(self.roster.pending) >= self._home.settings.group_max_size:
             self._refuse_join(channel, request, ErrorCode.GROUP_MAX_SIZE_REACHED, now_us)
             return
-        member = self._home.new_member_id(request.client)
+        member = self._home.new_member_id(request.client, channel)
         pending = self.roster.pending
         pending[member] = now_us + request.session_timeout_us
         self._home.at(pending[member], lambda then_us: self._forget_pending(member, then_us))
@@ -136,7 +136,7 @@ class ClassicGroup:
 
     def _join_static(self, channel: Channel, request: JoinGroupRequest, now_us: int) -> None:
         """``classicGroupJoinNewStaticMember``: the newest process under an instance id wins (consumer:F3.30)."""
-        member = self._home.new_member_id(request.instance)
+        member = self._home.new_member_id(request.instance, channel)
         before = self.roster.static.get(request.instance)
         if before is None:
             self._add(channel, request, member, now_us)

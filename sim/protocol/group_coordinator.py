@@ -221,9 +221,10 @@ class _Shard:
     def record(self, kind: Kind, group: int, epoch: int, n: int, code: int = 0) -> None:
         self._broker.port.record(kind, partition=self.part.number, pid=group, epoch=epoch, n=n, code=code)
 
-    def new_member_id(self, client: str) -> str:
-        """Kafka appends a random UUID."""
-        draws = [self._broker.port.draw("member-id") for _ in range(4)]
+    def new_member_id(self, client: str, channel: Channel) -> str:
+        """Kafka appends a random UUID. Each process has draws of its own: ids order the members for the assignors, and
+        who has which partition should not hang on whose request came first by a microsecond."""
+        draws = [self._broker.port.draw(f"member-id/{channel.conn.client}") for _ in range(4)]
         digits = "".join(f"{draw:08x}" for draw in draws)
         return f"{client}-{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 

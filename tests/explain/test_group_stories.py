@@ -60,7 +60,7 @@ def test_longer_retention_prevents_it() -> None:
 
 # --- members ----------------------------------------------------------------------------------------------------------
 def test_the_story_says_who_stood_still_and_whose_the_partition_was() -> None:
-    one = explain(simulate(load("group_zombie"), 0), "duplicate-processing", proof=False)
+    one = explain(simulate(load("group_zombie"), 5), "duplicate-processing", proof=False)
 
     words = iter(line.words for line in one.story)
     for part in (
@@ -72,7 +72,7 @@ def test_the_story_says_who_stood_still_and_whose_the_partition_was() -> None:
 
 
 def test_what_was_acknowledged_and_made_again_was_not_left_unreported() -> None:
-    one = explain(simulate(load("application_chain"), 0), "duplicate-append", proof=False)
+    one = explain(simulate(load("application_chain"), 5), "duplicate-append", proof=False)
 
     assert one.because == (
         "enricher-1 had reported it, and died with its consumer before group ledger had committed the record that it "

@@ -12,9 +12,11 @@ from analysis.explaining.changes import Case, changes_for, with_change
 from analysis.explaining.diagnosis import Diagnosis, Part
 from analysis.explaining.facts import Facts
 from analysis.explaining.laboratory import Laboratory, Lane, lane_of, made
-from analysis.explaining.pins import by_time
+from analysis.explaining.pins import by_time, moved
+from analysis.explaining.proof import EVERY_PROBE, _moved, _Pinned, _sturdiest
 from analysis.explaining.reduce import reduced, shortened
 from analysis.explaining.window import ALL_US, window_of
+from sim.protocol.rows import Kind
 from sim.run import simulate
 from sim.scenario import from_dict, from_text
 from sim.trace import Trace
@@ -57,6 +59,70 @@ def test_a_latency_seed_changes_latency_alone() -> None:
 
 
 # --- pinning ----------------------------------------------------------------------------------------------------------
+def test_a_latency_seed_leaves_partitions_with_whom_they_are() -> None:
+    """Members of one client.id are ordered by the UUID that their coordinator draws: whoever's request comes first."""
+    source = from_dict({
+        "run": "6s", "settle": "4s", "topics": {"orders": {"partitions": 4}},
+        "producers": {"shop": {"workload": {"topic": "orders", "rate": "20/s"}}},
+        "consumers": {"ledger": {"topics": ["orders"], "members": 2}},
+    })  # fmt: skip
+    owners = set()
+    for k in range(6):
+        rows = simulate(source, 3, latency_seed=k).rows(Kind.ASSIGN)
+        owners.add(frozenset((row["host"], row["partition"]) for row in rows if row["partition"] >= 0))
+    assert len(owners) == 1
+
+
+def test_what_strikes_clients_is_moved_and_nothing_else() -> None:
+    faults: list[dict[str, Any]] = [
+        {"at": "5s", "kill": "ledger-1", "restart_after": "1s"}, {"at": "5s", "pause": "shop", "for": "1s"},
+        {"at": "5s", "kill": "leader of orders-0"}, {"do": "drop_response", "producer": "shop"},
+        {"at": "1ms", "restart_producer": "shop"},
+    ]  # fmt: skip
+    source = SOURCE | {"consumers": {"ledger": {}}, "faults": faults}
+
+    told = moved(source, -3_000)
+
+    assert told is not None
+    assert [fault.get("at") for fault in told["faults"]] == [
+        "4997ms",
+        "4997ms",
+        "5s",
+        None,
+        "1ms",
+    ]  # not before the start
+    assert source["faults"] is faults and faults[0]["at"] == "5s"
+    assert moved(SOURCE | {"faults": faults[2:4]}, 3_000) is None
+
+
+def test_a_case_that_timing_undoes_is_looked_for_a_little_later_and_earlier() -> None:
+    """Killed at 2 s sharp the client is at rest; the case has to be pinned where it is at work."""
+    shown: list[tuple[str, int]] = []
+
+    class Bench:
+        """Shows the case as often as the table says, by the time of the kill."""
+
+        laboratory, window = Laboratory([]), None
+        often = {"2s": 2, "2003ms": 1, "1997ms": 4, "2008ms": EVERY_PROBE}
+
+        def there_so(self, source: dict[str, Any]) -> bool:
+            return source["faults"][0]["at"] in self.often
+
+        def shown(self, source: dict[str, Any], least: int) -> int:
+            shown.append((source["faults"][0]["at"], least))
+            return self.often[source["faults"][0]["at"]]
+
+    source = SOURCE | {"run": "5s", "faults": [{"at": "2s", "restart_producer": "shop"}]}
+    plain = _Pinned("as it was", source, None)
+
+    found = _sturdiest(Bench(), iter([(False, plain)]))  # type: ignore[arg-type]
+    assert (found.pinned, found.shown) == (plain, 2)
+    found = _sturdiest(Bench(), _moved(plain), found)  # type: ignore[arg-type]
+
+    assert found.pinned is not None and found.pinned.how == "as it was, what strikes clients 8ms later"
+    assert shown == [("2s", 0), ("2003ms", 2), ("1997ms", 2), ("2008ms", 4)]
+
+
 def test_a_counted_fault_is_pinned_to_the_record_that_it_struck() -> None:
     one = explained(traced())
 

@@ -264,7 +264,7 @@ def test_work_that_failed_and_was_put_elsewhere_is_no_work_in_parallel() -> None
 
 def test_what_a_group_makes_twice_of_a_record_comes_from_its_restart() -> None:
     """The producer has no workload: it sends what the work of a group hands it."""
-    one = explain(simulate(load("application_chain"), 0), "duplicate-append", latency_seeds=2)
+    one = explain(simulate(load("application_chain"), 5), "duplicate-append", latency_seeds=2)
 
     assert one.mechanism == "producer restarted"
     assert one.proof is not None and one.proof.holds

@@ -71,7 +71,7 @@ class GroupPlay:
     def record(self, kind: Kind, group: int, epoch: int, n: int, code: int = 0) -> None:
         self.rows.append((kind, n, code))
 
-    def new_member_id(self, client: str) -> str:
+    def new_member_id(self, client: str, channel: Any) -> str:
         return f"{client}-{len(self.ids)}"
 
     # --- time ---------------------------------------------------------------------------------------------------------
