@@ -154,7 +154,7 @@ def test_the_fourth_answer_is_what_the_groups_did() -> None:
     counts, runs = namespace["verdict"].counts, namespace["runs"]
     owners = namespace["mine"]["host"].tolist()
     assert counts["duplicate-processing"] > 0 and counts["append-reorder"] == 0 and counts["unseen"] == 0
-    assert owners == ["ledger-2", "ledger-2", "ledger-1", "ledger-1"] and namespace["mine"]["s"].iloc[-1] > 35
+    assert owners == ["ledger-1", "ledger-2", "ledger-2", "ledger-1"] and namespace["mine"]["s"].iloc[-1] >= 35
     twice = {name: one.counts["duplicate-delivery"] for name, one in runs.items()}
     eager, cooperative, committed = (twice[f"group_rebalance_{what}"] for what in ("reread", "cooperative", "commit"))
     assert eager > cooperative > committed == 0
