@@ -88,26 +88,27 @@ class Readers:
         rows: Column = table.row[mine & (table.end != 0)]
         return rows
 
-    def stood_at(self, move: Move) -> int | None:
-        """The offset that the mover was to be given next in the partition: behind what it was given since it was
-        assigned, else what its group had committed by then; None: neither is told."""
+    def stood_at(self, move: Move) -> tuple[int, int] | None:
+        """(offset, row that tells of it) that the mover was to be given next in the partition: behind what it was given
+        since it was assigned, else what its group had committed by then; None: neither is told."""
         own = [one for one in self.moves(move.partition, -1, move.row) if one.consumer == move.consumer]
         since = own[-1].row if own else -1
         polls = self.history.polls
         given = (polls.consumer == move.consumer) & (polls.partition == move.partition)
         given &= (polls.row > since) & (polls.row < move.row)
         if given.any():
-            return int((polls.offset + polls.count)[given].max())
+            last = np.flatnonzero(given)[np.argmax((polls.offset + polls.count)[given])]
+            return int(polls.offset[last] + polls.count[last]), int(polls.row[last])
         if own and own[-1].kind not in (FORGET_ASSIGN, FORGET_CRASH):
-            return own[-1].offset if own[-1].offset >= 0 else None
+            return (own[-1].offset, own[-1].row) if own[-1].offset >= 0 else None
         return self.committed(move.partition, move.row)
 
-    def committed(self, partition: int, before: int) -> int | None:
-        """What the group had last committed in *partition* before that row; None: nothing."""
+    def committed(self, partition: int, before: int) -> tuple[int, int] | None:
+        """(offset, row) of what the group had last committed in *partition* before that row; None: nothing."""
         table = self.history.commits
         mine = np.isin(table.consumer, self.members) & (table.partition == partition) & (table.row < before)
-        offsets = table.offset[mine & (table.ok != 0)]
-        return int(offsets[-1]) if len(offsets) else None
+        done = np.flatnonzero(mine & (table.ok != 0))
+        return (int(table.offset[done[-1]]), int(table.row[done[-1]])) if len(done) else None
 
     def failed_work(self, partition: int, part: Part) -> tuple[int, str] | None:
         """(row, who) of a failure of the work on that record, where the trace tells of one."""

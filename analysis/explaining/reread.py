@@ -73,26 +73,26 @@ def moved_by(readers: Readers, cast: list[Part], moves: list[Move], rows: list[i
         because = f"the library of {who} set its position in {where}{to}"
         gone = _overtaken(readers, move)
         if gone is not None:
-            begin, at, row = gone
+            begin, at, told = gone
             because = (
                 f"the log of {where} began at offset {begin} by then, {who} stood at {at}, and its library moved it{to}"
             )
-            return Diagnosis("overtaken by retention", because, cast, sorted({*rows, row}))
+            return Diagnosis("overtaken by retention", because, cast, sorted({*rows, *told}))
         return Diagnosis("position reset", because, cast, rows)
     return None
 
 
-def _overtaken(readers: Readers, move: Move) -> tuple[int, int, int] | None:
-    """(where the log began, where the reader stood, the row that says the former) where retention had removed what the
+def _overtaken(readers: Readers, move: Move) -> tuple[int, int, tuple[int, int]] | None:
+    """(where the log began, where the reader stood, the rows that say so) where retention had removed what the
     reader was to fetch next: its position is out of range, so that its reset policy moves it (OFFSET_OUT_OF_RANGE in
     FetchCollector.handleInitializeErrors; librdkafka rd_kafka_fetch_reply_handle_partition_error)."""
-    starts, at = readers.history.log_starts, readers.stood_at(move)
+    starts, stood = readers.history.log_starts, readers.stood_at(move)
     mine = np.flatnonzero((starts.partition == move.partition) & (starts.row < move.row))
-    if at is None or not len(mine):
+    if stood is None or not len(mine):
         return None
     last = mine[np.argmax(starts.offset[mine])]
     begin = int(starts.offset[last])
-    return (begin, at, int(starts.row[last])) if at < begin else None
+    return (begin, stood[0], (int(starts.row[last]), stood[1])) if stood[0] < begin else None
 
 
 def worked_at_once(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosis:

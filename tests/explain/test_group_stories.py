@@ -51,6 +51,10 @@ def test_longer_retention_prevents_it() -> None:
 
     assert one.mechanism == "overtaken by retention"
     assert {"retention.bytes=60000", "segment.bytes=20000", "auto.offset.reset=latest"} <= set(one.permitted_by)
+    removed, polled, moved = [line.words for line in one.story][-4:-1]
+    assert removed.startswith("broker 1 removes what payments-0 holds below offset")
+    assert polled.startswith("ledger polls payments-0 from offset")  # the last that it was given
+    assert moved.startswith("the library of ledger sets its position in payments-0 to offset")
     assert one.proof is not None and one.proof.holds
     assert (one.headline, one.prevented_by) == ("prevented by", "retention.bytes=-1 (topic payments)")
     unconfirmed = replace(one, proof=replace(one.proof, there=0))
