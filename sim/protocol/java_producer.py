@@ -20,7 +20,7 @@ from sim.protocol.java_intake import Intake
 from sim.protocol.java_network import ONE_MS, JavaNetwork, JavaNode
 from sim.protocol.java_outcomes import Outcomes
 from sim.protocol.java_sequences import Sequences
-from sim.protocol.lanes import FOREVER, Sends, Sent
+from sim.protocol.lanes import FOREVER, Listener, Sends, Sent
 from sim.protocol.messages import (
     InitProducerIdRequest,
     InitProducerIdResponse,
@@ -111,6 +111,9 @@ class JavaProducer:
     def on_call(self, now_us: int) -> None:
         """The application has called ``send()``: a call that nobody knew of beforehand."""
         self._run_once(now_us)
+
+    def listen(self, listener: Listener) -> None:
+        self.outcomes.on_report, self.intake.on_refused = listener.reported, listener.refused
 
     def on_resumed(self, since_us: int, now_us: int) -> None:
         """The process goes on after a pause; arrivals that waited and the alarm come next."""

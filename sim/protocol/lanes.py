@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-__all__ = ["FOREVER", "Lane", "LaneColumns", "Sends", "Sent"]
+__all__ = ["FOREVER", "Lane", "LaneColumns", "Listener", "Sends", "Sent"]
 
 FOREVER = 1 << 62
 
@@ -84,6 +84,18 @@ class Sent:
     lanes: list[Lane]
     floors: list[tuple[int, int]]
     resends: list[tuple[int, int, int]]  # (original send index, time in microseconds, made before this send index)
+
+
+class Listener(Protocol):
+    """Who is told what becomes of calls, each once. *code* 0: acknowledged."""
+
+    def reported(self, partition: int, lo: int, hi: int, code: int) -> None:
+        """Records of a lane."""
+        ...
+
+    def refused(self, first: int, end: int, code: int) -> None:
+        """Calls, by send index: they found no place in a lane."""
+        ...
 
 
 class Lane:

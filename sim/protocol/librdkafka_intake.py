@@ -21,7 +21,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 
 from sim.protocol.error_codes import ErrorCode
-from sim.protocol.lanes import FOREVER, Lane, Sends
+from sim.protocol.lanes import FOREVER, Lane, Listener, Sends
 from sim.protocol.librdkafka_queue import Toppar
 from sim.protocol.partitioner import LibrdkafkaPartitioner
 from sim.protocol.port import Port
@@ -62,6 +62,7 @@ class Intake:
         self.next = 0
         self.fatal = False
         self.stirred = False
+        self.listener: Listener | None = None
         self.resends: list[tuple[int, int, int]] = []
         self._resend_limit = resend_limit
         self._resent: dict[int, int] = {}  # times, by original send index
@@ -233,6 +234,8 @@ class Intake:
     def _record(self, start: int, end: int, code: int) -> None:
         self._port.record(Kind.REFUSED, cause=-1, prod=self._prod, lo=start, hi=end, code=code)
         self._gone.update(range(start, end))
+        if self.listener is not None:
+            self.listener.refused(start, end, code)
 
     def resend(self, lane: Lane, lo: int, hi: int, now_us: int) -> None:
         """The application hands over again what was reported failed or unknown, at most so many times a record."""

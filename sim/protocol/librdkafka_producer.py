@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from sim.protocol.error_codes import PRODUCE_ERRORS, ErrorCode
-from sim.protocol.lanes import FOREVER, Sends, Sent
+from sim.protocol.lanes import FOREVER, Listener, Sends, Sent
 from sim.protocol.librdkafka_idempotence import Identity, Verdict, judge_idempotent, judge_plain, succeeded
 from sim.protocol.librdkafka_intake import Intake
 from sim.protocol.librdkafka_network import NOBODY, SCAN_US, Control, LibrdkafkaNetwork, Peer
@@ -107,6 +107,15 @@ class LibrdkafkaProducer:
         asks_us = min(self._network.serve(now_us), self._ask_identity(now_us))
         self._deadline_us = min(asks_us, self._threads.look(now_us), self._intake.next_us())
         self._port.wake_at(self._deadline_us)
+
+    def on_call(self, now_us: int) -> None:
+        """The application has called ``produce()``: a call that nobody knew of beforehand."""
+        self._intake.advance(now_us)
+        self._pass_on(now_us)
+        self._look_by(now_us)
+
+    def listen(self, listener: Listener) -> None:
+        self._reports.listener = self._intake.listener = listener
 
     def on_connected(self, conn: Connection, now_us: int) -> None:
         peer = self._network.of(conn)

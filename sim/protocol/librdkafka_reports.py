@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from sim.protocol.client_network import LibrdkafkaBackoff
 from sim.protocol.error_codes import PRODUCE_ERRORS, ErrorCode
+from sim.protocol.lanes import Listener
 from sim.protocol.librdkafka_intake import Intake
 from sim.protocol.librdkafka_queue import Part, Request, Toppar
 from sim.protocol.port import Port
@@ -32,6 +33,7 @@ def combined(request: Request) -> Part:
 class Reports:
     def __init__(self, port: Port, settings: LibrdkafkaProducerSettings, prod: int, intake: Intake) -> None:
         self._port, self._settings, self._prod, self._intake = port, settings, prod, intake
+        self.listener: Listener | None = None
         self._backoff = LibrdkafkaBackoff(settings.retry_backoff_us, settings.retry_backoff_max_us)
 
     def delivered(self, toppar: Toppar, lo: int, hi: int, offset: int, row: int) -> None:
@@ -39,6 +41,7 @@ class Reports:
             Kind.ACK, cause=row, partition=toppar.partition, prod=self._prod, lo=lo, hi=hi, offset=offset
         )
         self._intake.reported(hi - lo, toppar.lane.size(lo, hi))
+        self._tell(toppar, lo, hi, 0)
 
     def failed(self, toppar: Toppar, parts: Iterable[Part], code: int, now_us: int, row: int) -> None:
         for part in parts:
@@ -47,7 +50,12 @@ class Reports:
                 lo=part.lo, hi=part.hi, code=int(code),
             )  # fmt: skip
             self._intake.reported(part.hi - part.lo, toppar.lane.size(part.lo, part.hi))
+            self._tell(toppar, part.lo, part.hi, int(code))
             self._intake.resend(toppar.lane, part.lo, part.hi, now_us)
+
+    def _tell(self, toppar: Toppar, lo: int, hi: int, code: int) -> None:
+        if self.listener is not None:
+            self.listener.reported(toppar.partition, lo, hi, code)
 
     def expired(self, toppar: Toppar, parts: Iterable[Part], now_us: int) -> None:
         for part in parts:

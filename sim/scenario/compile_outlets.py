@@ -77,8 +77,6 @@ def _check(scenario: Scenario, name: str, consumer: Consumer, to: Destination, p
     if producer.workload or producer.warm_up is not None or producer.resend_after_failure:
         rule = f"{to.producer} has sends of its own (workload, warm.up, resend.after.failure)"
         raise refuse("producer", rule, "name a producer that has a config alone")
-    if producer.client != "java":
-        raise refuse("producer", "a librdkafka producer behind a consumer is not modelled", "write client: java")
     if producer.instances != consumer.members:
         rule = f"{to.producer} is {producer.instances}, and the members are {consumer.members}"
         raise refuse("producer", rule, f"write instances: {consumer.members}")

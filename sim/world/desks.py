@@ -15,6 +15,7 @@ from sim.plan import Outlet
 from sim.protocol.java_order import string_hash
 from sim.protocol.java_producer import JavaProducer
 from sim.protocol.lanes import Lane
+from sim.protocol.librdkafka_producer import LibrdkafkaProducer
 from sim.protocol.rows import Kind
 from sim.protocol.work import Reported, Run, Way
 from sim.world.fed import FedSends
@@ -24,6 +25,7 @@ from sim.world.kernel import Kernel
 
 __all__ = ["Desk", "Desks"]
 
+REFUSED_US = 100_000  # an application that called again at once would turn round and round
 Call = tuple[int, int]  # producer instance and send index
 WAYS = {"produced": Way.PRODUCED, "retry_topic": Way.RETRY_TOPIC, "dead_letter": Way.DEAD_LETTER}
 
@@ -81,9 +83,9 @@ class Desks:
         """``send()`` of a consumer's application for the one record of *run*."""
         instance, there = self.instance_of(outlet.producer), self.hosts[outlet.producer]
         role, sends = instance.role, instance.sends
-        assert isinstance(role, JavaProducer) and isinstance(sends, FedSends)
-        if role.outcomes.on_report is None:
-            self._listen(instance, role)
+        assert isinstance(role, JavaProducer | LibrdkafkaProducer) and isinstance(sends, FedSends)
+        if sends.count == 0:
+            role.listen(_Reports(self, instance.prod))
         key, size = self.key_of(run.prod, run.partition, run.lo), self.size_of(run.prod, run.partition, run.lo)
         call = sends.add(self.kernel.now_us, outlet.topic, key, size)
         self._remember(instance.prod, call, outlet, _Origin(WAYS[outlet.way], consumer.number, run))
@@ -91,19 +93,8 @@ class Desks:
             self._waiting[instance.prod, call] = (consumer, reported)
         there.tell(lambda: role.on_call(self.kernel.now_us), consumer.cause)
 
-    def _listen(self, instance: Instance, role: JavaProducer) -> None:
-        def report(partition: int, lo: int, hi: int, code: int) -> None:
-            for position in range(lo, hi):
-                self._reported(instance.prod, self.send_index(instance.prod, partition, position), code)
-
-        def refused(first: int, end: int, code: int) -> None:
-            for call in range(first, end):
-                self._reported(instance.prod, call, code)
-
-        role.outcomes.on_report, role.intake.on_refused = report, refused
-
-    def _reported(self, prod: int, call: int, code: int) -> None:
-        """The application hears of it when the producer is done with what it is at."""
+    def reported(self, prod: int, call: int, code: int, later_us: int = 0) -> None:
+        """The application hears of it when the producer is done with what it is at, or so much later."""
         waiting = self._waiting.pop((prod, call), None)
         if waiting is None:
             return
@@ -114,7 +105,7 @@ class Desks:
             if consumer.is_up and consumer.life == life:
                 consumer.tell(lambda: reported(code, self.kernel.now_us), self.hosts[consumer.number].cause)
 
-        self.kernel.call_at(self.kernel.now_us, tell)
+        self.kernel.call_at(self.kernel.now_us + later_us, tell)
 
     # --- what they mean -----------------------------------------------------------------------------------------------
     def _remember(self, prod: int, call: int, outlet: Outlet, origin: _Origin) -> None:
@@ -140,6 +131,22 @@ class Desks:
             [prod, call, one.run.prod, self.send_index(one.run.prod, one.run.partition, one.run.lo), one.way.value]
             for (prod, call), one in self._origins.items()
         ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reports:
+    """What a fed producer tells (``sim.protocol.lanes.Listener``)."""
+
+    desks: Desks
+    prod: int
+
+    def reported(self, partition: int, lo: int, hi: int, code: int) -> None:
+        for position in range(lo, hi):
+            self.desks.reported(self.prod, self.desks.send_index(self.prod, partition, position), code)
+
+    def refused(self, first: int, end: int, code: int) -> None:
+        for call in range(first, end):
+            self.desks.reported(self.prod, call, code, REFUSED_US)
 
 
 class Desk:

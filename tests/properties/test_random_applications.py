@@ -37,14 +37,15 @@ POOLS = st.fixed_dictionaries({
 })  # fmt: skip
 
 
-def scenario_of(schedule: GroupSchedule, work: dict[str, Any], chain: bool) -> dict[str, Any]:
-    """The members of the schedule with this work; *chain*: it is sent on to the topic out."""
-    java = {"auto": False, "clients": ["java"] * len(schedule["clients"])}  # pools and chains are of Java applications
+def scenario_of(schedule: GroupSchedule, work: dict[str, Any], chain: str) -> dict[str, Any]:
+    """The members of the schedule with this work; *chain*: producers of this client send it on to the topic out."""
+    java = {"auto": False, "clients": ["java"] * len(schedule["clients"])}  # pools are of Java applications
     made = group_scenario({**schedule, **java})
     for name, consumer in made["consumers"].items():
         consumer["processing"] = dict(work)
         if chain:
-            made["producers"][f"of-{name}"] = {"config": {"linger.ms": 0, "request.timeout.ms": 1000}}
+            config = {"linger.ms": 0, "request.timeout.ms": 1000}
+            made["producers"][f"of-{name}"] = {"client": chain, "config": config}
             consumer["processing"]["produces"] = {"topic": "out", "producer": f"of-{name}"}
     if chain:
         made["topics"]["out"] = {"partitions": 1, "replication.factor": 3, "config": {"min.insync.replicas": 2}}
@@ -82,8 +83,8 @@ def processed(trace: Trace) -> set[tuple[int, int]]:
 def test_a_commit_behind_the_work_loses_nothing_and_findings_explain_the_store(chunk: int) -> None:
     @seed(chunk)
     @settings(_fixed, max_examples=PER_CHUNK)
-    @given(group_schedules(), POOLS, st.booleans())
-    def holds(schedule: GroupSchedule, work: dict[str, Any], chain: bool) -> None:
+    @given(group_schedules(), POOLS, st.sampled_from(["", "java", "librdkafka"]))
+    def holds(schedule: GroupSchedule, work: dict[str, Any], chain: str) -> None:
         trace = simulate(from_dict(scenario_of(schedule, work, chain)), seed=schedule["seed"], check_laws=True)
         assert trace.header["settled"], trace.header["unsettled"]
         counts = judge(trace).counts
