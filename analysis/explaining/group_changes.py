@@ -127,7 +127,7 @@ def _commit_alone(place_of: Callable[[Section], str], applies: Callable[[Section
 
 def _stores(section: Section) -> bool:
     """librdkafka commits by its timer what was stored; by default that is what was handed to the application."""
-    return section.get("client") == "librdkafka" and _auto_commits(section) and not _pool(section)
+    return section.get("client") == "librdkafka" and _auto_commits(section)
 
 
 def _in_order(order: str | None) -> Maker:

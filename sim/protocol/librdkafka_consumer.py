@@ -28,10 +28,12 @@ from sim.protocol.librdkafka_membership import RebalanceOp
 from sim.protocol.librdkafka_messages import MessageQueue
 from sim.protocol.messages import FetchRequest, MetadataRequest
 from sim.protocol.offset_client import Offsets
+from sim.protocol.pool_loop import PoolLoop
 from sim.protocol.port import Connection, Port
 from sim.protocol.rows import Kind
 from sim.protocol.settings import LibrdkafkaMemberSettings, ProcessingSettings, ReaderSettings
 from sim.protocol.work import Desk, Done
+from sim.protocol.worker_pool import WorkerPool
 
 __all__ = ["LibrdkafkaConsumer"]
 
@@ -46,6 +48,7 @@ class Thread(Enum):
     POLLING = "in a poll"
     WORKING = "processing"
     BLOCKED = "in rd_kafka_commit()"
+    DRAINING = "in the rebalance callback, waits for its workers"
     CLOSING = "in rd_kafka_consumer_close()"
     ENDED = "over"
 
@@ -66,7 +69,10 @@ class LibrdkafkaConsumer:
         seeks = replace(reader, retry_backoff_us=_QUERY_US, retry_backoff_max_us=_QUERY_US)
         self._coordinator = CoordinatorClient(port, group, self._fetches, seeks)
         self.cgrp = Cgrp(port, group, topics, settings, self._coordinator, self._fetches, names)
-        self._application = Application(port, time_us, processing, desk, lambda now_us: self._go(now_us, woken=False))
+        self._application = Application(port, time_us, processing, desk, self._reported)
+        self._loop = PoolLoop(port, time_us, processing, desk, self._reported) if processing.threads else None
+        self._full: tuple[int, ...] = ()  # partitions that are paused because so much is handed over
+        self._drains: tuple[RebalanceOp, Thread] | None = None  # the callback that waits, and where it was called
         self._thread = Thread.POLLING
         self._poll_from_us = 0
         self._poll_until_us = _NEVER  # end of the poll under way, once there is something in the queue
@@ -76,12 +82,17 @@ class LibrdkafkaConsumer:
         self._woken = False  # the application has asked librdkafka's thread for something
         self.failed = False  # the application left its loop with an exception
 
+    def _reported(self, now_us: int) -> None:
+        """The producer in this process has told what became of a record."""
+        self._go(now_us, woken=False)
+
     # --- what the world asks ------------------------------------------------------------------------------------------
     def caught_up(self) -> bool:
         """It is in its group, owns what it was given, and has processed all of it."""
         if self.ended:
             return True
         idle = self._thread is Thread.POLLING and not self._queue.count
+        idle = idle and (self._loop is None or not self._loop.pool.open)
         return idle and self.cgrp.at_rest() and self._fetches.caught_up()
 
     @property
@@ -153,6 +164,9 @@ class LibrdkafkaConsumer:
         if self.ended:
             return
         self._woken = self.cgrp.run_timers(now_us) or woken
+        if self._loop is not None:
+            self._loop.pool.go_on(now_us)
+            self._store_what_is_done(self._loop.pool)
         while True:
             if self._woken:
                 self._woken = False
@@ -165,6 +179,8 @@ class LibrdkafkaConsumer:
 
     def _deadlines(self) -> list[int]:
         times = [*self._fetches.deadlines(), *self._coordinator.deadlines(), *self.cgrp.deadlines()]
+        if self._loop is not None:
+            times += self._loop.deadlines(self._thread is Thread.POLLING)
         if self._thread is Thread.WORKING:
             times.append(self._application.busy_until_us)
         elif self._thread is Thread.POLLING:
@@ -177,6 +193,8 @@ class LibrdkafkaConsumer:
             return self._poll(now_us)
         if self._thread is Thread.WORKING:
             return self._work(now_us)
+        if self._thread is Thread.DRAINING:
+            return self._drained(now_us)
         if self._thread is Thread.CLOSING:
             return self._close(now_us)
         return False
@@ -198,6 +216,11 @@ class LibrdkafkaConsumer:
             return True
         if cgrp.who.ops:
             return self._serve_call(now_us)
+        if self._loop is not None:
+            self._hold_back(self._loop.full)
+            if offsets := self._loop.to_commit(now_us):
+                self._commit(offsets, now_us)
+                return True
         count = self._queue.count
         if not count:
             self._poll_until_us = _NEVER
@@ -216,14 +239,39 @@ class LibrdkafkaConsumer:
             behind = offset + hi - lo
             self.cgrp.assignment.handed_over(one.partition, behind, one.epoch, self._settings.auto_offset_store)
         self.cgrp.polls.last_us = now_us
-        self._application.take(slices, now_us)
         self._thread = Thread.WORKING
+        if self._loop is None:
+            self._application.take(slices, now_us)
+        else:
+            self._loop.hand_over(slices, now_us)
+            if self._processing.commit != "after":
+                self._begin_poll(now_us)
         if self._processing.commit == "before":
             self._commit(None, now_us)
+
+    def _store_what_is_done(self, pool: WorkerPool) -> None:
+        """Where the client does not store what it hands over, the workers do: what is done, up to the lowest record
+        that is not (``rd_kafka_offsets_store`` may be called by any thread)."""
+        if not self._settings.auto_offset_store:
+            for partition, mark in pool.marks():
+                if partition in self.cgrp.assignment.all:
+                    self.cgrp.assignment.store(partition, *mark)
+
+    def _hold_back(self, full: bool) -> None:
+        """``rd_kafka_pause_partitions`` of all that is assigned while the pool has enough; what was fetched is void."""
+        wanted = self.cgrp.assignment.all if full else ()
+        begin = [partition for partition in wanted if partition not in self._full]
+        end = [partition for partition in self._full if partition not in wanted]
+        self._full = wanted
+        for verb, partitions in (("pause", begin), ("resume", end)):
+            if partitions:
+                self.cgrp.assignment.call(verb, partitions, 0)
 
     # --- work ---------------------------------------------------------------------------------------------------------
     def _work(self, now_us: int) -> bool:
         work = self._application
+        if self._loop is not None and self._loop.waits:
+            return False
         if work.working():
             if now_us < work.busy_until_us:
                 return False
@@ -274,8 +322,17 @@ class LibrdkafkaConsumer:
         if op.assigns:
             self._assigned(op, now_us)
             return True
-        mine = self._application.processed
-        done = {partition: mine[partition] for partition in op.partitions if partition in mine}
+        return self._revoke(op, now_us)
+
+    def _revoke(self, op: RebalanceOp, now_us: int) -> bool:
+        lost, loop, mine = self.cgrp.who.lost, self._loop, self._application.processed
+        if loop is not None and loop.must_drain(op.partitions, lost):
+            self._drains, self._thread = (op, self._thread), Thread.DRAINING
+            return False
+        if loop is not None:
+            done = {} if lost else loop.done(op.partitions)
+        else:
+            done = {partition: mine[partition] for partition in op.partitions if partition in mine}
         if self._processing.commit_in_revoke and done and not self.cgrp.who.lost:
             back_to, self._thread = self._thread, Thread.BLOCKED
 
@@ -287,6 +344,16 @@ class LibrdkafkaConsumer:
             self.cgrp.commit(done, ended, now_us)
             return self._thread is not Thread.BLOCKED
         self._revoked(op, now_us)
+        return True
+
+    def _drained(self, now_us: int) -> bool:
+        """The workers have ended what the callback waits for; librdkafka's thread went on meanwhile."""
+        assert self._loop is not None and self._drains is not None
+        (op, back_to), lost = self._drains, self.cgrp.who.lost
+        if not lost and self._loop.pool.busy_with(op.partitions):
+            return False
+        self._drains, self._thread = None, back_to
+        self._revoke(op, now_us)
         return True
 
     def _assigned(self, op: RebalanceOp, now_us: int) -> None:
@@ -305,6 +372,8 @@ class LibrdkafkaConsumer:
             del self._told[partition]
             self._port.record(Kind.REVOKE, partition=partition, epoch=op.generation, code=lost)
         self._application.forget(op.partitions)
+        if self._loop is not None:
+            self._loop.pool.forget(op.partitions)
         self._woken = True
         self.cgrp.assign_called(op, now_us)
 

@@ -1,7 +1,8 @@
 """A poll loop that hands its records to a pool of threads: what it commits when, and what it does when partitions go.
 
-A ``KafkaConsumer`` is for one thread, so workers commit nothing; the loop does, at each of its turns: after it has
-handed over what a poll returned, and ``POLL_TIMEOUT_US`` after the last commit if something has ended since.
+A ``KafkaConsumer`` is for one thread, so workers commit nothing; the loop does, in applications of librdkafka too: at
+each of its turns, after it has handed over what a poll returned, and ``POLL_TIMEOUT_US`` after the last commit if
+something has ended since.
 
 Places of the commit: *after*, the loop waits for all of a poll and then commits it; *before*, what has been handed
 over, done or not (consumer:F4.4); *watermark*, the lowest record that is not done (F5.2); *each*, every record as it

@@ -130,6 +130,10 @@ class WorkerPool:
         """Whether some watermark is not the one that was committed last."""
         return any(one.mark != one.told for one in self._progress.values())
 
+    def marks(self) -> list[tuple[int, Mark]]:
+        """All watermarks there are, by partition."""
+        return [(partition, one.mark) for partition, one in self._progress.items() if one.mark is not None]
+
     def watermarks(self, partitions: Collection[int] | None = None) -> dict[int, Mark]:
         """Watermarks (of *partitions*; else all) that have moved since they were asked for last."""
         found = {}

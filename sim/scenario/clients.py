@@ -208,8 +208,6 @@ class Consumer(Part):
                 raise Wrong("calls of a librdkafka reader with assigned partitions are not modelled", "name a group")
             if any(isinstance(call.to, str) for call in self.calls):
                 raise Wrong("a librdkafka member seeks to an offset alone here", "write to: 300, or client: java")
-        if self.processing is not None and self.processing.threads and self.client == "librdkafka":
-            raise Wrong("a pool of threads behind a librdkafka consumer is not modelled", "write client: java")
         if self.group and self.config.get("group.id", self.group) != self.group:
             raise Wrong("group and group.id are two names", "keep one of the two")
         if self.stop is not None and self.stop <= self.start:

@@ -97,7 +97,6 @@ def test_each_member_has_a_producer_of_its_own() -> None:
     assert "enricher is 3, and the members are 2; write instances: 2" in message
 
 
-def test_a_producer_behind_a_consumer_is_a_java_producer_and_dies_with_it() -> None:
-    assert "write client: java" in refusal(filled().replace("instances: 2", "instances: 2, client: librdkafka"))
+def test_a_producer_behind_a_consumer_dies_with_it() -> None:
     faults = "faults: [{at: 5s, restart_producer: enricher-1}]\n"
     assert "enricher-1 lives in the process of a consumer; write kill" in refusal(filled() + faults)

@@ -367,12 +367,6 @@ CASES = {
         "consumers.ledger",
         "a librdkafka member seeks to an offset alone here; write to: 300, or client: java",
     ),
-    "threads behind librdkafka": (
-        "topics: [payments]",
-        "topics: [payments]\n    client: librdkafka\n    group: g\n    processing: {threads: 4}",
-        "consumers.ledger",
-        "a pool of threads behind a librdkafka consumer is not modelled; write client: java",
-    ),
     "assigned partitions in a group": (
         "topics: [payments]",
         "partitions: [payments-0]\n    group: g",

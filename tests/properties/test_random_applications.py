@@ -39,8 +39,7 @@ POOLS = st.fixed_dictionaries({
 
 def scenario_of(schedule: GroupSchedule, work: dict[str, Any], chain: str) -> dict[str, Any]:
     """The members of the schedule with this work; *chain*: producers of this client send it on to the topic out."""
-    java = {"auto": False, "clients": ["java"] * len(schedule["clients"])}  # pools are of Java applications
-    made = group_scenario({**schedule, **java})
+    made = group_scenario({**schedule, "auto": False})
     for name, consumer in made["consumers"].items():
         consumer["processing"] = dict(work)
         if chain:
