@@ -159,17 +159,23 @@ class ClassicGroup:
             del self._pending_sync[old.id]
             self._pending_sync[member] = None
         self._sessions.alive(new, request.session_timeout_us, now_us)
-        if self.state is State.STABLE and common_protocol(list(self.roster)) == self.protocol:
-            told = list(self.roster) if self.roster.leader == member else []
-            record = self.record()
-            home.write(record, now_us, lambda error, then_us: home.reply(channel, self._join_answer(
-                new, tuple(one.joined(self.protocol) for one in told), error), then_us))  # fmt: skip
-            return
         new.joining = channel
+        if self.state is State.STABLE and common_protocol(list(self.roster)) == self.protocol:
+            home.write(self.record(), now_us, lambda error, then_us: self._replaced(new, channel, error, then_us))
+            return
         if self.state is State.PREPARING:
             self._maybe_complete(now_us)
         else:
             self._prepare(now_us)
+
+    def _replaced(self, member: Member, channel: Channel, error: int, now_us: int) -> None:
+        """The new id is in the log (or is not). Whether it leads is asked now; a rebalance that has begun and ended
+        meanwhile has answered already (``completeJoinFuture``)."""
+        if member.joining is channel:
+            member.joining = None
+            leads = not error and self.roster.leader == member.id
+            told = tuple(one.joined(self.protocol) for one in self.roster) if leads else ()
+            self._home.reply(channel, self._join_answer(member, told, error), now_us)
 
     def _join_again(self, channel: Channel, request: JoinGroupRequest, now_us: int) -> None:
         """``classicGroupJoinExistingMember``."""

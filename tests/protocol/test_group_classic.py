@@ -277,6 +277,38 @@ def test_commits_by_state() -> None:
 
 
 # --- static members ---------------------------------------------------------------------------------------------------
+def test_a_rebalance_answers_a_static_member_whose_new_id_is_not_written_yet() -> None:
+    """``updateStaticMemberThenRebalanceOrCompleteJoin``: it waits for its join meanwhile, and whether it leads is asked
+    at the end. Else it would be told that it leads, and of no members."""
+    play = GroupPlay()
+    play.stable("a", "b", b="i")
+    play.holds_writes = True
+    del play.ids["b"]
+    assert play.join("b", instance="i") is ANSWERS_NOTHING
+
+    play.leave("a")
+
+    answer = play.answers["b"][-1]
+    assert (answer.error, answer.generation, answer.leader) == (0, 2, answer.member)
+    assert [one.member for one in answer.members] == [answer.member]
+    before = len(play.answers["b"])
+    play.held[0](0, play.now)  # now it is written
+    assert len(play.answers["b"]) == before
+
+
+def test_a_static_member_that_leads_by_the_time_it_is_written_is_told_of_all() -> None:
+    play = GroupPlay()
+    play.stable("a", "b", a="i")
+    play.holds_writes = True
+    del play.ids["a"]
+    assert play.join("a", instance="i") is ANSWERS_NOTHING
+
+    play.held[0](0, play.now)
+
+    answer = play.answers["a"][-1]
+    assert (answer.error, answer.generation, answer.leader, len(answer.members)) == (0, 1, answer.member, 2)
+
+
 def test_a_static_member_that_comes_back_finds_its_place_without_a_rebalance() -> None:
     """consumer:S32, consumer:F3.30"""
     play = GroupPlay()
