@@ -101,9 +101,7 @@ class _Picture:
         order = mine[np.lexsort((mine, table.offset[mine]))]  # by offset, then time: a start is before its end
         offset, ends = table.offset[order], table.end[order] != 0
         starts = np.flatnonzero(~ends[:-1] & ends[1:] & (offset[:-1] == offset[1:]))
-        return _merged(
-            table.t[order[starts]], table.t[order[starts + 1]], max(1, (self.end - self.start) // MERGED)
-        )
+        return _merged(table.t[order[starts]], table.t[order[starts + 1]], max(1, (self.end - self.start) // MERGED))
 
     # --- drawing ------------------------------------------------------------------------------------------------------
     def figure(self) -> Figure:
@@ -151,11 +149,16 @@ class _Picture:
     def faults(self, axes: Axes) -> None:
         """What was done to the system, and who died."""
         notes, words, ends = self.history.notes, self.history.words, [0.0] * LEVELS
+        told: dict[
+            int, dict[str, None]
+        ] = {}  # by time; what strikes a whole process is noted once for each of its clients
         for t, kind, what in zip(notes.t.tolist(), notes.kind.tolist(), notes.what.tolist(), strict=True):
-            if words[kind] not in ("fault", "heal", "resume", "restart") or not self.start <= t <= self.end:
-                continue
+            if words[kind] in ("fault", "heal", "resume", "restart") and self.start <= t <= self.end:
+                text = fault_words(words[what]) if words[kind] == "fault" else f"{words[kind]} {words[what]}"
+                told.setdefault(t, {})[text] = None
+        for t, texts in told.items():
             axes.axvline(t / self.unit, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
-            text = fault_words(words[what]) if words[kind] == "fault" else f"{words[kind]} {words[what]}"
+            text = "; ".join(texts)
             share = (t - self.start) / (self.end - self.start)
             level = next((k for k, end in enumerate(ends) if end <= share), ends.index(min(ends)))
             ends[level] = share + LETTER * (len(text) + 2)

@@ -229,7 +229,7 @@ class _Timeline:
     # --- words --------------------------------------------------------------------------------------------------------
     def _faults(self) -> None:
         shown = 0
-        for t, kind, what, _ in self.scene.notes:
+        for t, kind, what in dict.fromkeys((t, kind, what) for t, kind, what, _ in self.scene.notes):  # not once a host
             if kind not in ("fault", "expire") or not self.scene.start <= t <= self.scene.end or shown >= 6:
                 continue
             shown += 1

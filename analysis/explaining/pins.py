@@ -176,9 +176,9 @@ def moved(source: Source, by_us: int) -> Source | None:
     for fault in source.get("faults", ()):
         target = next((str(fault[key]) for key in CLIENT_FAULTS if key in fault), None)
         mine = target is not None and any(target == name or target.startswith(f"{name}-") for name in clients)
-        later = duration_us(fault["at"]) + by_us if mine and "at" in fault else 0
-        found = found or later > 0
-        faults.append({**fault, "at": _us(later)} if later > 0 else fault)
+        at_us = duration_us(fault["at"]) + by_us if mine and "at" in fault else 0
+        found = found or at_us > 0
+        faults.append({**fault, "at": _us(at_us)} if at_us > 0 else fault)
     return _with_faults(source, faults) if found else None
 
 

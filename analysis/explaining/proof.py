@@ -169,7 +169,7 @@ class _Pinned:
 def _pinned(facts: Facts, diagnosis: Diagnosis, bench: _Bench, source: Source) -> _Pinned | None:
     """The way of pinning that shows the case, with and without the placebo, under most latencies: one that timing alone
     undoes says nothing about a change."""
-    found = _sturdiest(bench, _candidates(facts, diagnosis, bench, source))
+    found = _sturdiest(bench, _candidates(facts, diagnosis, bench, source), _Found())
     if found.pinned is not None and found.shown < EVERY_PROBE:
         found = _sturdiest(bench, _moved(found.pinned), found)
     return found.pinned
@@ -181,9 +181,9 @@ class _Found:
     shown: int = 0
 
 
-def _sturdiest(bench: _Bench, candidates: Iterator[tuple[bool, _Pinned]], found: _Found = _Found()) -> _Found:  # noqa: B008
-    """The first that every probe shows, else what most do. Everything is sent only where nothing less shows it under
-    nearly all."""
+def _sturdiest(bench: _Bench, candidates: Iterator[tuple[bool, _Pinned]], found: _Found) -> _Found:
+    """The first that every probe shows, else what most do, *found* among them. Everything is sent only where nothing
+    less shows it under nearly all."""
     for known, one in candidates:
         bench.window = one.window
         if one.window is None and found.shown >= EVERY_PROBE - 1:

@@ -15,8 +15,9 @@ import analysis.history as h
 from analysis.history import Column
 from analysis.jsonl.block import Codes, Events, Irregular, codes_of
 
-__all__ = ["COMMON", "RESULTS"]
+__all__ = ["ALONE", "COMMON", "OF_OP", "OF_TXN", "RESULTS"]
 
+ALONE, OF_OP, OF_TXN = range(3)  # what makes polls of one consumer a group
 RESULTS = {"ack": h.ACK, "unknown": h.UNKNOWN, "fail": h.FAIL}
 
 
@@ -105,8 +106,8 @@ def _polls(r: Names, k: Events) -> Columns:
 def _groups(r: Names, k: Events, consumer: Column) -> Column:
     """Poll groups: of one consumer and txn, else of one consumer and op, else alone."""
     op, txn = k.codes("op", r.words), k.codes("txn", r.txns)
-    sort = np.where(txn >= 0, 2, np.where(op >= 0, 1, 0))
-    mark = np.where(sort == 2, txn, np.where(sort == 1, op, k.row))
+    sort = np.where(txn >= 0, OF_TXN, np.where(op >= 0, OF_OP, ALONE))
+    mark = np.where(sort == OF_TXN, txn, np.where(sort == OF_OP, op, k.row))
     new = np.ones(k.size, bool)
     new[1:] = (consumer[1:] != consumer[:-1]) | (sort[1:] != sort[:-1]) | (mark[1:] != mark[:-1])
     begins = np.flatnonzero(new)

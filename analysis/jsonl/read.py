@@ -18,7 +18,7 @@ import numpy as np
 import analysis.history as h
 from analysis.history import Column, Consumers, History, Records, Table
 from analysis.jsonl.block import Block, Codes, Irregular, Kind, Lines
-from analysis.jsonl.common import COMMON, RESULTS
+from analysis.jsonl.common import ALONE, COMMON, OF_OP, OF_TXN, RESULTS
 from analysis.jsonl.ids import Ids, Named
 from analysis.jsonl.lines import MAX_LINE_BYTES, LineTooLong, ahead, chunks_of_lines
 from analysis.jsonl.rules import check_event, check_header, parse_strictly
@@ -268,7 +268,8 @@ class _Reader:
         con, op, txn = self.consumers[e["con"]], self.words[e.get("op")], self.txns[e.get("txn")]
         for p in e.get("rebalanced") or ():
             self.put["positions"]((line, t, h.FORGET_REVOKE, con, self.partitions[p], -1))
-        group = self.groups[(con, 2, txn) if txn >= 0 else (con, 1, op) if op >= 0 else (con, 0, line)]
+        mark = (OF_TXN, txn) if txn >= 0 else (OF_OP, op) if op >= 0 else (ALONE, line)
+        group = self.groups[(con, *mark)]
         for p, o, v in e["recs"]:
             self.put["polls"]((line, t, con, self.partitions[p], o, self.values[v], 1, group, txn))
 

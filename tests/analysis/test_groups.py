@@ -109,15 +109,21 @@ def test_a_group_in_time_shows_owners_work_and_commits() -> None:
     close(figure)
 
 
-def test_what_happens_at_one_time_is_written_in_rows_of_its_own() -> None:
+def test_what_happens_close_together_stands_in_rows_and_at_one_time_in_one() -> None:
     found = history()
-    found.notes.t[:] = found.notes.t[0]  # the kill and the restart
+    kill, restart = (k for k, kind in enumerate(found.notes.kind.tolist()) if found.words[kind] in ("fault", "restart"))
+    found.notes.t[restart] = found.notes.t[kill] + 1
 
     figure = group_timeline(found)
     figure.canvas.draw()
     first, second = (text.get_window_extent() for text in figure.axes[0].texts)
-
     assert not first.overlaps(second)
+    close(figure)
+
+    found.notes.t[restart], found.notes.what[restart] = found.notes.t[kill], found.notes.what[kill]
+    found.notes.kind[restart] = found.notes.kind[kill]  # a process of two clients: the fault is noted twice
+    figure = group_timeline(found)
+    assert [text.get_text() for text in figure.axes[0].texts] == ["kill: g-1, restart_after: 1s"]
     close(figure)
 
 

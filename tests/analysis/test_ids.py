@@ -88,6 +88,7 @@ def caused(path: Path, ids: list[Any], causes: list[Any]) -> Path:
     [
         lambda k: k, lambda k: f"e{k}", lambda k: f"{k // 7}.{k % 7}", lambda k: f"x{k:03}",
         lambda k: 1000 * k, lambda k: 299 - k, lambda k: k if k % 3 else f"{k}.1",
+        lambda k: f"{k // 2}.1" if k % 2 else k // 2,
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("block", [400, 1 << 20])

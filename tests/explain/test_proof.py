@@ -13,7 +13,7 @@ from analysis.explaining.diagnosis import Diagnosis, Part
 from analysis.explaining.facts import Facts
 from analysis.explaining.laboratory import Laboratory, Lane, lane_of, made
 from analysis.explaining.pins import by_time, moved
-from analysis.explaining.proof import EVERY_PROBE, _moved, _Pinned, _sturdiest
+from analysis.explaining.proof import EVERY_PROBE, _Found, _moved, _Pinned, _sturdiest
 from analysis.explaining.reduce import reduced, shortened
 from analysis.explaining.window import ALL_US, window_of
 from sim.protocol.rows import Kind
@@ -115,7 +115,7 @@ def test_a_case_that_timing_undoes_is_looked_for_a_little_later_and_earlier() ->
     source = SOURCE | {"run": "5s", "faults": [{"at": "2s", "restart_producer": "shop"}]}
     plain = _Pinned("as it was", source, None)
 
-    found = _sturdiest(Bench(), iter([(False, plain)]))  # type: ignore[arg-type]
+    found = _sturdiest(Bench(), iter([(False, plain)]), _Found())  # type: ignore[arg-type]
     assert (found.pinned, found.shown) == (plain, 2)
     found = _sturdiest(Bench(), _moved(plain), found)  # type: ignore[arg-type]
 

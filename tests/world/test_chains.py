@@ -98,3 +98,15 @@ def test_a_new_process_sends_again_what_was_not_committed_and_no_broker_knows_it
     assert trace.header["settled"] and 5 < len(origins[first]) < 20
     assert origins[second] == list(range(20)) and origins[first] == origins[second][: len(origins[first])]
     assert len({row["pid"] for row in stored}) == 2
+
+
+@CLIENTS
+def test_what_is_reported_as_failed_is_sent_again_until_it_is_there(client: str) -> None:
+    """Requests get no answer, and the producer gives a record up after two seconds."""
+    config = {"linger.ms": 0, "request.timeout.ms": 1000, "delivery.timeout.ms": 2000}
+    lost = {"do": "swallow", "producer": "on", "partition": "out-0", "nth": [5, 6, 7]}
+    trace = chained(client, config, faults=[lost])
+    origins = [origin for _, _, _, origin, _ in trace.header["derived"]]
+
+    assert trace.header["settled"] and set(origins) == set(range(20))
+    assert 20 < len(origins) <= 23  # one at a time, and at most one for each request that is lost

@@ -126,6 +126,15 @@ def test_what_becomes_of_work_when_its_partition_goes(client: str, what: str) ->
     assert bool(beside) == (what != "wait")
 
 
+@CLIENTS
+def test_a_pool_commits_what_is_done_when_its_partition_goes(client: str) -> None:
+    """``commit.in.revoke``, and nothing else: the member that others join commits its watermarks, once."""
+    rows = under_way(pooled(client, {"commit": "never", "commit.in.revoke": True}, h={"group": "g", "start": "2s"}))
+    commits = [(row, begun) for row, begun in rows if row["kind"] == Kind.COMMIT]
+    assert {row["partition"] for row, _ in commits} == {0, 1}
+    assert all(0 < row["offset"] <= min(begun[row["partition"]], default=row["offset"]) for row, begun in commits)
+
+
 def test_a_full_pool_pauses_a_librdkafka_member_and_loses_nothing() -> None:
     """consumer:F5.6. Pausing throws away what was fetched; it is fetched again."""
     trace = pooled("librdkafka", {"commit": "watermark", "queue": 10, "threads": 1})
