@@ -374,7 +374,6 @@ class LibrdkafkaConsumer:
         self._application.forget(op.partitions)
         if self._loop is not None:
             self._loop.pool.forget(op.partitions)
-            self._full = tuple(partition for partition in self._full if partition not in op.partitions)
         self._woken = True
         self.cgrp.assign_called(op, now_us)
 

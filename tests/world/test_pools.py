@@ -146,6 +146,50 @@ def test_a_full_pool_pauses_a_librdkafka_member_and_loses_nothing() -> None:
     assert polled[-1] > 8 * S  # it takes 9 s to work on all of it, and only ten are taken ahead
 
 
+@CLIENTS
+def test_a_pool_commits_nothing_of_what_is_not_its_members_any_more(client: str) -> None:
+    """consumer:F5.4. The work goes on behind the revocation; what it ends there moves no watermark."""
+    work = {"commit": "watermark", "work.in.revoke": "go_on"}
+    trace = pooled(client, work, h={"group": "g", "start": "2s"})
+    owns: set[tuple[int, int]] = set()
+    ended_late, committed = 0, []
+    for row in trace.rows(Kind.ASSIGN, Kind.REVOKE, Kind.PROC_END, Kind.COMMIT):
+        whose = (row["host"], row["partition"])
+        if row["kind"] == Kind.ASSIGN:
+            owns.add(whose)
+        elif row["kind"] == Kind.REVOKE:
+            owns.discard(whose)
+        elif row["kind"] == Kind.PROC_END:
+            ended_late += whose not in owns
+        else:
+            committed.append(whose in owns)
+
+    assert ended_late and committed and all(committed)
+
+
+@CLIENTS
+def test_a_partition_that_comes_back_to_a_full_pool_waits_like_the_rest(client: str) -> None:
+    """consumer:F5.6. An eager member gives up everything and gets it back while its only thread is behind."""
+    work = {"commit": "watermark", "work.in.revoke": "go_on", "queue": 10, "threads": 1}
+    trace = pooled(client, work, h={"group": "g", "start": "2s", "processing": {}})
+    mine = {row["host"] for row in trace.rows(Kind.POLL) if row["t_us"] < 2 * S}
+    in_hand, came_back = 0, []
+    before: dict[int, int] = {}  # at each time of a poll: handed over and not done
+    for row in trace.rows(Kind.ASSIGN, Kind.POLL, Kind.PROC_END):
+        if row["host"] not in mine:
+            continue
+        if row["kind"] == Kind.POLL:
+            before.setdefault(row["t_us"], in_hand)
+            in_hand += row["hi"] - row["lo"]
+        elif row["kind"] == Kind.PROC_END:
+            in_hand -= 1
+        elif row["t_us"] > 2 * S:
+            came_back.append(in_hand)
+
+    assert came_back and min(came_back) >= 10 and max(before.values()) < 10
+    assert max(before) > max(row["t_us"] for row in trace.rows(Kind.ASSIGN))
+
+
 def test_workers_store_what_is_done_where_the_client_does_not() -> None:
     """enable.auto.offset.store=false: the timer commits what the workers stored, never what is under way."""
     config = {"enable.auto.commit": True, "auto.commit.interval.ms": 200, "enable.auto.offset.store": False}
