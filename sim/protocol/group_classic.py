@@ -13,6 +13,7 @@ are never taken back: who rings looks whether there is still something to do.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum
 from typing import Protocol
 
@@ -147,35 +148,45 @@ class ClassicGroup:
         self, channel: Channel, request: JoinGroupRequest, old: Member, member: str, now_us: int
     ) -> None:
         """``updateStaticMemberThenRebalanceOrCompleteJoin``."""
-        home = self._home
-        if old.joining is not None:
-            home.reply(old.joining, JoinGroupResponse(ErrorCode.FENCED_INSTANCE_ID, member=old.id), now_us)
-        if old.syncing is not None:
-            home.reply(old.syncing, SyncGroupResponse(ErrorCode.FENCED_INSTANCE_ID), now_us)
         new = Member.of(request, member, channel.conn.client)
-        new.assignment, new.is_new = old.assignment, False
-        self.roster.replace(old, new)
-        if old.id in self._pending_sync:
-            del self._pending_sync[old.id]
-            self._pending_sync[member] = None
-        self._sessions.alive(new, request.session_timeout_us, now_us)
+        self._put_in_place_of(old, new, now_us)
         new.joining = channel
         if self.state is State.STABLE and common_protocol(list(self.roster)) == self.protocol:
-            home.write(self.record(), now_us, lambda error, then_us: self._replaced(new, channel, error, then_us))
-            return
-        if self.state is State.PREPARING:
+            record = self.record()
+            self._home.write(record, now_us, lambda error, then_us: self._replaced(old, new, channel, error, then_us))
+        elif self.state is State.PREPARING:
             self._maybe_complete(now_us)
         else:
             self._prepare(now_us)
 
-    def _replaced(self, member: Member, channel: Channel, error: int, now_us: int) -> None:
-        """The new id is in the log (or is not). Whether it leads is asked now; a rebalance that has begun and ended
-        meanwhile has answered already (``completeJoinFuture``)."""
-        if member.joining is channel:
-            member.joining = None
-            leads = not error and self.roster.leader == member.id
-            told = tuple(one.joined(self.protocol) for one in self.roster) if leads else ()
-            self._home.reply(channel, self._join_answer(member, told, error), now_us)
+    def _put_in_place_of(self, old: Member, new: Member, now_us: int) -> None:
+        """``ClassicGroup.replaceStaticMember``: whoever is parked under the old id is fenced."""
+        if old.joining is not None:
+            response = JoinGroupResponse(ErrorCode.FENCED_INSTANCE_ID, member=old.id)
+            self._home.reply(old.joining, response, now_us)
+        if old.syncing is not None:
+            self._home.reply(old.syncing, SyncGroupResponse(ErrorCode.FENCED_INSTANCE_ID), now_us)
+        new.assignment, new.is_new = old.assignment, False
+        self.roster.replace(old, new)
+        if old.id in self._pending_sync:
+            del self._pending_sync[old.id]
+            self._pending_sync[new.id] = None
+        self._sessions.alive(new, new.session_timeout_us, now_us)
+
+    def _replaced(self, old: Member, new: Member, channel: Channel, error: int, now_us: int) -> None:
+        """The new id is in the log (or is not: the old one counts again). Whether it leads is asked now; a rebalance
+        that has begun and ended meanwhile has answered already (``completeJoinFuture``)."""
+        parked = new.joining is channel
+        if parked:
+            new.joining = None
+        if error and self.roster.members.get(new.id) is new:
+            new.joining = None  # that of a later rebalance is never answered: Kafka drops it here, too
+            self._put_in_place_of(new, replace(old, joining=None, syncing=None, watched=False), now_us)
+        if parked and error:
+            self._home.reply(channel, JoinGroupResponse(error), now_us)
+        elif parked:
+            told = tuple(one.joined(self.protocol) for one in self.roster) if self.roster.leader == new.id else ()
+            self._home.reply(channel, self._join_answer(new, told), now_us)
 
     def _join_again(self, channel: Channel, request: JoinGroupRequest, now_us: int) -> None:
         """``classicGroupJoinExistingMember``."""
@@ -203,10 +214,10 @@ class ClassicGroup:
         """The generation as it is: the answer to the first join may have been lost."""
         members = tuple(one.joined(self.protocol) for one in self.roster.in_order())
         members = members if member.id == self.roster.leader else ()
-        self._home.reply(channel, self._join_answer(member, members, 0), now_us)
+        self._home.reply(channel, self._join_answer(member, members), now_us)
 
-    def _join_answer(self, member: Member, members: tuple[JoinedMember, ...], error: int) -> JoinGroupResponse:
-        return JoinGroupResponse(error, self.generation, self.protocol, self.roster.leader, member.id, members)
+    def _join_answer(self, member: Member, members: tuple[JoinedMember, ...]) -> JoinGroupResponse:
+        return JoinGroupResponse(0, self.generation, self.protocol, self.roster.leader, member.id, members)
 
     def _add(self, channel: Channel, request: JoinGroupRequest, member_id: str, now_us: int) -> None:
         """``addMemberThenRebalanceOrCompleteJoin``."""
@@ -298,7 +309,7 @@ class ClassicGroup:
             self._sessions.alive(member, member.session_timeout_us, now_us)
             if channel is not None:
                 told = everybody if member.id == self.roster.leader else ()
-                self._home.reply(channel, self._join_answer(member, told, 0), now_us)
+                self._home.reply(channel, self._join_answer(member, told), now_us)
         phase = self._phase
         self._home.at(now_us + self.roster.rebalance_timeout_us, lambda then_us: self._sync_is_late(phase, then_us))
 

@@ -309,6 +309,47 @@ def test_a_static_member_that_leads_by_the_time_it_is_written_is_told_of_all() -
     assert (answer.error, answer.generation, answer.leader, len(answer.members)) == (0, 1, answer.member, 2)
 
 
+def test_a_new_id_that_is_not_written_in_time_gives_way_to_the_old_one() -> None:
+    """``updateStaticMemberThenRebalanceOrCompleteJoin``, "Reverting to old member id": the process that was replaced is
+    a member again, with its place, its partitions and a session of its own; the newcomer joins anew."""
+    play = GroupPlay()
+    play.stable("a", "b", a="i")
+    old = play.ids["a"]
+    play.holds_writes = True
+    del play.ids["a"]
+    assert play.join("a", instance="i") is ANSWERS_NOTHING
+    new = play.group.roster.static["i"]
+    assert new != old and play.beat("a", "i", old) == ErrorCode.FENCED_INSTANCE_ID
+
+    play.held.pop(0)(ErrorCode.COORDINATOR_NOT_AVAILABLE, play.now)
+
+    answer = play.answers["a"][-1]
+    assert (answer.error, answer.generation, answer.member) == (ErrorCode.COORDINATOR_NOT_AVAILABLE, -1, "")
+    assert play.group.roster.leader == old and play.group.roster.members[old].assignment == (0,)
+    assert play.beat("a", "i", old) == 0 and play.beat("a", "i", new) == ErrorCode.FENCED_INSTANCE_ID
+    play.run_to(play.now + play.group.roster.members[old].session_timeout_us)
+    assert old not in play.group.roster.members  # it said nothing since
+
+
+def test_a_new_id_that_a_rebalance_has_told_of_gives_way_too() -> None:
+    """Its Sync waits for the leader's word then, and is fenced."""
+    play = GroupPlay()
+    play.stable("a", "b", b="i")
+    old = play.ids["b"]
+    play.holds_writes = True
+    del play.ids["b"]
+    assert play.join("b", instance="i") is ANSWERS_NOTHING
+    play.join("a")
+    assert play.answers["b"][-1].generation == 2
+    assert play.sync("b") is ANSWERS_NOTHING
+    joins = len(play.answers["b"])
+
+    play.held.pop(0)(ErrorCode.COORDINATOR_NOT_AVAILABLE, play.now)
+
+    assert [answer.error for answer in play.answers["b"][joins:]] == [ErrorCode.FENCED_INSTANCE_ID]
+    assert list(play.group.roster.members) == [play.ids["a"], old]
+
+
 def test_a_static_member_that_comes_back_finds_its_place_without_a_rebalance() -> None:
     """consumer:S32, consumer:F3.30"""
     play = GroupPlay()
