@@ -40,7 +40,10 @@ class Backoff:
     max_us: int
 
     def delay_us(self, failures: int, raw_draw: int) -> int:
-        """The wait after *failures* failures in a row (1 or more)."""
+        """The wait after *failures* failures in a row (1 or more); one that cannot grow has no jitter either
+        (``expMax == 0``)."""
+        if self.max_us <= self.initial_us:
+            return self.max_us
         doublings = min(max(failures - 1, 0), _GROWTH_LIMIT)
         term = min(self.initial_us << doublings, self.max_us)
         return min(scaled(term, 80, 120, raw_draw), self.max_us)

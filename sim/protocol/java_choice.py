@@ -51,8 +51,18 @@ class TopicState:
             return self.queues[turn], False
         if key >= 0 and not self.settings.partitioner_ignore_keys:
             return self.queues[self.of_key[key]], False
+        return self.stick(), True
+
+    def stick(self) -> PartitionQueue:
+        """The sticky partition. A switch that an open batch postponed is made up for as soon as there is none: an
+        append looks for that before it tries the open batch, and again before it opens one (``partitionChanged``)."""
         self._take_load()
-        return self.queues[self._sticky.current(self._led, len(self.queues), self._draw)], True
+        queue = self.queues[self._sticky.current(self._led, len(self.queues), self._draw)]
+        last = queue.batches[-1] if queue.batches else None
+        all_full = last is None or last.full or not last.open
+        if all_full and self._sticky.appended(0, True, self._led, len(self.queues), self._draw):
+            queue = self.queues[self._sticky.current(self._led, len(self.queues), self._draw)]
+        return queue
 
     def _room_for(self, size: int) -> Callable[[int], bool]:
         return lambda index: self.queues[index].has_room(size, self._room)
@@ -67,17 +77,16 @@ class TopicState:
         self._sticky.appended(size_bytes, last_is_full, self._led, len(self.queues), self._draw)
 
     def note_load(self) -> None:
-        """Readiness scan: queue lengths for the adaptive choice, once every partition has had a batch."""
+        """Readiness scan: queue lengths for the adaptive choice; none before every partition has had a batch."""
         if self.static or len(self.queues) < 2 or not self.settings.partitioner_adaptive:
             return
         if not self._used_all:
             self._used_all = all(queue.lane.taken for queue in self.queues)
-        if self._used_all:
-            self._load = [
-                (len(queue.batches), index)
-                for index, queue in enumerate(self.queues)
-                if queue.node is not None and not (queue.batches and self._is_slow(queue.node))
-            ]
+        self._load = [
+            (len(queue.batches), index)
+            for index, queue in enumerate(self.queues)
+            if self._used_all and queue.node is not None and not (queue.batches and self._is_slow(queue.node))
+        ]
 
     def _is_slow(self, node: JavaNode) -> bool:
         limit_us = self.settings.partitioner_availability_timeout_us

@@ -270,6 +270,8 @@ class Intake:
         if not self.buffer.has_memory(queue, size):
             return ErrorCode.CLIENT_BUFFER_EXHAUSTED
         self._chosen = None
+        if by_choice:
+            queue = self._stick(state, size)
         lane = queue.lane
         if not queue.static:
             lane.lay(send, at_us, size)
@@ -277,6 +279,12 @@ class Intake:
             lane.floor_us, lane.floor_from = at_us, lane.taken
         self._put(state, queue, by_choice)
         return 0
+
+    def _stick(self, state: TopicState, size: int) -> PartitionQueue:
+        """The sticky partition once there is memory; its open batch, if it has one, has room."""
+        queue = state.stick()
+        queue.has_room(size, self.buffer.room)
+        return queue
 
     def _put(self, state: TopicState, queue: PartitionQueue, by_choice: bool) -> None:
         """Put the lane's next record into a batch; one that is open has room for it."""
@@ -318,6 +326,8 @@ class Intake:
         if code:
             self.port.record(Kind.REFUSED, prod=self.prod, lo=new, hi=new + 1, code=code)
             return
+        if by_choice:
+            queue = self._stick(state, size)
         queue.lane.lay(new, now_us, size)
         self._put(state, queue, by_choice)
 

@@ -54,14 +54,18 @@ class JavaMetadata:
 
     # --- refreshes ---------------------------------------------------------------------------------------------------
     def want_topic(self, topic: int) -> None:
-        """send() waits for a topic: one met for the first time is asked for at once (``requestUpdateForNewTopics``)."""
+        """send() waits for a topic: one met for the first time is asked for at once."""
         if topic not in self._topics:
             self._topics.append(topic)
-            self._same_answers = 0
-            self._last_us = -FOREVER
+            self._ask_at_once()
             self._wanted = True
             self._schedule()
         self.want()
+
+    def _ask_at_once(self) -> None:
+        """``requestUpdateForNewTopics``."""
+        self._same_answers = 0
+        self._last_us = -FOREVER
 
     def want(self) -> None:
         if not self._wanted:
@@ -87,6 +91,8 @@ class JavaMetadata:
         # Asked for meanwhile: this answer does for it, unless it is about a new topic, or a partition has no leader.
         leaderless = any(self._cache.leaderless(topic) for topic in self._topics)
         self._wanted = leaderless or self._asked_for < len(self._topics)
+        if self._asked_for < len(self._topics):  # the send() that waits for it asks again, without a pause
+            self._ask_at_once()
         self._schedule()
         return changed
 
@@ -94,6 +100,7 @@ class JavaMetadata:
         self._in_flight = False
         self._last_us = now_us
         self._failures += 1
+        self._same_answers = 0
         self._wanted = True
         self._schedule()
 

@@ -17,6 +17,8 @@ from sim.protocol.settings import Rules
 __all__ = ["Sequences"]
 
 LAST_EPOCH = 32767
+# UnknownProducerIdException is an OutOfOrderSequenceException: handleFailedBatch bumps for both.
+_GAPS = (ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER, ErrorCode.UNKNOWN_PRODUCER_ID)
 
 
 class Sequences:
@@ -116,20 +118,8 @@ class Sequences:
         queue.untrack(batch)
         if self.fatal:
             return
-        if code == ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER:
+        if adjust or code in _GAPS:
             self.request_bump(queue, row)
-        elif code == ErrorCode.UNKNOWN_PRODUCER_ID:
-            self._forget(queue)
-        elif adjust:
-            self.request_bump(queue, row)
-
-    def _forget(self, queue: PartitionQueue) -> None:
-        """``resetSequenceForPartition``: as if nothing had ever been sent to it."""
-        queue.next_seq, queue.last_acked_seq, queue.pid, queue.pid_epoch = 0, -1, -1, -1
-        queue.sequenced.clear()
-        if queue in self._unresolved:
-            self._unresolved.remove(queue)
-        queue.unresolved = None
 
     def expired_in_retry(self, batch: ProducerBatch, row: int) -> None:
         """``markSequenceUnresolved``: nothing new leaves the partition until what is in flight is decided."""

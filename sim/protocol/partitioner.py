@@ -113,7 +113,7 @@ def _any_of(count: int, available: Sequence[bool], draw: Draw) -> int:
 class StickyPartitioner:
     """The Java client's built-in choice for records without a key (KIP-794), for one topic of one producer.
 
-    Law: the partition changes only in :meth:`appended`, after the append that fills its quota.
+    Law: the partition changes only in :meth:`appended`.
     """
 
     def __init__(self, quota_bytes: int) -> None:
@@ -133,7 +133,7 @@ class StickyPartitioner:
         """Count what an append added. *may_switch*: the last batch of the partition is full or there is none.
 
         Returns whether the partition was changed. A switch that an open batch postponed is made up for by the next
-        append that finds none, and is forced at twice the quota.
+        append that finds none (asked with no bytes, before it appends), and is forced at twice the quota.
         """
         self._bytes += size_bytes
         quota = self.quota_bytes if may_switch else 2 * self.quota_bytes

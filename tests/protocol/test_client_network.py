@@ -51,9 +51,11 @@ def test_a_reconnect_of_the_java_client_grows_as_measured(failures: int, low_ms:
     assert Backoff(50 * MS, 1000 * MS).delay_us(failures, LOWEST) == low_ms * MS
 
 
-def test_a_first_delay_above_the_cap_is_cut_to_it() -> None:
-    assert Backoff(2000 * MS, 1000 * MS).delay_us(1, HIGHEST) == 1000 * MS
-    assert Backoff(50 * MS, 50 * MS).delay_us(1, LOWEST) == 40 * MS
+@pytest.mark.parametrize("draw", [LOWEST, HIGHEST])
+def test_a_delay_that_cannot_grow_is_the_cap_without_jitter(draw: int) -> None:
+    """``ExponentialBackoff.backoff``: ``expMax`` is 0 where the cap is not above the first delay."""
+    assert Backoff(2000 * MS, 1000 * MS).delay_us(1, draw) == 1000 * MS
+    assert Backoff(50 * MS, 50 * MS).delay_us(7, draw) == 50 * MS
 
 
 def test_librdkafka_waits_a_whole_per_cent_of_the_doubled_delay() -> None:

@@ -309,6 +309,16 @@ def test_an_unknown_producer_id_bumps_unless_the_log_start_is_unknown() -> None:
     assert (play.bumps, play.identities("A")) == ([(1, 0)], [(0, 0), (1, 0)])
 
 
+def test_an_unknown_producer_id_that_ends_a_batch_costs_an_epoch() -> None:
+    """To ``handleFailedBatch`` an ``UnknownProducerIdException`` is an ``OutOfOrderSequenceException``: the next batch
+    does not go out under numbers that the log has already (it would be taken for their repeat, and lost)."""
+    play = idempotent("Z A@10 B@500", retries=1).ok("Z").run(20)
+    play.answer("A", E.UNKNOWN_PRODUCER_ID, log_start=-1).run(200)
+    play.answer("A", E.UNKNOWN_PRODUCER_ID, log_start=-1).run(400)
+    assert play.outcome("A").endswith("UNKNOWN_PRODUCER_ID")
+    assert (play.identities("Z"), play.bumps, play.identities("B")) == ([(0, 0)], [(1, 0)], [(1, 0)])
+
+
 def test_an_ok_of_an_old_request_is_credited_with_the_new_number() -> None:
     """producer 3.4, consequences: numbers that the broker does not know, and a second bump"""
     play = idempotent("A B C").answer("A", OUT_OF_ORDER).ok("B").answer("C", OUT_OF_ORDER).run(100)

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.protocol.java_batches import PartitionQueue, ProducerBatch
+from sim.protocol.java_choice import TopicState
+from sim.protocol.java_network import JavaNode
 from sim.protocol.rows import Kind
+from sim.protocol.settings import JavaProducerSettings
 from tests.protocol.java_play import Calls, Play, plain
+from tests.protocol.scripted_port import ScriptedPort
 
 S = 1_000_000
 MS = 1_000
@@ -67,14 +72,55 @@ def test_keyless_records_stay_on_a_partition_until_it_got_batch_size_bytes_and_i
     assert (play.log(0), play.log(1)) == ("A B C D E", "F")
 
 
-def test_an_unfinished_batch_postpones_the_switch_up_to_twice_the_quota() -> None:
-    """producer 2.2: eight batches of 161 bytes, none of them full, pass 2 * 600"""
-    calls = " ".join(f"{name}~@{10 * i}" for i, name in enumerate("ABCDEFGHIJ"))
-    play = Play(calls, leaders={0: 1, 1: 1}, batch_size_bytes=600, idempotence=False)
+def sticky(calls: str, **options: Any) -> Play:
+    """Two partitions, a batch.size of 600 bytes; the choices in turn are 0, 1, 0."""
+    play = Play(calls, leaders={0: 1, 1: 1}, batch_size_bytes=600, idempotence=False, **options)
     raws = iter([0, 1, 0])
     play.port.draw = lambda purpose: next(raws) if purpose == "sticky" else 1 << 31  # type: ignore[method-assign]
-    play.start().flow(200, 1)
-    assert (play.log(0), play.log(1)) == ("A B C D E F G H", "I J")
+    return play.start()
+
+
+@pytest.mark.parametrize(
+    ("linger_ms", "logs"),
+    [(0, ("A B C D I J", "E F G H")), (25, ("A B C D E F", "G H I J"))],
+)
+def test_a_switch_that_an_open_batch_postponed_is_made_before_the_next_batch_begins(
+    linger_ms: int, logs: tuple[str, str]
+) -> None:
+    """``RecordAccumulator.partitionChanged``: batches of 161 bytes (of 361, of which the second is open as 600 are
+    passed); the record that finds none open goes to the next partition."""
+    calls = " ".join(f"{name}~@{10 * i}" for i, name in enumerate("ABCDEFGHIJ"))
+    play = sticky(calls, linger_us=linger_ms * MS).flow(200, 1)
+    assert (play.log(0), play.log(1)) == logs
+
+
+def test_a_record_without_room_closes_the_batch_and_makes_up_for_the_switch() -> None:
+    """``RecordAccumulator.partitionChanged``, asked again before a batch is opened: five records fill a batch of 561
+    bytes, less than the quota; the next five pass it, and the eleventh finds the second batch without room."""
+    play = sticky("A~ B~ C~ D~ E~ F~ G~ H~ I~ J~ K~", linger_us=S).flow(2000, 1)
+    assert (play.log(0), play.log(1)) == ("A B C D E F G H I J", "K")
+
+
+def test_partitions_that_are_added_make_the_choice_uniform_until_each_has_had_a_batch() -> None:
+    """``partitionReady``: no lengths are taken before, and without them old weights do not count."""
+    state = TopicState(0, ScriptedPort(), JavaProducerSettings(batch_size_bytes=1), 500)
+    queues = [PartitionQueue(number) for number in range(4)]
+    state.learn(queues[:2], [])
+    for queue in queues[:2]:
+        queue.node, queue.lane.taken = JavaNode(1), 1
+    queues[0].batches.append(ProducerBatch(queues[0], 0, 1, 161, 0))
+    state.note_leaders([0, 1])
+    state.note_load()
+    assert weights_of(state) == [1, 3]
+
+    state.learn(queues, [])
+    state.note_load()
+    assert weights_of(state) == []
+
+
+def weights_of(state: TopicState) -> list[int]:
+    state.stick()
+    return state._sticky._weights
 
 
 def test_a_keyed_record_ignores_stickiness_and_ignore_keys_ignores_keys() -> None:

@@ -107,10 +107,7 @@ class Stage:
             assert transmitted[name] <= self.denied[name], f"{name} was sent oftener than refused"
 
     def _check_numbers(self) -> None:
-        """Every first transmission goes on where the one before it in its epoch ended (but a batch that failed with
-        UNKNOWN_PRODUCER_ID makes the producer forget the partition)."""
-        if any(row.code == E.UNKNOWN_PRODUCER_ID for row in self.play.rows(Kind.FAIL, Kind.UNKNOWN)):
-            return
+        """Every first transmission goes on where the one before it in its epoch ended."""
         following: dict[tuple[int, int, int], int] = {}
         for row in self.play.rows(Kind.ATTEMPT):
             if row.n == 1 and row.seq >= 0 and row.pid >= 0:
