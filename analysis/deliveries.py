@@ -152,7 +152,7 @@ class Deliveries:
         found += [self._odd(before[piece], after[piece]) for piece in slices(len(before))]
         before, after, low, high = (np.concatenate(columns) for columns in zip(*found, strict=True))
         internal = self.polls.group[before] == self.polls.group[after]
-        return Steps(before, after, low, high, internal, ~internal & self._forgot(before, after))
+        return Steps(before, after, low, high, internal, self._forgot(before, after))
 
     def _odd(self, before: Column, after: Column) -> tuple[Column, Column, Column, Column]:
         """Those within a lane that do not lead to the very next offset, with the offsets they go from and to."""

@@ -65,9 +65,11 @@ class Evidence:
 
     @cached_property
     def ack_row(self) -> Column:
-        """By value: the row of its first ack; the largest integer where there is none."""
+        """By value: the row of its first ack that names an offset; the largest integer where there is none. One that
+        does not (acks=0, an implied one) says nothing of when the record was in the log."""
         table = self.history.outcomes
-        table = table if (table.kind == ACK).all() else table.take(table.kind == ACK)
+        told = (table.kind == ACK) & (table.offset >= 0)
+        table = table if told.all() else table.take(told)
         row = np.full(len(self.history.values), np.iinfo(np.int64).max)
         if (table.count == 1).all():
             row[table.value[::-1]] = table.row[::-1]  # the first one stays

@@ -287,7 +287,7 @@ class Logs:
         log, sends = self.final, self.history.records
         if not len(self.history.txns) and not (self.history.appends.kind != DATA).any():
             return None
-        txn = np.where(log.txn < 0, np.where(log.value < 0, -1, sends.txn[np.maximum(log.value, 0)]), log.txn)
+        txn = np.where(log.txn < 0, np.append(sends.txn, -1)[log.value], log.txn)
         decided = np.unique(self.history.appends.pid[self.history.appends.kind != DATA])
         unnamed = (txn < 0) & (log.kind == DATA) & (log.pid >= 0) & np.isin(log.pid, decided)
         return np.where(unnamed, len(self.history.txns), txn)  # a marker's producer id writes in transactions only

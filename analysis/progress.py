@@ -188,7 +188,8 @@ class Progress:
     def sublanes(self, *tables: Processing) -> Column:
         """Lane and key by event, of all these tables; records without key share one."""
         values = [self.values(table) for table in tables]
-        keys = [np.where(value < 0, -1, self.history.records.key[value]) for value in values]
+        key = np.append(self.history.records.key, -1)  # of no value: none
+        keys = [key[value] for value in values]
         lanes = [self.lane_of(table.consumer, table.partition) for table in tables]
         return combine(np.concatenate(lanes), np.concatenate(keys))
 

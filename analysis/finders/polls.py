@@ -37,7 +37,7 @@ def int_poll_skip(evidence: Evidence) -> Found:
 def _judged(evidence: Evidence, internal: bool) -> tuple[Column, Column, Column, Column]:
     """Runs before and after each step of this kind, and the offsets it goes from and to; none to the next offset."""
     steps = evidence.deliveries.steps
-    chosen = steps.internal if internal else ~steps.internal & ~steps.forgotten
+    chosen = (steps.internal == internal) & ~steps.forgotten
     return steps.before[chosen], steps.after[chosen], steps.low[chosen], steps.high[chosen]
 
 

@@ -203,9 +203,11 @@ def _one(record: dict[str, Any]) -> dict[str, Any]:
 
 # --- above-hw-read ----------------------------------------------------------------------------------------------------
 def above_hw_read(evidence: Evidence) -> Found:
-    """Deliveries at or above everything that leaders had announced by then."""
+    """Deliveries at or above everything that leaders had announced by then; where they never announced anything,
+    nothing can be said."""
     polls = evidence.history.polls
     runs = _uncovered(evidence)
+    runs = runs[mask_of(evidence.marks.leader_marks.partition, len(evidence.history.partitions))[polls.partition[runs]]]
     mark = _announced(evidence, runs)
     above = np.clip(polls.offset[runs] + polls.count[runs] - np.maximum(mark, polls.offset[runs]), 0, None)
     runs, mark, above = (column[above > 0] for column in (runs, mark, above))

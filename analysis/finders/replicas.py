@@ -68,8 +68,10 @@ def _differences(tails: list[tuple[int, Log]], mark: int) -> list[int]:
     order = np.lexsort(columns[::-1])
     offset, *rest = (column[order] for column in columns)
     unequal = np.zeros(max(len(offset) - 1, 0), bool)
-    for column in rest:
+    value, kind, epoch = rest
+    for column in (value, kind):
         unequal |= column[1:] != column[:-1]
+    unequal |= (epoch[1:] != epoch[:-1]) & (epoch[:-1] >= 0)  # one that is not told (they stand first) is no other one
     found: list[int] = np.unique(offset[1:][unequal & (offset[1:] == offset[:-1])]).tolist()
     return found
 
@@ -82,7 +84,8 @@ def _witness(
         for k in np.flatnonzero(log.offset == offset).tolist():
             value = int(log.value[k])
             record: dict[str, Any] = evidence.record(value) if value >= 0 else {"control": int(log.kind[k])}
-            record |= {"o": offset, "broker": evidence.broker(broker), "lep": int(log.lep[k])}
+            record |= {"o": offset, "broker": evidence.broker(broker)}
+            record |= {"lep": int(log.lep[k])} if log.lep[k] >= 0 else {}
             records.append(record | {"event": evidence.history.event(int(log.row[k]))})
     return {
         "partition": evidence.partition(partition), "offsets": [offset], "first_diverging": first, "records": records,

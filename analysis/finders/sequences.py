@@ -36,22 +36,23 @@ def sequence_regression(evidence: Evidence) -> Found:
 
 def _steps(evidence: Evidence, left: Column, right: Column, step: Column) -> Found:
     log = evidence.logs.final
-    bad = ~_explained(evidence, log, left, right)
+    bad = ~_explained(evidence, log, left, right, step)
     left, right, step = left[bad], right[bad], step[bad]
     told = zip(left[:WITNESSES].tolist(), right[:WITNESSES].tolist(), step[:WITNESSES].tolist(), strict=True)
     witnesses = [_pair(evidence, log, a, b, step=by) for a, b, by in told]
     return Found(len(step), witnesses, len(step), _pairs(evidence, log, right))
 
 
-def _explained(evidence: Evidence, log: Log, left: Column, right: Column) -> Column:
-    """A hole that compaction made, or a pause in which a broker forgets the producer."""
+def _explained(evidence: Evidence, log: Log, left: Column, right: Column, step: Column) -> Column:
+    """Holes that compaction made, each of one sequence, or a pause in which a broker forgets the producer."""
     pause = FORGOTTEN_S * _PER_SECOND[evidence.history.time_unit]
     explained: Column = log.t[right].astype(np.int64) - log.t[left] >= pause
     removed = evidence.logs.compacted
     if len(removed):
         ends = offset_key(log.partition[left], log.offset[left] + log.count[left])
         starts = offset_key(log.partition[right], log.offset[right])
-        explained |= np.searchsorted(removed, starts) > np.searchsorted(removed, ends)
+        holes = np.searchsorted(removed, starts) - np.searchsorted(removed, ends)
+        explained |= (step > 1) & (step - 1 <= holes)
     return explained
 
 

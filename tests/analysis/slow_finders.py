@@ -160,7 +160,8 @@ class Slow:
     def realtime_inversion(self) -> int:
         acked: dict[str, int] = {}
         for k, e in self.acks:
-            acked.setdefault(e["v"], k)
+            if "o" in e:
+                acked.setdefault(e["v"], k)
         count = 0
         for log in self.final.values():
             first: list[str] = []

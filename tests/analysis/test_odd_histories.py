@@ -14,7 +14,7 @@ import pytest
 
 from analysis.verdict import judge
 from tests.analysis.txn_chaos import CONSUMERS, TxnChaos
-from tests.analysis.written import header
+from tests.analysis.written import header, judged
 
 Event = dict[str, Any]
 OFFSETS = (0, 1, 2, 5, 2**31 - 1, 2**31, 2**39, 2**40 - 1)
@@ -46,6 +46,23 @@ def oddly(events: list[Event], draw: random.Random) -> list[Event]:
         elif how == "place" and isinstance(e.get("p"), str):
             e["p"] = draw.choice(("o-0", "o-1", "q-5", 3))
     return [e | {"t": t} for t, e in enumerate(told)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "control o-0 0 commit pid=7",
+        "control o-0 0 abort pid=7; hw o-0 1",
+        "proc_start C1 o-0 3; proc_end C1 o-0 3",
+        "txn T commit",
+        "hw o-0 4",
+        "commit C1 o-0 4",
+    ],
+)
+def test_a_history_that_names_no_value_is_judged(text):
+    for consumers in ({}, {"C1": {"group": "G", "isolation": "read_committed"}}):
+        verdict = judged(text, drain=True, consumers=consumers)
+        assert all(not finding.count for name, finding in verdict.findings.items() if name != "premature-commit")
 
 
 @pytest.mark.parametrize("part", range(4))

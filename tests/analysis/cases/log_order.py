@@ -273,6 +273,12 @@ REALTIME_INVERSION = [
     clean(
         "realtime-inversion",
         "1.12",
+        "an ack without offset says nothing of when the record was appended (acks=0)",
+        "send P1 1 y o-0; ack P1 y o-0; send P2 1 x o-0; append o-0 0 x; append o-0 1 y; ack P2 x o-0 0",
+    ),
+    clean(
+        "realtime-inversion",
+        "1.12",
         "the one acknowledged before was aborted",
         """send P1 1 y o-0 txn=T; append o-0 1 y pid=7; ack P1 y o-0 1; control o-0 2 abort pid=7
           send P2 1 x o-0; append o-0 0 x; ack P2 x o-0 0""",

@@ -117,6 +117,23 @@ REPLICA_DIVERGENCE = [
         "differences at or above the high watermark",
         TWO + "append o-0 1 c b=2 role=follower; hw o-0 1 b=1",
     ),
+    *(
+        clean(
+            "replica-divergence",
+            "1.7",
+            f"the {who} does not tell its leader epoch",
+            f"send P1 1 a o-0; append o-0 0 a {leader}; append o-0 0 a {follower} b=2 role=follower; hw o-0 1 b=1",
+        )
+        for who, leader, follower in (("follower", "lep=0", ""), ("leader", "", "lep=0"))
+    ),
+    dirty(
+        "replica-divergence",
+        "1.7",
+        "two followers tell other leader epochs, and the leader none",
+        """send P1 1 a o-0; append o-0 0 a #a; append o-0 0 a b=2 lep=0 role=follower #b
+          append o-0 0 a b=3 lep=1 role=follower #c; hw o-0 1 b=1""",
+        ("a a a", "0", "a b c"),
+    ),
     clean("replica-divergence", "1.7", "compaction progress", TWO + "compact o-0 0; hw o-0 2 b=1"),
 ]
 
@@ -135,6 +152,13 @@ SEQUENCES = [
         "1.9",
         "a hole made by compaction",
         chain("1 0 0", "1 0 2").replace("o-0 1 v1", "o-0 2 v1") + "compact o-0 1",
+    ),
+    dirty(
+        "sequence-gap",
+        "1.9",
+        "wider than the hole made by compaction",
+        chain("1 0 0", "1 0 3").replace("o-0 1 v1", "o-0 2 v1") + "compact o-0 1",
+        ("v0 v1", "0 2", "0 1"),
     ),
     clean(
         "sequence-gap",
@@ -155,6 +179,13 @@ SEQUENCES = [
     dirty("sequence-regression", "1.9", "the same sequence again", chain("1 0 4", "1 0 4"), ("v0 v1", "0 1", "0 1")),
     dirty(
         "sequence-regression", "1.9", "back to the beginning", chain("1 0 4", "1 0 5", "1 0 0"), ("v1 v2", "1 2", "1 2")
+    ),
+    dirty(
+        "sequence-regression",
+        "1.9",
+        "over a hole made by compaction",
+        chain("1 0 5", "1 0 2").replace("o-0 1 v1", "o-0 2 v1") + "compact o-0 1",
+        ("v0 v1", "0 2", "0 1"),
     ),
     clean("sequence-regression", "1.9", "a new epoch restarts at 0", chain("1 0 4", "1 0 5", "1 1 0")),
     clean("sequence-regression", "1.9", "2147483647 followed by 0", chain("1 0 2147483647", "1 0 0")),

@@ -96,6 +96,7 @@ INT_POLL_SKIP = [
         "two partitions in one poll",
         "send P1 0 a o-0; send P1 1 b o-1; append o-0 0 a; append o-1 7 b; poll C1 o-0:0:a o-1:7:b",
     ),
+    clean("int-poll-skip", "2.1", "seek", LOG + "poll C1 o-0:0:a op=1; seek C1 o-0 2; poll C1 o-0:2:c op=1"),
     clean("int-poll-skip", "2.1", "between two polls it has another name", LOG + "poll C1 o-0:0:a; poll C1 o-0:2:c"),
 ]
 
@@ -164,6 +165,15 @@ INT_NONMONOTONIC_POLL = [
         "2.2",
         "two partitions in one poll",
         "send P1 0 a o-0; send P1 1 b o-1; append o-0 9 a; append o-1 0 b; poll C1 o-0:9:a o-1:0:b",
+    ),
+    *(
+        clean(
+            "int-nonmonotonic-poll",
+            "2.2",
+            f"the position is forgotten between polls of one operation: {between}",
+            LOG + f"assign C1 o-0; poll C1 o-0:1:b op=1; {between}; poll C1 o-0:1:b op=1",
+        )
+        for between in ("seek C1 o-0 1", "revoke C1 o-0; assign C1 o-0", "crash C1", "reset C1 o-0 1")
     ),
     clean("int-nonmonotonic-poll", "2.2", "two consumers", LOG + "poll C1 o-0:1:b op=1; poll C2 o-0:0:a op=1"),
 ]
@@ -433,6 +443,12 @@ ABOVE_HW = [
         LOG + "hw o-0 1; poll C1 o-0:1:b #1; poll C2 o-0:1:b #2; hw o-0 5",
         ("b", "1", "1"),
         ("b", "1", "2"),
+    ),
+    clean(
+        "above-hw-read",
+        "2.8",
+        "no mark was ever announced of the partition",
+        LOG + "send P1 5 f o-1; append o-1 0 f; hw o-0 1; poll C1 o-0:0:a o-1:0:f",
     ),
     clean("above-hw-read", "2.8", "below the mark", LOG + "hw o-0 2; poll C1 o-0:0:a o-0:1:b"),
     clean(
