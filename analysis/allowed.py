@@ -83,22 +83,36 @@ def _acks(x: Any) -> int:
 
 
 class Configuration:
-    """Looks options up by the names that a history uses."""
+    """Looks options up by the names that a history uses; without sections, clients and topics stand side by side."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
-        kinds = ("clients", "producers", "topics")
-        sections = [config[kind] for kind in kinds if isinstance(config.get(kind), Mapping)] or [config]
-        flat = {str(name): options for section in sections for name, options in section.items()}
-        self._options = {name: options for name, options in flat.items() if isinstance(options, Mapping)}
+        parted = any(isinstance(config.get(kind), Mapping) for kind in (*_CLIENTS, *_TOPICS))
+        self._clients = _sections(config, _CLIENTS) if parted else _named(config)
+        self._topics = _sections(config, _TOPICS) if parted else self._clients
+
+    def options(self, producer: str) -> Mapping[str, Any] | None:
+        """By its own name, or by that of the process of which it is a later life (``billing#2``)."""
+        return self._clients.get(producer, self._clients.get(producer.split("#")[0]))
 
     def client(self, producer: str) -> Client | None:
-        """By its own name, or by that of the process of which it is a later life (``billing#2``)."""
-        options = self._options.get(producer, self._options.get(producer.split("#")[0]))
+        options = self.options(producer)
         return None if options is None else Client.of(options)
 
     def topic(self, name: str) -> Topic | None:
-        options = self._options.get(name)
+        options = self._topics.get(name)
         return None if options is None else Topic.of(options)
+
+
+_CLIENTS, _TOPICS = ("clients", "producers"), ("topics",)
+
+
+def _sections(config: Mapping[str, Any], kinds: tuple[str, ...]) -> dict[str, Mapping[str, Any]]:
+    sections = [config[kind] for kind in kinds if isinstance(config.get(kind), Mapping)]
+    return {name: options for section in sections for name, options in _named(section).items()}
+
+
+def _named(section: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {str(name): options for name, options in section.items() if isinstance(options, Mapping)}
 
 
 @dataclass(frozen=True, slots=True)

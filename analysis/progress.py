@@ -31,6 +31,7 @@ class GroupCommits:
     """Accepted commits in the order in which they took effect."""
 
     lane: Column
+    partition: Column
     offset: Column
     row: Column  # when it took effect
     consumer: Column
@@ -72,7 +73,7 @@ class Progress:
             np.concatenate([getattr(own, name), getattr(sent, name)])[order]
             for name in ("consumer", "partition", "offset", "row")
         )
-        return GroupCommits(self.lane_of(consumer, partition), offset, row[order], consumer, told)
+        return GroupCommits(self.lane_of(consumer, partition), partition, offset, row[order], consumer, told)
 
     def committed_at(self, lane: Column, row: Column) -> Column:
         """The last commit of each lane that took effect before *row*; 0 where there was none."""

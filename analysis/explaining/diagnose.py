@@ -13,11 +13,13 @@ from analysis.explaining.readers import rows_named
 from analysis.explaining.reread import committed_lower, delivered_again, worked_at_once
 from analysis.explaining.twice import stored_twice
 from analysis.explaining.unread import committed_early, never_read, position_moved
+from analysis.finding import CLASSES
 
 __all__ = ["diagnose"]
 
 How = Callable[[Facts, Witness, list[Part]], Diagnosis]
 SUSPECT = "no configuration permits it: the broker, the client or the history itself is wrong"
+NORMAL = "normal in Kafka, counted as information: nothing went wrong that would have to be explained"
 
 
 def _late(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosis:
@@ -31,8 +33,9 @@ def _gone(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosis:
     return gone_record(facts, cast[0]) if cast else unexplained("the history does not name the record", cast)
 
 
-def _suspect(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosis:
-    return unexplained(SUSPECT, cast)
+def _no_mechanism(name: str) -> How:
+    because = NORMAL if CLASSES.get(name) == "information" else SUSPECT
+    return lambda facts, witness, cast: unexplained(because, cast)
 
 
 _HOW: dict[str, tuple[tuple[str, ...], How]] = {
@@ -64,7 +67,7 @@ _HOW: dict[str, tuple[tuple[str, ...], How]] = {
 
 def diagnose(facts: Facts, name: str, witness: Witness) -> Diagnosis:
     """The mechanism behind one case of the finding *name*."""
-    roles, how = _HOW.get(name, (("record",), _suspect))
+    roles, how = _HOW.get(name, (("record",), _no_mechanism(name)))
     found = how(facts, witness, cast_of(facts, witness, roles))
     found.rows += _deliveries(facts, witness)
     return found

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from analysis.allowed import Configuration
 from analysis.evidence import Evidence
 from analysis.explaining.causes import Causes
 from analysis.history import ACK, Column, Table
@@ -152,8 +153,7 @@ class Facts:
     def _patience(self, value: int) -> int | None:
         """How long its producer waits for an answer, in the history's unit; None where its options say nothing."""
         name = self.evidence.producer(int(self.history.records.prod[value]))
-        clients = (self.history.config or {}).get("clients", {})
-        options = clients.get(name, clients.get(str(name).split("#")[0], {}))
+        options = Configuration(self.history.config or {}).options(str(name)) or {}
         option = "socket.timeout.ms" if options.get("client") == "librdkafka" else "request.timeout.ms"
         try:
             return int(options[option]) * PER_MS[self.history.time_unit]

@@ -8,9 +8,10 @@ from analysis.allowed import Configuration
 from analysis.explaining.causes import Causes
 from analysis.explaining.diagnosis import Diagnosis, Part, unexplained
 from analysis.explaining.facts import Copy, Facts, Life
+from analysis.history import ABORT
 from sim.protocol.rows import Kind
 
-__all__ = ["acks_of", "cut_between", "gone_record", "two_at_one_offset"]
+__all__ = ["acks_of", "cut_between", "gone_record", "hidden_by", "two_at_one_offset"]
 
 
 def acks_of(facts: Facts, value: int) -> int | None:
@@ -24,6 +25,9 @@ def gone_record(facts: Facts, part: Part) -> Diagnosis:
     """anomalies 1.4, 1.8; producer 4.4, 8.4."""
     if not part.life.copies:
         return _never_stored(facts, part)
+    hidden = hidden_by(facts, part.value)
+    if hidden is not None:
+        return unexplained(f"it is in the log and no reader of committed data is given it: {hidden}", [part])
     copy = part.copy or _last_removed(facts, part)
     part.copy = copy
     if copy is None:
@@ -39,6 +43,16 @@ def gone_record(facts: Facts, part: Part) -> Diagnosis:
     if election is None:
         return unexplained("the history does not say who led when it vanished", [part])
     return _by_election(facts, part, copy, election, rows)
+
+
+def hidden_by(facts: Facts, value: int) -> str | None:
+    """What hides a record that the final log has; None: nothing, or it has it not."""
+    logs, log = facts.evidence.logs, facts.evidence.logs.final
+    at = np.flatnonzero((log.value >= 0) & (log.value <= value) & (value < log.value + log.count) & ~logs.visible)
+    if not len(at) or logs.transaction_state is None or logs.copies[value]:
+        return None
+    aborted = logs.transaction_state[at[0]] == ABORT
+    return "its transaction was aborted" if aborted else "its transaction is undecided"
 
 
 def _by_election(facts: Facts, part: Part, copy: Copy, election: int, rows: list[int]) -> Diagnosis:
@@ -62,7 +76,8 @@ def _never_stored(facts: Facts, part: Part) -> Diagnosis:
     if implied is not None:
         because = "its success was inferred from the success of the batch behind it, and it was never stored"
         return Diagnosis("implicit acknowledgement", because, [part], [implied])
-    return unexplained("it was acknowledged and no broker's log ever had it", [part])
+    told = "it was acknowledged" if part.life.acked is not None else "its sender was not told what became of it"
+    return unexplained(f"{told}, and no broker's log ever had it", [part])
 
 
 def _implied_by(facts: Facts, part: Part) -> int | None:

@@ -104,11 +104,12 @@ class Readers:
         return self.committed(move.partition, move.row)
 
     def committed(self, partition: int, before: int) -> tuple[int, int] | None:
-        """(offset, row) of what the group had last committed in *partition* before that row; None: nothing."""
-        table = self.history.commits
+        """(offset, row that tells it) of what the group had last committed in *partition* before that row, with a
+        transaction or without; None: nothing."""
+        table = self.facts.evidence.progress.commits
         mine = np.isin(table.consumer, self.members) & (table.partition == partition) & (table.row < before)
-        done = np.flatnonzero(mine & (table.ok != 0))
-        return (int(table.offset[done[-1]]), int(table.row[done[-1]])) if len(done) else None
+        done = np.flatnonzero(mine)
+        return (int(table.offset[done[-1]]), int(table.told[done[-1]])) if len(done) else None
 
     def failed_work(self, partition: int, part: Part) -> tuple[int, str] | None:
         """(row, who) of a failure of the work on that record, where the trace tells of one."""

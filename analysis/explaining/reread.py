@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from analysis.explaining.diagnosis import Diagnosis, Part, Witness, cast_of, unexplained
@@ -24,10 +26,19 @@ def delivered_again(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnos
         return unexplained("only one delivery is told", cast)
     named = set(rows_named(facts, witness.get("events") or ()))
     at = next((k for k in range(1, len(polls)) if {polls[k - 1].row, polls[k].row} <= named), 1)
-    return _why(readers, cast[:1], polls[at - 1], polls[at])
+    return _why(readers, cast[:1], polls[at - 1], polls[at], _begun_below(readers, witness, polls[at]))
 
 
-def _why(readers: Readers, cast: list[Part], first: Delivery, second: Delivery) -> Diagnosis:
+def _begun_below(readers: Readers, witness: Witness, again: Delivery) -> tuple[int, int] | None:
+    """(offset, row that tells it) of what the group had committed, where the reader went on below that."""
+    committed = readers.committed(again.partition, again.row)
+    offsets = witness.get("offsets") or (0,)
+    return committed if committed and offsets[0] < min(witness.get("committed", 0), committed[0]) else None
+
+
+def _why(
+    readers: Readers, cast: list[Part], first: Delivery, second: Delivery, below: tuple[int, int] | None
+) -> Diagnosis:  # fmt: skip
     a, b = readers.name(first.consumer), readers.name(second.consumer)
     moves = readers.moves(first.partition, first.row, second.row)
     mine = [move for move in moves if move.consumer in (first.consumer, second.consumer)]
@@ -41,6 +52,10 @@ def _why(readers: Readers, cast: list[Part], first: Delivery, second: Delivery) 
         return Diagnosis("stolen partition and late commit", because, cast, sorted({*rows, row}))
     if kinds & {FORGET_ASSIGN, FORGET_REVOKE} or a != b:
         passed = f"the partition went from {a} to {b}" if a != b else f"{a} gave the partition up and got it again"
+        if below is not None:
+            found = moved_by(readers, cast, mine, sorted({*rows, below[1]}))
+            wrong = f"{passed}, and {b} began below offset {below[0]}, which its group had committed"
+            return found or replace(unexplained(wrong, cast), rows=sorted({*rows, below[1]}))
         return Diagnosis("re-read after a rebalance", f"{passed}, uncommitted", cast, rows)
     return moved_by(readers, cast, mine, rows) or unexplained(
         "nothing that the history tells moved the reader's position in between", cast
@@ -124,10 +139,10 @@ def worked_at_once(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosi
 def committed_lower(facts: Facts, witness: Witness, cast: list[Part]) -> Diagnosis:
     """A group's committed offset went back: who committed, and did it still own the partition?"""
     rows = rows_named(facts, witness.get("events") or ())
-    commits, readers = facts.history.commits, Readers(facts, witness)
-    told = [commits.take(commits.row == row) for row in rows]
+    commits, readers = facts.evidence.progress.commits, Readers(facts, witness)
     partition = list(facts.history.partitions).index(str(witness["partition"]))
-    whose = [int(one.consumer[one.partition == partition][0]) for one in told if (one.partition == partition).any()]
+    told = [np.flatnonzero((commits.told == row) & (commits.partition == partition)) for row in rows]
+    whose = [int(commits.consumer[one[0]]) for one in told if len(one)]
     if len(whose) < 2:
         return unexplained("the history does not say who made the two commits", cast)
     last = [offset - 1 for offset in witness.get("offsets") or ()]  # the last record that each commit covers

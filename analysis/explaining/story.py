@@ -13,6 +13,7 @@ import numpy as np
 
 from analysis.explaining.diagnosis import Diagnosis, Part, distinct
 from analysis.explaining.facts import Copy, Facts, Life, Try
+from analysis.explaining.gone import hidden_by
 from analysis.explaining.surroundings import surroundings
 from analysis.explaining.telling import Line, Names
 from analysis.history import ACK, FAIL
@@ -46,9 +47,9 @@ def _outcome(facts: Facts, names: Names, diagnosis: Diagnosis, told: list[Line])
     for value in dict.fromkeys(part.value for part in diagnosis.cast):
         at = _places(facts, value)
         places += [(facts.history.partitions[p], o, names.value(value)) for p, o in at]
-        gone += [] if at else [names.value(value)]
+        gone += [] if at else [f"{names.value(value)} {_elsewhere(facts, names, value)}"]
     words = [f"{value} at {partition} offset {offset}" for partition, offset, value in sorted(places)[:6]]
-    words += [f"{value} in no log" for value in gone]
+    words += gone
     last = told[-1]
     if words:
         yield Line(last.t, last.row, "outcome", "", "", "", "in the end: " + ", ".join(words), 9, vital=True)
@@ -59,6 +60,16 @@ def _places(facts: Facts, value: int) -> list[tuple[int, int]]:
     view = facts.evidence.logs.records
     at = np.flatnonzero(view.value == value)
     return list(zip(view.partition[at].tolist(), view.offset[at].tolist(), strict=True))
+
+
+def _elsewhere(facts: Facts, names: Names, value: int) -> str:
+    """Of a record that no reader of committed data sees: what hides it, or which followers alone have it."""
+    copies, hidden = facts.life(value).copies, hidden_by(facts, value)
+    stored = [copy for copy in copies if not copy.follower and copy.cut is None]
+    if hidden is not None and stored:
+        return f"at {names.place(stored[-1])}, hidden: {hidden}"
+    left = [copy for copy in copies if copy.follower and copy.cut is None]
+    return f"in no leader's log, and in that of {names.broker(left[-1].broker)}" if left else "in no log"
 
 
 def _life(facts: Facts, names: Names, part: Part) -> Iterator[Line]:
@@ -166,7 +177,8 @@ def _ending(names: Names, part: Part, one: Try) -> Line:
 
 def _stored(names: Names, part: Part, copy: Copy, of: int = -1) -> Line:
     epoch = f", leader epoch {copy.lep}" if copy.lep >= 0 else ""
-    identity = f", producer id {copy.pid} epoch {copy.epoch}" if copy.pid >= 0 else ""
+    in_epoch = f" epoch {copy.epoch}" if copy.epoch >= 0 else ""
+    identity = f", producer id {copy.pid}{in_epoch}" if copy.pid >= 0 else ""
     words = f"{names.broker(copy.broker)} stores {names.value(part.value)} at {names.place(copy)}{epoch}{identity}"
     short = f"{names.value(part.value)} @{copy.offset}"
     return Line(copy.t, copy.row, "append", names.broker(copy.broker), "", part.role, words, 2, short=short, of=of)

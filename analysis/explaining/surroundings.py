@@ -18,6 +18,7 @@ from analysis.explaining.facts import Facts
 from analysis.explaining.members import members_around
 from analysis.explaining.telling import Line, Names
 from analysis.explaining.twice import bump_rows
+from analysis.history import Column, Polls
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.rows import Kind
 
@@ -206,6 +207,13 @@ def _works(facts: Facts, diagnosis: Diagnosis) -> Iterator[Line]:
         words = f"{who} commits offset {offset} of {where}{refused}"
         t, row = int(commits.t[at]), int(commits.row[at])
         yield Line(t, row, "note", who, "", "", words, 6, vital=True, short=f"commits {offset}")
+    sent = history.txn_offsets
+    for at in np.flatnonzero(np.isin(sent.row, diagnosis.rows)).tolist():
+        who, where = facts.evidence.consumer(int(sent.consumer[at])), history.partitions[int(sent.partition[at])]
+        offset, txn = int(sent.offset[at]), history.txns[int(sent.txn[at])]
+        words = f"transaction {txn} takes offset {offset} of {where} along for {who}"
+        t, row = int(sent.t[at]), int(sent.row[at])
+        yield Line(t, row, "note", who, "", "", words, 6, vital=True, short=f"{txn}: offset {offset}")
 
 
 def _log_starts(facts: Facts, diagnosis: Diagnosis) -> Iterator[Line]:
@@ -219,7 +227,7 @@ def _log_starts(facts: Facts, diagnosis: Diagnosis) -> Iterator[Line]:
 def _reads(facts: Facts, names: Names, diagnosis: Diagnosis) -> Iterator[Line]:
     history = facts.history
     for row in diagnosis.rows:
-        for at in np.flatnonzero(history.polls.row == row).tolist():
+        for at in _beginnings(history.polls, np.flatnonzero(history.polls.row == row)):
             who = facts.evidence.consumer(int(history.polls.consumer[at]))
             where, offset = history.partitions[int(history.polls.partition[at])], int(history.polls.offset[at])
             words = f"{who} polls {where} from offset {offset}"
@@ -233,3 +241,10 @@ def _reads(facts: Facts, names: Names, diagnosis: Diagnosis) -> Iterator[Line]:
             partition = int(history.positions.partition[at])
             where = f" {history.partitions[partition]}" if partition >= 0 and said != "dies" else ""
             yield Line(int(history.positions.t[at]), row, "note", who, "", "", f"{who} {said}{where}", 6, vital=True)
+
+
+def _beginnings(polls: Polls, runs: Column) -> list[int]:
+    """Of the runs of one poll those that do not go on where the one before ended."""
+    goes_on = polls.partition[runs[1:]] == polls.partition[runs[:-1]]
+    goes_on &= polls.offset[runs[1:]] == polls.offset[runs[:-1]] + polls.count[runs[:-1]]
+    return [at for at, follows in zip(runs.tolist(), [False, *goes_on.tolist()], strict=False) if not follows]

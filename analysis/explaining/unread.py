@@ -136,8 +136,8 @@ def _leapt_over(readers: Readers, partition: int, offset: int, given: int, commi
 
 
 def _covering(facts: Facts, readers: Readers, partition: int, offset: int, after: int) -> tuple[int, int] | None:
-    """(row, consumer) of the first commit since *after* that covers the offset."""
-    commits = facts.history.commits
+    """(row that tells it, consumer) of the first commit since *after* that covers the offset."""
+    commits = facts.evidence.progress.commits
     mine = np.isin(commits.consumer, readers.members) & (commits.partition == partition)
-    at = np.flatnonzero(mine & (commits.offset > offset) & (commits.row > after) & (commits.ok != 0))
-    return (int(commits.row[at[0]]), int(commits.consumer[at[0]])) if len(at) else None
+    at = np.flatnonzero(mine & (commits.offset > offset) & (commits.row > after))
+    return (int(commits.told[at[0]]), int(commits.consumer[at[0]])) if len(at) else None

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from analysis.explaining import explain
+from analysis.explaining.mechanisms import NOT_EXPLAINED
 from analysis.finding import Finding
 from tests.analysis.written import judged
 
@@ -167,3 +169,20 @@ def test_what_was_not_found_tells_whether_it_could_be():
 
     assert findings["append-reorder"].allowed is True
     assert findings["lost-acked"].allowed is False
+
+
+def test_a_client_and_a_topic_may_have_one_name() -> None:
+    text = REORDERED.replace("P1", "o")
+    config = {"clients": {"o": {"enable.idempotence": False, "acks": 1}}, "topics": {"o": {"min.insync.replicas": 2}}}
+    finding = judged(text, config=config).findings["append-reorder"]
+
+    assert finding.allowed and IN_FLIGHT in finding.by
+
+
+@pytest.mark.parametrize("clients", [None, [], {"P1": None}, {"P1": "x"}, {"P1": {}}])
+def test_sections_of_another_shape_say_nothing(clients: object) -> None:
+    text = "send P1 0 a o-0; send P1 1 b o-0; attempt P1 a o-0 1 c 1; append o-0 0 b; append o-0 1 a"
+    verdict = judged(text, config={"clients": clients, "topics": {}})
+
+    assert verdict.findings["append-reorder"].count == 1
+    assert explain(verdict, "append-reorder").mechanism == NOT_EXPLAINED

@@ -269,3 +269,75 @@ def test_what_a_group_makes_twice_of_a_record_comes_from_its_restart() -> None:
     assert one.mechanism == "producer restarted"
     assert one.proof is not None and one.proof.holds
     assert one.prevented_by == "processing.commit=before (group ledger)"
+
+
+# --- what a story says of commits, and of what is hidden --------------------------------------------------------------
+def words(one: Explanation) -> list[str]:
+    return [line.words for line in one.story]
+
+
+def test_a_reader_that_begins_below_what_its_group_had_committed_is_not_explained_by_a_rebalance() -> None:
+    text = "assign C1 o-0; poll C1 o-0:0:a; commit C1 o-0 1; revoke C1 o-0; assign C2 o-0; poll C2 o-0:0:a"
+    one = told(text, "duplicate-delivery")
+
+    assert one.mechanism == NOT_EXPLAINED
+    assert one.because == "the partition went from C1 to C2, and C2 began below offset 1, which its group had committed"
+    assert "C1 commits offset 1 of o-0" in words(one)
+
+
+def test_near_miss_the_library_of_the_new_owner_set_its_position() -> None:
+    text = "assign C1 o-0; poll C1 o-0:0:a; commit C1 o-0 1; revoke C1 o-0; assign C2 o-0; reset C2 o-0 0; "
+
+    assert told(text + "poll C2 o-0:0:a", "duplicate-delivery").mechanism == "position reset"
+
+
+def test_offsets_that_a_transaction_took_along_count_as_commits() -> None:
+    """premature-commit: the transaction committed offset 2, and C1 died with b in work."""
+    text = """
+        assign C1 o-0; poll C1 o-0:0:a o-0:1:b; proc_start C1 o-0 0; proc_end C1 o-0 0; proc_start C1 o-0 1
+        txn_offsets T C1 o-0 2; txn T commit; crash C1
+    """
+    one = told(text, "premature-commit")
+
+    assert one.mechanism == "commit before processing"
+    assert "transaction T takes offset 2 of o-0 along for C1" in words(one)
+
+
+def test_one_line_tells_all_that_a_poll_returned_in_a_row() -> None:
+    """Thirty records a poll, and the death between the two polls is still told."""
+    log = "; ".join(f"send P1 {k} v{k} o-0; append o-0 {k} v{k}" for k in range(30))
+    polled = " ".join(f"o-0:{k}:v{k}" for k in range(30))
+    one = explain(judged(f"{log}; poll C1 {polled}; crash C1; poll C1 {polled}", consumers=GROUP), "duplicate-delivery")
+
+    assert one.mechanism == "re-read after a restart"
+    assert words(one)[2:5] == ["C1 polls o-0 from offset 0", "C1 dies", "C1 polls o-0 from offset 0"]
+
+
+@pytest.mark.parametrize(
+    ("end", "said"),
+    [
+        ("control o-0 1 abort pid=7", "a at o-0 offset 0, hidden: its transaction was aborted"),
+        ("hw o-0 1", "a at o-0 offset 0, hidden: its transaction is undecided"),
+    ],
+)
+def test_what_a_transaction_hides_is_in_the_log_all_the_same(end: str, said: str) -> None:
+    text = f"send P1 0 a o-0 txn=T; append o-0 0 a pid=7; poll C1 o-0:0:a; {end}"
+    finding = "aborted-read" if "abort" in end else "open-transaction"
+    one = explain(judged(text, drain=True, consumers={"C1": {"isolation": "read_committed"}}), finding)
+
+    assert words(one)[-1] == f"in the end: {said}"
+    assert words(one)[1] == "broker 1 stores a at o-0 offset 0, producer id 7"
+
+
+def test_an_acknowledged_record_that_an_abort_hides_is_told_as_hidden() -> None:
+    text = "send P1 0 a o-0 txn=T; append o-0 0 a pid=7; ack P1 a o-0 0; txn T commit; control o-0 1 abort pid=7"
+    one = explain(judged(text), "lost-acked")
+
+    assert one.because.endswith("no reader of committed data is given it: its transaction was aborted")
+
+
+def test_what_is_normal_in_kafka_is_no_accusation() -> None:
+    text = "send P1 0 a o-0 op=1; send P2 0 x o-0; send P1 1 b o-0 op=1; append o-0 0 a; append o-0 1 x; append o-0 2 b"
+    one = explain(judged(text), "int-send-skip")
+
+    assert "normal in Kafka" in one.because
