@@ -49,6 +49,8 @@ def _same_identity(records: list[dict[str, Any]]) -> str:
         return "the application sent it again"
     if any("pid" not in record for record in records):
         return "no producer identity"
+    if len({r["pid"] for r in records}) == 1 and any("epoch" not in r or "seq" not in r for r in records):
+        return "same producer id: epoch or sequence are not told"
     if len({(r["pid"], r.get("epoch"), r.get("seq")) for r in records}) == 1:
         return "same producer id, epoch and sequence: the broker did not recognise it"
     if len({(r["pid"], r.get("epoch")) for r in records}) == 1:

@@ -91,7 +91,9 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class JavaReconnect:
-    """``ClusterConnectionStates``: the back-off starts with a loss and doubles until a connection becomes ready."""
+    """``ClusterConnectionStates``: the back-off starts with a loss and doubles until a connection becomes ready; the
+    time for the set-up is over once TCP is (``checkingApiVersions``), and the ApiVersions request has a request's time.
+    """
 
     backoff: Backoff
     setup: Backoff  # socket.connection.setup.timeout.ms and its maximum
@@ -103,8 +105,17 @@ class JavaReconnect:
     def opened(self, node: Node) -> None:
         node.ready, node.failures, node.setup_failures = True, 0, 0
 
+    def gives_up_us(self, node: Node, request_timeout_us: int) -> int:
+        """When an attempt that is not ready yet has taken too long: a broker that stands still accepts it, and is
+        silent."""
+        assert node.conn is not None
+        if node.conn.accepted_us > node.setup_until_us:
+            return node.setup_until_us
+        return node.conn.accepted_us + request_timeout_us
+
     def lost(self, node: Node, now_us: int, draw: Draw) -> None:
-        node.setup_failures = 0 if node.ready else node.setup_failures + 1
+        accepted = node.conn is not None and node.conn.accepted_us <= now_us
+        node.setup_failures = 0 if node.ready or accepted else node.setup_failures + 1
         node.failures += 1
         node.conn, node.ready = None, False
         node.not_before_us = now_us + self.backoff.delay_us(node.failures, draw())

@@ -176,7 +176,7 @@ class JavaNetwork:
         conn = self.port.connect(node.server)
         node.last_attempt_us = now_us
         self._reconnect.attempt(node, conn, now_us, lambda: self.port.draw("setup-timeout"))
-        self._check_us = min(self._check_us, node.setup_until_us)
+        self._check_us = min(self._check_us, self._expires_us(node))
         self._by_conn[conn] = node
 
     def connected(self, conn: Connection, now_us: int) -> None:
@@ -262,7 +262,7 @@ class JavaNetwork:
         if node.in_flight:
             return node.in_flight[0].sent_us + self.settings.request_timeout_us + ONE_MS
         if not node.ready:
-            return node.setup_until_us
+            return self._reconnect.gives_up_us(node, self.settings.request_timeout_us + ONE_MS)
         idle_us = self.settings.connections_max_idle_us
         return node.active_us + idle_us if idle_us > 0 else FOREVER
 

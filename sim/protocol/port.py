@@ -23,6 +23,7 @@ class Connection(Protocol):
     server: int  # host number of the side that accepted it
     was_reset: bool  # broken by a reset: whoever writes to it fails at once, as nobody is there to take it
     ends_us: int  # when the end that the server sent reaches the client; far in the future if it sent none
+    accepted_us: int  # when the client learns that TCP is set up; far in the future while that is not foreseen
 
 
 class Port(Protocol):

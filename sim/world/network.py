@@ -67,7 +67,9 @@ class Way:
 class Conn:
     """One end-to-end connection. ``up``: client to server; ``down``: server to client."""
 
-    __slots__ = ("client", "down", "ends_us", "number", "server", "silent", "up", "was_reset", "writes")
+    __slots__ = (
+        "accepted_us", "client", "down", "ends_us", "number", "server", "silent", "up", "was_reset", "writes",
+    )  # fmt: skip
 
     up: Way
     down: Way
@@ -78,6 +80,8 @@ class Conn:
         self.was_reset = False
         self.writes = False  # the server has written to a client that closed
         self.ends_us = NEVER  # when the end that the server sent reaches the client
+        self.accepted_us = NEVER  # when the client learns that TCP is set up: the system answers, also for a process
+        # that stands still
 
     def __repr__(self) -> str:
         return f"connection {self.number} of {self.client} to {self.server}"
@@ -210,12 +214,15 @@ class Network:
             self.turn_away(conn, cause, up.latency_us(self.kernel._now))
         else:
             now = self.kernel._now
-            delay = 2 * up.latency_us(now) + down.latency_us(now)
+            way_up = up.latency_us(now)
+            conn.accepted_us = now + way_up + down.latency_us(now)
+            delay = conn.accepted_us - now + way_up
             event = Delivery(conn.up, None, cause, (handshake,))
             self.kernel.schedule(event, conn.up.priority, delay)
 
     def turn_away(self, conn: Conn, cause: int, delay_us: int = 0) -> None:
         """Nobody listens: the client learns a way back later, or, from a machine that is off, nothing."""
+        conn.accepted_us = NEVER
         if conn.up.host.is_off:
             self._unheard.setdefault(conn.server, []).append(conn)
             return

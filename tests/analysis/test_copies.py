@@ -41,6 +41,8 @@ def test_the_identities_of_the_copies_tell_how_the_second_came():
     assert told["same"].endswith("the broker did not recognise it")
     assert told["sequence"].endswith("sent again")
     assert told["epoch"].endswith("the producer began anew")
+    verdict = judged(SENT + "append o-0 0 a1 pid=1; append o-0 1 a1 pid=1")
+    assert "not told" in verdict.findings["duplicate-append"].witnesses[0]["mechanism"]
 
 
 def test_what_looks_like_a_duplicate_and_is_none():

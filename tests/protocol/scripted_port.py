@@ -16,6 +16,7 @@ class Wire:
     client: int
     server: int
     ends_us: int = 1 << 62
+    accepted_us: int = 1 << 62
     was_reset: bool = False
 
 
@@ -46,6 +47,7 @@ class ScriptedPort:
     closed: list[int] = field(default_factory=list)
     sent: list[tuple[Wire, Any]] = field(default_factory=list)
     ended: bool = False  # the process, by itself
+    accepts_us: int = 1 << 62  # when TCP is set up, of every connection
 
     def record(self, kind: int, *, cause: int | None = None, host: int | None = None, **fields: int) -> int:
         self.rows.append(Row(Kind(kind), {**fields, "cause": self.cause if cause is None else cause}))
@@ -58,7 +60,7 @@ class ScriptedPort:
         return self.draws.get(purpose, self.otherwise)
 
     def connect(self, server: int) -> Wire:
-        self.wires.append(Wire(len(self.wires) + 1, self.host, server))
+        self.wires.append(Wire(len(self.wires) + 1, self.host, server, accepted_us=self.accepts_us))
         return self.wires[-1]
 
     def send(self, conn: Any, message: object, cause: int | None = None) -> None:

@@ -26,6 +26,7 @@ class Wire:
     client: int = 9
     server: int = 1
     was_reset: bool = False
+    accepted_us: int = 1 << 62
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from sim.protocol.settings import Rules
 from tests.protocol.java_play import Play, idempotent, plain
 
 S = 1_000_000
+MS = 1_000
 
 
 def test_a_hint_of_a_newer_leader_is_followed_without_back_off() -> None:
@@ -124,6 +125,26 @@ def test_a_connection_attempt_without_answer_is_given_up_after_the_set_up_timeou
     assert play.port.closed == []
     assert play.at(2500).port.closed == [1]
     assert play.sent() == "A"
+
+
+@pytest.mark.parametrize(
+    ("accepted_ms", "request_ms", "given_up_ms"),
+    [(5, 30_000, 30_006), (5, 1_000, 1_006), (2_001, 1_000, 2_000)],
+)
+def test_a_broker_that_accepts_and_is_silent_has_the_time_of_a_request(
+    accepted_ms: int, request_ms: int, given_up_ms: int
+) -> None:
+    """``NetworkClient.handleInitiateApiVersionRequests``: once TCP is set up the set-up timeout, 2 s, is over, and the
+    ApiVersions request is one like others, late a millisecond after its time."""
+    play = Play(
+        "A", idempotence=False, connection_setup_timeout_us=2 * S, connection_setup_timeout_max_us=2 * S,
+        request_timeout_us=request_ms * MS,
+    )  # fmt: skip
+    play._opened = 1  # nobody answers the first attempt
+    play.port.accepts_us = accepted_ms * MS
+    play.start().at(given_up_ms - 1)
+    assert play.port.closed == []
+    assert play.at(given_up_ms).port.closed == [1]
 
 
 def test_an_idle_connection_is_closed() -> None:

@@ -35,6 +35,18 @@ def test_a_connection_is_ready_after_two_round_trips() -> None:
     assert world.met("client") == [(40 * MS, "connected")]
 
 
+@pytest.mark.parametrize("trouble", ["none", "stands still", "is gone"])
+def test_the_system_sets_tcp_up_in_a_round_trip_whatever_the_process_does(trouble: str) -> None:
+    world, client, server = pair()
+    if trouble == "stands still":
+        world.at(5 * MS, server.pause)
+    elif trouble == "is gone":
+        world.at(5 * MS, lambda: server.stop(-1))
+    world.run()
+    assert (conn_of(client).accepted_us == 20 * MS) == (trouble != "is gone")
+    assert bool([entry for entry in world.met("client") if entry[1] == "connected"]) == (trouble == "none")
+
+
 def test_opening_a_connection_takes_two_kernel_events() -> None:
     world, _, _ = pair()
     world.run()
