@@ -43,6 +43,7 @@ class Outcomes:
         self.on_report: Callable[[int, int, int, int], None] | None = None  # partition, records lo to hi, error code
         self._metadata = accumulator.network.metadata
         self._grows = rules.exponential_retry_backoff
+        self._holds_memory = rules.memory_on_the_wire_is_held
         self._backoff = Backoff(settings.retry_backoff_us, settings.retry_backoff_max_us)
 
     # --- answers -----------------------------------------------------------------------------------------------------
@@ -65,6 +66,8 @@ class Outcomes:
             if error is not None and error.refresh:
                 self._metadata.want()
         batch.queue.muted = False
+        if batch.done:
+            self.intake.buffer.release(batch)
 
     def _can_retry(self, batch: ProducerBatch, result: ProduceResult, now_us: int, row: int) -> bool:
         settings = self.settings
@@ -103,18 +106,20 @@ class Outcomes:
             self._leave(batch)
             self._report(batch, Kind.ACK, offset, 0, row)
 
-    def _fail(self, batch: ProducerBatch, code: int, adjust: bool, now_us: int, row: int) -> None:
+    def _fail(self, batch: ProducerBatch, code: int, adjust: bool, now_us: int, row: int, held: bool = False) -> None:
+        """*held*: the request is still on the wire, and the batch's memory with it."""
         if batch.done:
             return
-        self._leave(batch)
+        self._leave(batch, held)
         self._report(batch, Kind.UNKNOWN if batch.unsure else Kind.FAIL, -1, code, row)
         self.intake.resend(batch, now_us)
         if self.sequences is not None:
             self.sequences.failed(batch, code, adjust, row)
 
-    def _leave(self, batch: ProducerBatch) -> None:
+    def _leave(self, batch: ProducerBatch, held: bool = False) -> None:
         self.accumulator.off_wire(batch)
-        self.intake.buffer.release(batch)
+        if not held:
+            self.intake.buffer.release(batch)
 
     def _report(self, batch: ProducerBatch, kind: Kind, offset: int, code: int, row: int) -> None:
         partition = batch.queue.partition
@@ -140,7 +145,8 @@ class Outcomes:
             row = self.port.record(
                 Kind.EXPIRE, cause=batch.row, partition=batch.queue.partition, prod=self.prod, lo=batch.lo, hi=batch.hi
             )
-            self._fail(batch, ErrorCode.CLIENT_DELIVERY_TIMEOUT, False, now_us, row)
+            held = self._holds_memory and batch in in_flight
+            self._fail(batch, ErrorCode.CLIENT_DELIVERY_TIMEOUT, False, now_us, row, held)
             if self.sequences is not None and batch.attempts:
                 self.sequences.expired_in_retry(batch, row)
         return bool(queued or in_flight)

@@ -33,6 +33,7 @@ class Rules:
     leader_hints: bool = True  # 3.7, KIP-951
     rebootstrap: bool = True  # KIP-899
     partitioner_asked_twice: bool = False  # for a record that opens a batch (KAFKA-9965); until 4.0 (KAFKA-17632)
+    memory_on_the_wire_is_held: bool = True  # of a batch that expires in flight, until its request ends (KAFKA-19012)
     unknown_producer_mapping_is_fatal: bool = True  # INVALID_PRODUCER_ID_MAPPING; measured on 4.3, before 4.0 a bump
 
 

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sim.protocol.error_codes import ErrorCode as E
 from sim.protocol.java_batches import PartitionQueue, ProducerBatch
 from sim.protocol.java_choice import TopicState
 from sim.protocol.java_network import JavaNode
 from sim.protocol.rows import Kind
-from sim.protocol.settings import JavaProducerSettings
+from sim.protocol.settings import JavaProducerSettings, Rules
 from tests.protocol.java_play import Calls, Play, plain
 from tests.protocol.scripted_port import ScriptedPort
 
@@ -239,6 +240,20 @@ def test_memory_is_free_again_when_everything_is_reported() -> None:
     play.ok("A").answer("B", 87).answer("C", 19).at(5000)
     assert play.role.idle()
     assert play.role.intake.buffer.free_bytes == play.settings.buffer_memory_bytes
+
+
+@pytest.mark.parametrize(("held", "leaves_ms"), [(True, 1151), (False, 1000)])
+def test_memory_of_a_batch_that_expires_on_the_wire_is_free_once_its_request_has_ended(
+    held: bool, leaves_ms: int
+) -> None:
+    """KAFKA-19012 (4.3: ``maybeRemoveAndDeallocateBatchLater``); before, it was free at once. A's second transmission
+    leaves at 100 ms and is late a millisecond after its time; the connection is back 50 ms later."""
+    rules = Rules(memory_on_the_wire_is_held=held)
+    options = {"buffer_memory_bytes": BATCH + 10, "delivery_timeout_us": S, "request_timeout_us": S, "rules": rules}
+    play = plain("A C@500", **options).answer("A", E.NOT_ENOUGH_REPLICAS).at(3000)
+
+    assert (play.times_ms("A"), play.times_ms("C")[0]) == ([0, 100], leaves_ms)
+    assert play.outcome("A").startswith("UNKNOWN")
 
 
 def test_time_in_a_blocked_call_counts_neither_for_linger_nor_for_the_delivery_timeout() -> None:
