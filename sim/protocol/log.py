@@ -150,6 +150,8 @@ class Log:
             self.leader_epochs.truncate_from_end(self.end)
             self.last_epoch = self.leader_epochs.latest
             return 0
+        if offset < self.start:  # nothing is left, and the log goes on at the offset itself (UnifiedLog.truncateTo)
+            return self.restart_at(offset)
         keep = bisect_left(self.bases, offset)
         if keep and self.bases[keep - 1] + self.batches[keep - 1].count > offset:
             keep -= 1
@@ -164,7 +166,7 @@ class Log:
         return before - self.end
 
     def restart_at(self, offset: int) -> int:
-        """Full truncation: the leader's log begins above all that is here (broker:REP-23)."""
+        """Full truncation: the leader's log begins above all that is here, or ends below it (broker:REP-23)."""
         gone = self.end - self.start
         self.bases, self.batches, self.epochs = [], [], []
         self.start = self.end = self.high_watermark = self.flushed = offset

@@ -50,6 +50,19 @@ def test_truncating_inside_a_batch_drops_the_whole_batch() -> None:
     log.check("log")
 
 
+def test_truncating_below_the_start_leaves_an_empty_log_there() -> None:
+    """``UnifiedLog.truncateTo``: what comes next is what the leader has at that offset."""
+    log = log_of(1, 1, 1, 1)
+    log.high_watermark = 4
+    log.raise_start(3)
+
+    assert log.truncate_to(1) == 1
+    assert (log.start, log.high_watermark, log.end) == (1, 1, 1)
+    assert log.append(plain(1), 1, now_us=0) == 1
+    assert (log.leader_epochs.epochs, log.leader_epochs.starts) == ([1], [1])
+    log.check("log")
+
+
 def test_truncating_above_the_end_does_nothing() -> None:
     log = log_of(3)
 
