@@ -226,7 +226,7 @@ class TopicSettings:
     max_message_bytes: int = 1048588
     log_append_time: bool = False
     flush_messages: int = 2**63 - 1
-    flush_us: int = 2**62
+    flush_us: int = 2**62  # looked at every log_flush_scheduler_us of the broker
     segment_bytes: int = 1 << 30
     retention_us: int = 7 * 24 * 3600 * S  # -1: never
     retention_bytes: int = -1
@@ -249,6 +249,7 @@ class BrokerSettings:
     producer_id_expiration_us: int = 86400 * S
     producer_id_expiration_check_us: int = 600 * S
     log_flush_recovery_checkpoint_us: int = 60 * S
+    log_flush_scheduler_us: int = 2**62  # not above 0: as for ever, once 30 s after the start (KafkaScheduler.schedule)
     retention_check_us: int = 300 * S
 
 

@@ -399,7 +399,7 @@ class Cluster(Net):
 
     def crash(self, broker: int, *, lossy: bool = False) -> Durable:
         """The process dies; its connections are reset, what it was sent is lost."""
-        durable = self.broker(broker).crash(lossy, self.now_us)
+        durable = self.broker(broker).crash(lossy)
         self.roles[broker] = None
         self.ports[broker].alarm_us = None
         for wire in self.wires:

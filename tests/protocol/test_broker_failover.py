@@ -7,7 +7,7 @@ import pytest
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.messages import FetchPartition, FetchRequest
 from sim.protocol.rows import Kind
-from sim.protocol.settings import Rules, TopicSettings
+from sim.protocol.settings import BrokerSettings, Rules, TopicSettings
 from tests.protocol.harness import Batches, Cluster, S, Session
 
 MOVED = ErrorCode.NOT_LEADER_OR_FOLLOWER
@@ -119,6 +119,23 @@ def test_a_power_loss_takes_the_pages_that_were_not_flushed() -> None:
     assert durable.logs[0].lost_from == 0
     assert cluster.lanes(1) == cluster.lanes(2)
     assert cluster.isr() == (1, 2, 3)
+
+
+@pytest.mark.parametrize(("scheduler_us", "kept"), [(2**62, [0, 1, 1, 1]), (0, [0, 1, 1, 1]), (10 * S, [0, 1, 2, 3])])
+def test_flushes_by_time_are_looked_for_half_a_minute_after_the_start_and_at_the_schedulers_interval(
+    scheduler_us: int, kept: list[int]
+) -> None:
+    """``LogManager.flushDirtyLogs``: with the default interval, the largest number, never again."""
+    settings = BrokerSettings(log_flush_scheduler_us=scheduler_us)
+    cluster = Cluster(((1,),), TopicSettings(flush_us=S), brokers=1, settings=settings)
+    client, b = cluster.client(1), Batches()
+    flushed = []
+    for second in (29, 35, 45, 55):
+        cluster.run_until(second * S)
+        flushed.append(cluster.log(1).flushed)
+        client.produce(b.next())
+
+    assert flushed == kept
 
 
 def test_the_last_replica_standing_that_loses_its_pages_costs_committed_records() -> None:

@@ -31,7 +31,7 @@ def written(*epochs: int, prod: int = 0) -> Log:
 
 
 def kept(log: Log, high_watermark: int = 0) -> DurableLog:
-    return log.survive(False, 0, high_watermark)
+    return log.survive(False, high_watermark)
 
 
 class Bench(Net):
