@@ -124,10 +124,13 @@ class Broker:
         self.state.deadlines.at(now_us + _SHUTDOWN_PATIENCE_US, self._stop)
 
     def _stop(self, now_us: int) -> None:
-        """The process ends: sockets are closed, what was not begun is dropped (broker:NET-16)."""
+        """The process ends: sockets are closed, what was not begun is dropped (broker:NET-16), logs are flushed
+        (``LogManager.shutdown``)."""
         if self._stopped:
             return
         self._stopped = True
+        for part in self.state.partitions.values():
+            part.log.flush(now_us)
         self.listening = False
         for channel in list(self.state.channels.by_number.values()):
             self.state.channels.close(channel)
@@ -149,9 +152,13 @@ class Broker:
         """End at once and say what is left; after a controlled shutdown, everything (broker:FAIL-17)."""
         clean = self._stopped
         logs = dict(self._kept.logs)  # replicas that no metadata has named yet are still on the disk
-        for number, part in self.state.partitions.items():
-            mark, end = part.log.high_watermark if clean else self._marks.get(number, 0), part.log.end
-            kept = logs[number] = part.log.survive(lossy and not clean, mark)
+        found = {number: part.log for number, part in self.state.partitions.items()}
+        if lossy and not clean:  # what an earlier end of the process left unflushed goes too
+            unnamed = logs.keys() - found.keys()
+            found |= {number: Log.recover(number, TopicSettings(), logs[number]) for number in sorted(unnamed)}
+        for number, log in found.items():
+            mark, end = log.high_watermark if clean else self._marks.get(number, 0), log.end
+            kept = logs[number] = log.survive(lossy and not clean, mark)
             if kept.lost_from >= 0:  # without this row the log of the trace would keep what the disk has lost
                 self._port.record(Kind.TRUNCATE, partition=number, offset=kept.lost_from, n=end - kept.lost_from)
         return Durable(logs, self.link.incarnation, self._producer_ids, self.state.epoch if clean else -1)

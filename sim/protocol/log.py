@@ -39,6 +39,7 @@ class DurableLog:
     cache: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))  # leader epochs and their starts
     producers: Snapshot = field(default_factory=dict)
     high_watermark: int = 0  # as last checkpointed
+    flushed: int = 0  # what is below stays, should the host itself be lost
     lost_from: int = -1  # first offset that went with the pages that were not flushed, -1 nothing did
 
 
@@ -78,7 +79,7 @@ class Log:
             self.assign_epoch(leader_epoch)
         self.end = base + batch.hi - batch.lo
         if self._flushes and self.end - self.flushed >= self.settings.flush_messages:
-            self._flush(now_us)
+            self.flush(now_us)
         if batch.pid >= 0:
             self.producers.store(batch, base, now_us if self._stamps else batch.max_timestamp_us)
         room = self._room = self._room - batch.size_bytes
@@ -95,19 +96,20 @@ class Log:
 
     def _roll(self, now_us: int) -> None:
         """A full segment is closed: it is flushed, and a snapshot of producers taken (broker:APP-27)."""
-        self._flush(now_us)
+        self.flush(now_us)
         self._snapshots.append((self.end, self.producers.snapshot()))
         self._segments.append(self.end)
         self._room = self.settings.segment_bytes
 
-    def _flush(self, now_us: int) -> None:
+    def flush(self, now_us: int) -> None:
+        """What was appended is on the disk."""
         if self.end > self.flushed:  # else the time of the last one stays (LocalLog.markFlushed)
             self.flushed, self.flushed_us = self.end, now_us
 
     def flush_if_due(self, now_us: int) -> None:
         """Now and then the broker looks which logs were not flushed for ``flush.ms`` (LogManager.flushDirtyLogs)."""
         if now_us - self.flushed_us >= self.settings.flush_us:
-            self._flush(now_us)
+            self.flush(now_us)
 
     # --- reading ------------------------------------------------------------------------------------------------------
     def read(self, offset: int, upto: int, max_bytes: int) -> tuple[int, int]:
@@ -257,7 +259,7 @@ class Log:
         cache = (list(self.leader_epochs.epochs), list(self.leader_epochs.starts))
         producers = self.producers.snapshot()
         return DurableLog(
-            self.bases, self.batches, self.epochs, self.start, cache, producers, high_watermark, lost_from
+            self.bases, self.batches, self.epochs, self.start, cache, producers, high_watermark, self.flushed, lost_from
         )
 
     @classmethod
@@ -266,7 +268,7 @@ class Log:
         log = cls(partition, settings)
         log.bases, log.batches, log.epochs, log.start = kept.bases, kept.batches, kept.epochs, kept.start
         log.end = kept.bases[-1] + kept.batches[-1].count if kept.bases else kept.start
-        log.flushed = log.end  # recovery writes what it has re-read
+        log.flushed = kept.flushed  # recovery reads and writes nothing back (LogLoader.recoverLog)
         log.leader_epochs.epochs, log.leader_epochs.starts = list(kept.cache[0]), list(kept.cache[1])
         log.leader_epochs.truncate_from_end(log.end)
         log.last_epoch = log.leader_epochs.latest

@@ -121,6 +121,23 @@ def test_a_power_loss_takes_the_pages_that_were_not_flushed() -> None:
     assert cluster.isr() == (1, 2, 3)
 
 
+@pytest.mark.parametrize(("clean", "settle", "lost_from"), [(False, True, 0), (False, False, 0), (True, True, -1)])
+def test_a_power_loss_takes_what_the_end_of_the_process_before_it_left_unflushed(
+    clean: bool, settle: bool, lost_from: int
+) -> None:
+    """``LogLoader.recoverLog``, ``LogManager.shutdown``; also before metadata has named the replica."""
+    cluster = Cluster()
+    client, b = cluster.client(1), Batches()
+    client.produce(b.next())
+    durable = cluster.stop(2) if clean else cluster.crash(2)
+    assert (durable.logs[0].flushed, len(durable.logs[0].batches)) == (int(clean), 1)
+    cluster.run_until(cluster.now_us + 12 * S)
+    cluster.restart(2, durable, settle=settle)
+    assert len(cluster.broker(2).state.partitions) == settle
+
+    assert cluster.crash(2, lossy=True).logs[0].lost_from == lost_from
+
+
 @pytest.mark.parametrize(("scheduler_us", "kept"), [(2**62, [0, 1, 1, 1]), (0, [0, 1, 1, 1]), (10 * S, [0, 1, 2, 3])])
 def test_flushes_by_time_are_looked_for_half_a_minute_after_the_start_and_at_the_schedulers_interval(
     scheduler_us: int, kept: list[int]

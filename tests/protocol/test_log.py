@@ -141,6 +141,18 @@ def test_a_process_crash_keeps_what_was_not_flushed_and_a_lost_host_does_not() -
     assert (Log.recover(0, TopicSettings(), kept).end, kept.lost_from) == (3, 3)
 
 
+def test_what_a_process_crash_left_unflushed_is_still_lost_with_the_host() -> None:
+    """``LogLoader.recoverLog`` flushes nothing, and its recovery point is not raised after an unclean stop."""
+    log = log_of(3, 2)
+    log.flushed = 3
+    back = Log.recover(0, TopicSettings(), log.survive(False, 0))
+
+    assert (back.end, back.flushed) == (5, 3)
+    kept = back.survive(True, 0)
+    assert kept.lost_from == 3
+    assert Log.recover(0, TopicSettings(), kept).flushed == 3  # what is left is on the disk
+
+
 def test_nothing_is_flushed_unless_a_setting_or_a_full_segment_says_so() -> None:
     assert log_of(3, 2).flushed == 0
     assert log_of(3, 2, settings=TopicSettings(flush_messages=4)).flushed == 5
