@@ -296,13 +296,17 @@ class Broker:
 
     def _follow(self, part: Partition, new: PartitionState, cause: int, now_us: int) -> None:
         was_leading = part.leading
-        if part.follow(new):
+        new_epoch = part.follow(new)
+        # On its way out it is told first that it is in no in-sync set more (ReplicaManager.applyLocalFollowersDelta).
+        leaves = self.link.shutting_down and self.state.me not in new.isr
+        if new_epoch or leaves:
+            for fetcher in self._fetchers.values():
+                fetcher.remove(part.number)
+        if new_epoch:
             cause = self._port.record(
                 Kind.FOLLOWS, cause=cause, partition=part.number, lep=new.leader_epoch, n=new.leader
             )
-            for fetcher in self._fetchers.values():
-                fetcher.remove(part.number)
-            if new.leader >= 0:
+            if new.leader >= 0 and not leaves:
                 self._fetcher(new.leader).add(part, cause)
             if was_leading:
                 self.coordinator.resigned(part.number, now_us)

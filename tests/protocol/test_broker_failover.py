@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sim.protocol.error_codes import ErrorCode
-from sim.protocol.messages import FetchPartition, FetchRequest
+from sim.protocol.messages import FetchPartition, FetchRequest, MetadataUpdate
 from sim.protocol.rows import Kind
 from sim.protocol.settings import BrokerSettings, Rules, TopicSettings
 from tests.protocol.harness import Batches, Cluster, S, Session
@@ -304,7 +306,23 @@ def test_a_controlled_shutdown_loses_the_tail_that_was_not_fetched() -> None:
 
     assert [result.error for result in client.results()] == [0, 0, 0, 0, MOVED]
     assert cluster.ports[1].has_stopped
-    assert cluster.log(1).end == 1
+    assert cluster.log(1).end == 4  # it fetches no more (ReplicaManager.applyLocalFollowersDelta)
+    cluster.restart(1, cluster.crash(1))
+    cluster.run_until(cluster.now_us + 20 * S)
+    assert [(row.host, row.offset, row.n) for row in cluster.rows_of(Kind.TRUNCATE)] == [(1, 1, 3)]
+
+
+def test_a_broker_that_shuts_down_fetches_only_where_it_is_in_sync() -> None:
+    """``ReplicaManager.applyLocalFollowersDelta``: 1 leads both, 2 is in sync in the second alone, then in none."""
+    cluster = Cluster(((1, 2), (1, 2)), brokers=2)
+    broker = cluster.broker(2)
+    broker.link.shutting_down = True
+    out_of_first = replace(cluster.controller.partitions[0], isr=(1,), partition_epoch=1)
+    for offset, states in enumerate([(out_of_first,), (replace(out_of_first, partition=1),)], start=100):
+        assert [list(fetcher.partitions) for fetcher in broker._fetchers.values()] == [[0, 1] if offset == 100 else [1]]
+        broker._apply(MetadataUpdate(offset, states, broker.state.registry.copy(), {}), cluster.now_us)
+
+    assert broker._fetchers == {}
 
 
 def test_a_move_to_the_preferred_leader_loses_what_it_had_not_fetched() -> None:
