@@ -64,7 +64,8 @@ class Controller:
     ) -> None:  # fmt: skip
         self._port, self._settings, self._rules = port, settings, rules
         self._deadlines = Deadlines(port)
-        self._feed = MetadataFeed(port, self._deadlines, settings.voters)
+        late = settings.voters > 1 and not rules.commit_ends_metadata_polls
+        self._feed = MetadataFeed(port, self._deadlines, late)
         self._expiry_us = _NEVER  # when the next look at the sessions is due
         self._outage_until_us = -1
         # What came during an outage, with its connection: it waits for the end.

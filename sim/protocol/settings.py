@@ -33,6 +33,7 @@ class Rules:
     leader_hints: bool = True  # 3.7, KIP-951
     rebootstrap: bool = True  # KIP-899
     partitioner_asked_twice: bool = False  # for a record that opens a batch (KAFKA-9965); until 4.0 (KAFKA-17632)
+    commit_ends_metadata_polls: bool = True  # 4.1, KIP-1166 (KafkaRaftClient.onUpdateLeaderHighWatermark)
     unknown_producer_mapping_is_fatal: bool = True  # INVALID_PRODUCER_ID_MAPPING; measured on 4.3, before 4.0 a bump
 
 
@@ -259,4 +260,4 @@ class ControllerSettings:
     auto_leader_rebalance: bool = True
     leader_imbalance_check_us: int = 300 * S
     unclean_election_interval_us: int = 300 * S
-    voters: int = 3  # with one voter brokers learn a commit within a round trip, else U(0, 500 ms) later (FAIL-7)
+    voters: int = 3  # before 4.1, with more than one, brokers learn a commit U(0, 500 ms) later (FAIL-7)

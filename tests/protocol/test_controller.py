@@ -21,6 +21,7 @@ from sim.protocol.settings import BrokerSettings, Rules, TopicSettings
 from tests.protocol.harness import MS, Batches, Cluster, S, Session
 
 NO_ELR = Rules(eligible_leader_replicas=False)
+LATE = Rules(commit_ends_metadata_polls=False)  # before 4.1
 
 
 def without_elr(topic: TopicSettings | None = None) -> Cluster:
@@ -376,7 +377,7 @@ def test_a_new_partition_is_in_sync_on_the_active_replicas_only() -> None:
 # --- metadata ---------------------------------------------------------------------------------------------------------
 def test_brokers_learn_at_times_of_their_own_and_in_order() -> None:
     """broker:SUB-18, broker:FAIL-7, broker:INV-13: one within nothing, the other half a second later."""
-    cluster = Cluster(voters=3)
+    cluster = Cluster(voters=3, rules=LATE)
     cluster.ports[0].draws = lambda purpose: (1 << 32) - 1 if purpose == "metadata-3" else 0
     cluster.run_until(S)
     cluster.controller.add_partitions(cluster.now_us, 0, [1], [(2, 3)])
@@ -390,9 +391,20 @@ def test_brokers_learn_at_times_of_their_own_and_in_order() -> None:
     assert sorted(cluster.broker(3).state.partitions) == [0, 1, 2]
 
 
+def test_since_4_1_a_commit_is_a_message_away() -> None:
+    """KIP-1166: it ends the long polls of all brokers (``KafkaRaftClient.onUpdateLeaderHighWatermark``)."""
+    cluster = Cluster(voters=3)
+    cluster.ports[0].draws = lambda purpose: (1 << 32) - 1
+    cluster.run_until(S)
+    cluster.controller.add_partitions(cluster.now_us, 0, [1], [(2, 3)])
+    cluster.settle()
+
+    assert [sorted(cluster.broker(broker).state.partitions) for broker in (1, 2, 3)] == [[0], [0, 1], [0, 1]]
+
+
 def test_two_brokers_may_both_believe_that_they_lead() -> None:
     """broker:SUB-18, broker:FAIL-18: both accept acks=1 in the meantime."""
-    cluster = Cluster(voters=3)
+    cluster = Cluster(voters=3, rules=LATE)
     durable = cluster.stop(1)
     cluster.restart(1, durable)
     cluster.run_until(cluster.now_us + 20 * S)
