@@ -70,7 +70,7 @@ class Controller:
         self._outage_until_us = -1
         # What came during an outage, with its connection: it waits for the end.
         self._held: deque[tuple[Connection | None, Callable[[int], object]]] = deque()
-        self.brokers = BrokerRegister(settings.session_timeout_us)
+        self.brokers = BrokerRegister(settings.session_timeout_us, rules.session_outlives_fence)
         self.book = PartitionBook(port, rules, self.brokers)
         self.partitions = self.book.states
         self.topics: dict[int, tuple[int, ...]] = {}

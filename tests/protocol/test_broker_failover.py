@@ -330,7 +330,7 @@ def test_a_move_to_the_preferred_leader_loses_what_it_had_not_fetched() -> None:
     cluster = Cluster(((1, 2),), brokers=2)
     durable = cluster.stop(1)
     cluster.restart(1, durable)
-    cluster.run_until(cluster.now_us + 10 * S)
+    cluster.run_until(cluster.now_us + 20 * S)
     assert (cluster.leader(), cluster.isr()) == (2, (1, 2))
     client, b = cluster.client(2), Batches()
     client.produce(b.next())

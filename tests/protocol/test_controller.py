@@ -276,9 +276,9 @@ def test_a_broker_stops_when_the_others_have_applied_its_leave() -> None:
     assert cluster.rows_of(Kind.FENCE, n=1)
 
 
-def test_after_a_controlled_shutdown_a_restart_is_let_in_at_once() -> None:
+def test_before_4_0_a_restart_after_a_controlled_shutdown_is_let_in_at_once() -> None:
     """broker:FAIL-17; the session of who has gone does not hold."""
-    cluster = Cluster()
+    cluster = Cluster(rules=Rules(session_outlives_fence=False))
     durable = cluster.stop(1)
     begun_us = cluster.now_us
     cluster.restart(1, durable)
@@ -286,6 +286,35 @@ def test_after_a_controlled_shutdown_a_restart_is_let_in_at_once() -> None:
 
     assert cluster.isr() == (1, 2, 3)
     assert cluster.leader() == 2
+
+
+def test_a_restart_after_a_controlled_shutdown_waits_for_the_rest_of_the_session() -> None:
+    """``BrokerHeartbeatTracker.hasValidSession`` knows no fence: 9 s from the heartbeat that was told to stop, less the
+    wait that the new process is in then."""
+    cluster = Cluster()
+    cluster.run_until(2 * S)
+    cluster.broker(3).shut_down(cluster.now_us)
+    cluster.settle()
+    assert cluster.ports[3].has_stopped  # it leads nothing, so the heartbeat of this moment was its last
+    cluster.restart(3, cluster.crash(3))
+    cluster.run_until(11 * S)
+    assert cluster.rows_of(Kind.UNFENCE) == []
+    cluster.run_until(60 * S)
+
+    [unfence] = cluster.rows_of(Kind.UNFENCE, n=3)
+    assert 11 * S < unfence.t_us < 15 * S
+    assert cluster.isr() == (1, 2, 3)
+
+
+def test_a_new_controller_knows_no_session_of_who_is_fenced() -> None:
+    """``ClusterControlManager.activate``."""
+    cluster = Cluster()
+    durable = cluster.stop(3)
+    cluster.controller.fail_over(cluster.now_us, S)
+    cluster.run_until(cluster.now_us + 2 * S)
+    cluster.restart(3, durable)
+
+    assert cluster.isr() == (1, 2, 3)
 
 
 def test_who_leads_nothing_may_stop_at_once() -> None:
