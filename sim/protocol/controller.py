@@ -54,8 +54,8 @@ class Controller:
     """The role of the controller host."""
 
     __slots__ = (
-        "_deadlines", "_expiry_us", "_feed", "_held", "_outage_until_us", "_port", "_rules", "_settings", "book",
-        "brokers", "partitions", "topics",
+        "_deadlines", "_expiry_us", "_feed", "_fence_tick_us", "_held", "_outage_until_us", "_port", "_rules",
+        "_settings", "book", "brokers", "partitions", "topics",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +67,7 @@ class Controller:
         late = settings.voters > 1 and not rules.commit_ends_metadata_polls
         self._feed = MetadataFeed(port, self._deadlines, late)
         self._expiry_us = _NEVER  # when the next look at the sessions is due
+        self._fence_tick_us = 0  # one of the times at which it looks for stale sessions
         self._outage_until_us = -1
         # What came during an outage, with its connection: it waits for the end.
         self._held: deque[tuple[Connection | None, Callable[[int], object]]] = deque()
@@ -110,6 +111,7 @@ class Controller:
         if self._settings.auto_leader_rebalance:
             self._deadlines.at(now_us + self._settings.leader_imbalance_check_us, self._rebalance)
         self._deadlines.at(now_us + self._settings.unclean_election_interval_us, self._sweep)
+        self._fence_tick_us = now_us - (self._port.draw("fence") * self._fence_period_us >> 32)
         self._watch_sessions()
 
     def on_message(self, conn: Connection, message: object, now_us: int) -> None:
@@ -158,8 +160,12 @@ class Controller:
         if late or self.brokers.has_session(broker, now_us):
             return BrokerRegistrationResponse(ErrorCode.DUPLICATE_BROKER_REGISTRATION)
         changed: list[PartitionState] = []
-        if known is not None and request.previous_epoch != known.epoch and self.elr_on:
-            changed = self.book.remove_member(broker, -1, unclean=True)
+        if known is not None:
+            unclean, was_fenced = request.previous_epoch != known.epoch and self.elr_on, known.fenced
+            known.state = BrokerState.FENCED
+            cause = -1 if was_fenced else self._port.record(Kind.FENCE, n=broker)  # faster than the look at sessions
+            if unclean or not was_fenced:
+                changed = self.book.remove_member(broker, cause, unclean=unclean)
         self.book.offset += 1
         self.brokers.by_id[broker] = Registration(
             broker, self.offset, request.incarnation, self.offset, BrokerState.FENCED, now_us
@@ -202,9 +208,17 @@ class Controller:
         self._publish(self.book.remove_member(broker, cause), cause, now_us)
 
     # --- sessions -----------------------------------------------------------------------------------------------------
+    @property
+    def _fence_period_us(self) -> int:
+        """Between two looks at the sessions (``QuorumController.maybeFenceStaleBrokerPeriodNs``)."""
+        return max(1000, self._settings.session_timeout_us // 8)
+
     def _watch_sessions(self) -> None:
-        """One timer for the session that ends first; heartbeats only make it look again."""
+        """One timer for the session that ends first; heartbeats only make it look again. From 4.0 on the first look
+        behind that end counts, of which there are eight a session."""
         expiry_us = self.brokers.next_expiry_us()
+        if self._rules.periodic_controller_tasks and expiry_us < _NEVER:
+            expiry_us += (self._fence_tick_us - expiry_us) % self._fence_period_us
         if expiry_us < self._expiry_us:
             self._expiry_us = expiry_us
             self._deadlines.at(expiry_us, self._expire)
@@ -334,6 +348,7 @@ class Controller:
         if now_us < self._outage_until_us:
             return
         self.brokers.restart_sessions(now_us)
+        self._fence_tick_us = now_us
         held, self._held = self._held, deque()
         for _, act in held:
             act(now_us)

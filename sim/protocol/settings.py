@@ -33,6 +33,8 @@ class Rules:
     leader_hints: bool = True  # 3.7, KIP-951
     rebootstrap: bool = True  # KIP-899
     partitioner_asked_twice: bool = False  # for a record that opens a batch (KAFKA-9965); until 4.0 (KAFKA-17632)
+    periodic_controller_tasks: bool = True  # 4.0, PeriodicTaskControlManager; before, each is set when there is need
+    flat_heartbeat_retry: bool = True  # measured on 4.3; 3.9: 100 ms, doubled at each failure
     session_outlives_fence: bool = True  # 4.0: a session is the time since the last heartbeat (BrokerHeartbeatTracker)
     commit_ends_metadata_polls: bool = True  # 4.1, KIP-1166 (KafkaRaftClient.onUpdateLeaderHighWatermark)
     unknown_producer_mapping_is_fatal: bool = True  # INVALID_PRODUCER_ID_MAPPING; measured on 4.3, before 4.0 a bump

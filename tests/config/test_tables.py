@@ -48,7 +48,7 @@ def test_what_differs_in_3_9_is_told_by_switches_alone() -> None:
     assert config.release_rules("3.9") == settings.Rules(
         release="3.9", eligible_leader_replicas=False, max_in_flight_above_5_is_an_error=False, rebootstrap=False,
         partitioner_asked_twice=True, unknown_producer_mapping_is_fatal=False, commit_ends_metadata_polls=False,
-        session_outlives_fence=False,
+        session_outlives_fence=False, periodic_controller_tasks=False, flat_heartbeat_retry=False,
     )  # fmt: skip
     assert config.producer("librdkafka", {}, "3.9").settings == settings.LibrdkafkaProducerSettings()
 

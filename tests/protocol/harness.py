@@ -7,7 +7,7 @@ Messages lie on their connections until they are delivered; a link that is cut k
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -323,6 +323,7 @@ class Cluster(Net):
         settings: BrokerSettings | None = None,
         voters: int = 1,
         rebalance: bool = False,
+        phases: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
         self.topic = topic or TopicSettings()
@@ -330,6 +331,7 @@ class Cluster(Net):
         self.settings = settings or BrokerSettings()
         partitions = tuple(range(len(replicas)))
         self.ports[0] = FakePort(self, 0)
+        self.ports[0].draws = lambda purpose: (phases or {}).get(purpose, 0)
         controlling = ControllerSettings(
             session_timeout_us=self.settings.session_timeout_us, voters=voters, auto_leader_rebalance=rebalance
         )

@@ -22,6 +22,7 @@ from tests.protocol.harness import MS, Batches, Cluster, S, Session
 
 NO_ELR = Rules(eligible_leader_replicas=False)
 LATE = Rules(commit_ends_metadata_polls=False)  # before 4.1
+OLD = Rules(periodic_controller_tasks=False, flat_heartbeat_retry=False, session_outlives_fence=False)
 
 
 def without_elr(topic: TopicSettings | None = None) -> Cluster:
@@ -33,7 +34,7 @@ def down(cluster: Cluster, *brokers: int) -> dict[int, object]:
     durable = {}
     for broker in brokers:
         durable[broker] = cluster.crash(broker)
-        cluster.run_until(cluster.now_us + 10 * S)
+        cluster.run_until(cluster.now_us + 10 * S + 200 * MS)
     return durable
 
 
@@ -203,9 +204,9 @@ def test_a_fenced_member_is_refused() -> None:
 
 # --- sessions ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("crash_us", [2_000_001, 3_000_000, 3_999_999])
-def test_a_crash_is_noticed_a_session_after_the_last_heartbeat(crash_us: int) -> None:
+def test_before_4_0_a_crash_is_noticed_a_session_after_the_last_heartbeat(crash_us: int) -> None:
     """broker:FAIL-1, broker:FAIL-2, broker:SUB-19: 7 to 9 s later; the reset of its connections tells nothing."""
-    cluster = Cluster()
+    cluster = Cluster(rules=OLD)
     cluster.run_until(crash_us)
     cluster.crash(1)
     cluster.run_until(60 * S)
@@ -215,9 +216,21 @@ def test_a_crash_is_noticed_a_session_after_the_last_heartbeat(crash_us: int) ->
     assert 7 * S <= fence.t_us - crash_us <= 9 * S + 1
 
 
-def test_a_restart_within_the_session_does_not_shorten_it() -> None:
+@pytest.mark.parametrize(("phase", "fenced_us"), [(0, 11_250_000), (1 << 30, 12_093_750), (7 << 29, 11_390_625)])
+def test_a_crash_is_noticed_at_a_look_at_the_sessions_every_eighth_of_one(phase: int, fenced_us: int) -> None:
+    """``QuorumController.maybeFenceStaleBrokerPeriodNs``: 1.125 s; the last heartbeat is that of 2 s. Looks are 0, a
+    quarter and seven eighths of 1.125 s before the start, that is at 11.25, at 10.96875 and 12.09375, at 11.390625."""
+    cluster = Cluster(phases={"fence": phase})
+    cluster.run_until(3 * S)
+    cluster.crash(1)
+    cluster.run_until(60 * S)
+
+    assert [fence.t_us for fence in cluster.rows_of(Kind.FENCE)] == [fenced_us]
+
+
+def test_before_4_0_a_restart_within_the_session_does_not_shorten_it() -> None:
     """broker:SUB-19, broker:FAIL-6."""
-    cluster = Cluster()
+    cluster = Cluster(rules=OLD)
     cluster.run_until(2 * S)
     durable = cluster.crash(1)
     cluster.run_until(4 * S)
@@ -229,6 +242,26 @@ def test_a_restart_within_the_session_does_not_shorten_it() -> None:
     # Refused at 4 s, then after 0.1, 0.3, 0.7, 1.5, 3.1, 6.3 and (with 2 % jitter) let in after 12.7 s.
     assert 4 * S + 12 * S < unfence.t_us < 4 * S + 13 * S
     assert cluster.isr() == (1, 2, 3)
+
+
+@pytest.mark.parametrize(("back_us", "fenced_us", "unfenced_us"), [
+    (4 * S, 11 * S + 250 * MS, 12 * S),  # refused at 4, 6, 8 and 10 s
+    (3 * S + 100 * MS, 11 * S + 100 * MS, 11 * S + 100 * MS),  # let in between the end of the session and the next look
+])  # fmt: skip
+def test_a_broker_that_is_refused_asks_again_at_the_interval_of_heartbeats(
+    back_us: int, fenced_us: int, unfenced_us: int
+) -> None:
+    """``BrokerLifecycleManager.scheduleNextCommunicationAfterFailure``; a session ends without a look at it."""
+    cluster = Cluster(rules=NO_ELR)
+    cluster.run_until(2 * S)
+    durable = cluster.crash(1)
+    cluster.run_until(back_us)
+    cluster.restart(1, durable)
+    cluster.run_until(60 * S)
+
+    assert [row.t_us for row in cluster.rows_of(Kind.FENCE)] == [fenced_us]
+    assert [row.t_us for row in cluster.rows_of(Kind.UNFENCE)] == [unfenced_us]
+    assert (cluster.leader(), cluster.isr()) == (2, (1, 2, 3))
 
 
 def test_a_new_incarnation_is_refused_while_the_old_ones_session_holds() -> None:
@@ -497,7 +530,7 @@ def test_after_the_move_every_session_begins_anew() -> None:
     cluster.run_until(60 * S)
     [fence] = cluster.rows_of(Kind.FENCE)
 
-    assert fence.t_us == 7 * S + 9 * S + 1
+    assert fence.t_us == 7 * S + 9 * S + 1125 * MS  # its looks begin with it, and the one at 16 s is none too late
     assert cluster.leader() == 2
 
 
