@@ -110,7 +110,9 @@ class Broker:
             phase_us = self._port.draw("heartbeat") * settings.heartbeat_interval_us >> 32
         self.link.begin(now_us, phase_us)
         at = state.deadlines.at
-        at(now_us + settings.replica_lag_time_max_us // 2, self._shrink)
+        shrink_us = settings.replica_lag_time_max_us // 2
+        past_us = self._port.draw("isr-expiration") * shrink_us >> 32 if self._settled is not None else 0
+        at(now_us + shrink_us - past_us, self._shrink)
         at(now_us + settings.high_watermark_checkpoint_us, self._checkpoint)
         at(now_us + settings.producer_id_expiration_check_us, self._expire_producers)
         at(now_us + _INITIAL_TASK_DELAY_US, self._retain)

@@ -331,7 +331,8 @@ class Cluster(Net):
         self.settings = settings or BrokerSettings()
         partitions = tuple(range(len(replicas)))
         self.ports[0] = FakePort(self, 0)
-        self.ports[0].draws = lambda purpose: (phases or {}).get(purpose, 0)
+        self.phases = phases or {}  # raw draws by purpose, of all hosts of the cluster
+        self.ports[0].draws = lambda purpose: self.phases.get(purpose, 0)
         controlling = ControllerSettings(
             session_timeout_us=self.settings.session_timeout_us, voters=voters, auto_leader_rebalance=rebalance
         )
@@ -348,6 +349,7 @@ class Cluster(Net):
 
     def _add_broker(self, broker: int, durable: Durable | None) -> Broker:
         self.ports[broker] = FakePort(self, broker)
+        self.ports[broker].draws = lambda purpose: self.phases.get(purpose, 0)
         role = Broker(self.ports[broker], broker, self.settings, self.rules, {0: self.topic}, durable)
         self.roles[broker] = role
         return role

@@ -386,6 +386,21 @@ def test_a_hung_follower_leaves_between_one_and_one_and_a_half_lag_times() -> No
     assert client.last.error == 0
 
 
+@pytest.mark.parametrize(("phase", "shrunk_us"), [(0, 45 * S), (1 << 31, 37_500_000)])
+def test_members_that_lag_are_looked_for_every_half_lag_time_at_a_phase_of_the_leaders_own(
+    phase: int, shrunk_us: int
+) -> None:
+    """``ReplicaManager.startup``, isr-expiration: every 15 s since the broker's start, which was some time ago."""
+    cluster = Cluster(phases={"isr-expiration": phase})
+    cluster.run_until(2 * S)
+    cluster.cut((1, 3))
+    cluster.run_until(3 * S)
+    cluster.client(1).produce(Batches().next(), acks=1)
+    cluster.run_until(60 * S)
+
+    assert [row.t_us for row in cluster.rows_of(Kind.ISR) if row.t_us] == [shrunk_us]
+
+
 def test_an_expansion_waits_for_the_controller_and_counts_at_once() -> None:
     """broker:SUB-9, broker:REP-7, broker:INV-7: the maximal set is the committed one and the newcomer."""
     cluster = two()

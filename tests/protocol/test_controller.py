@@ -396,15 +396,43 @@ def test_leadership_goes_back_to_the_preferred_replica_only_when_it_is_asked_to(
     assert cluster.controller.elect_preferred(cluster.now_us) == {0: ErrorCode.ELECTION_NOT_NEEDED}
 
 
-def test_the_balancer_moves_leaders_back_every_five_minutes() -> None:
-    """broker:TOP-9."""
+def leader_moves_back_us(cluster: Cluster) -> list[int]:
+    return [row.t_us for row in cluster.rows_of(Kind.LEADER, n=1) if row.t_us]
+
+
+@pytest.mark.parametrize(("phase", "moved_us"), [(0, 300 * S), (1 << 31, 150 * S), (3 << 30, 75 * S)])
+def test_the_balancer_moves_leaders_back_every_five_minutes(phase: int, moved_us: int) -> None:
+    """broker:TOP-9, ``QuorumController.registerElectPreferred``: the controller has been active for some time."""
+    cluster = Cluster(rebalance=True, phases={"preferred": phase})
+    durable = cluster.stop(1)
+    cluster.restart(1, durable)
+    cluster.run_until(400 * S)
+
+    assert leader_moves_back_us(cluster) == [moved_us]
+
+
+def test_a_new_controller_begins_its_five_minutes_anew() -> None:
+    """``PeriodicTaskControlManager.activate``."""
     cluster = Cluster(rebalance=True)
     durable = cluster.stop(1)
     cluster.restart(1, durable)
-    cluster.run_until(300 * S - 1)
-    assert cluster.leader() == 2
-    cluster.run_until(300 * S)
-    assert cluster.leader() == 1
+    cluster.run_until(100 * S)
+    cluster.controller.fail_over(cluster.now_us, 5 * S)
+    cluster.run_until(500 * S)
+
+    assert leader_moves_back_us(cluster) == [405 * S]
+
+
+def test_before_4_0_the_balancer_begins_its_five_minutes_when_a_leader_is_not_the_preferred_one() -> None:
+    """``QuorumController.maybeScheduleNextBalancePartitionLeaders``."""
+    cluster = Cluster(rebalance=True, rules=OLD)
+    cluster.run_until(40 * S)
+    cluster.restart(1, cluster.stop(1))
+    [moved] = cluster.rows_of(Kind.LEADER, n=2)
+    assert 40 * S <= moved.t_us < 50 * S
+    cluster.run_until(800 * S)
+
+    assert leader_moves_back_us(cluster) == [moved.t_us + 300 * S]
 
 
 def test_added_partitions_have_leaders_and_clients_are_told() -> None:
