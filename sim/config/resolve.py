@@ -59,6 +59,8 @@ def release_rules(release: str, brokers: Values | None = None) -> Rules:
         rules = Rules(
             release="3.9", eligible_leader_replicas=False, max_in_flight_above_5_is_an_error=False, rebootstrap=False,
             unknown_producer_mapping_is_fatal=False, partitioner_asked_twice=True, memory_on_the_wire_is_held=False,
+            commit_ends_metadata_polls=False, session_outlives_fence=False, periodic_controller_tasks=False,
+            flat_heartbeat_retry=False,
         )
     if brokers is not None:
         rules = replace(rules, eligible_leader_replicas=brokers.switch("eligible.leader.replicas.enable"))

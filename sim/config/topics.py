@@ -97,7 +97,7 @@ BROKER = Table(
         modelled("log.message.timestamp.type", "enum", "CreateTime", choices=STAMPS),
         modelled("log.flush.interval.messages", "long", FOREVER, low=1),
         modelled("log.flush.interval.ms", "long", None),
-        modelled("log.flush.scheduler.interval.ms", "long", FOREVER),
+        modelled("log.flush.scheduler.interval.ms", "long", FOREVER, "log_flush_scheduler_us", factor=1000),
         modelled("log.segment.bytes", "int", "1073741824", low=14),
         modelled("log.retention.ms", "long", None),
         modelled("log.retention.minutes", "int", None),
@@ -202,6 +202,12 @@ def topic_settings(values: Values, broker: Values, replicas: int) -> TopicSettin
     if asked > replicas:  # broker:SC-52
         values.notes.append(f"min.insync.replicas={asked} counts as {replicas}, the number of replicas")
     fields["min_insync_replicas"] = min(asked, replicas)
+    scheduler, flush = "log.flush.scheduler.interval.ms", values.number("flush.ms")  # LogManager.flushDirtyLogs
+    if flush < int(FOREVER) and not 0 < broker.number(scheduler) < int(FOREVER):
+        values.notes.append(
+            f"flush.ms={flush} counts only once, 30 s after a broker's start: {scheduler}, how often brokers look for"
+            " logs to flush, is not set"
+        )
     fields["log_append_time"] = values.text("message.timestamp.type") == "LogAppendTime"
     fields["compact"] = "delete" not in values.text("cleanup.policy").split(",")  # then retention removes nothing
     return TopicSettings(**fields)  # type: ignore[arg-type]

@@ -50,6 +50,7 @@ __all__ = ["Broker", "Durable"]
 
 _IDS_PER_BROKER = 1_000_000
 _INITIAL_TASK_DELAY_US = 30_000_000  # log.initial.task.delay.ms
+_NEVER = 1 << 61
 _SHUTDOWN_PATIENCE_US = 300_000_000  # a broker stops after five minutes, whatever the controller says
 
 
@@ -109,10 +110,14 @@ class Broker:
             phase_us = self._port.draw("heartbeat") * settings.heartbeat_interval_us >> 32
         self.link.begin(now_us, phase_us)
         at = state.deadlines.at
-        at(now_us + settings.replica_lag_time_max_us // 2, self._shrink)
+        shrink_us = settings.replica_lag_time_max_us // 2
+        past_us = self._port.draw("isr-expiration") * shrink_us >> 32 if self._settled is not None else 0
+        at(now_us + shrink_us - past_us, self._shrink)
         at(now_us + settings.high_watermark_checkpoint_us, self._checkpoint)
         at(now_us + settings.producer_id_expiration_check_us, self._expire_producers)
         at(now_us + _INITIAL_TASK_DELAY_US, self._retain)
+        if any(topic.flush_us < _NEVER for topic in state.topics.values()):
+            at(now_us + _INITIAL_TASK_DELAY_US, self._flush)
         self._go_on(now_us)
 
     def shut_down(self, now_us: int) -> None:
@@ -121,10 +126,13 @@ class Broker:
         self.state.deadlines.at(now_us + _SHUTDOWN_PATIENCE_US, self._stop)
 
     def _stop(self, now_us: int) -> None:
-        """The process ends: sockets are closed, what was not begun is dropped (broker:NET-16)."""
+        """The process ends: sockets are closed, what was not begun is dropped (broker:NET-16), logs are flushed
+        (``LogManager.shutdown``)."""
         if self._stopped:
             return
         self._stopped = True
+        for part in self.state.partitions.values():
+            part.log.flush(now_us)
         self.listening = False
         for channel in list(self.state.channels.by_number.values()):
             self.state.channels.close(channel)
@@ -142,13 +150,17 @@ class Broker:
         found = [(source, fetcher.partitions.get(partition)) for source, fetcher in self._fetchers.items()]
         return {source: followed.want for source, followed in found if followed is not None}
 
-    def crash(self, lossy: bool = False, now_us: int = 0) -> Durable:
+    def crash(self, lossy: bool = False) -> Durable:
         """End at once and say what is left; after a controlled shutdown, everything (broker:FAIL-17)."""
         clean = self._stopped
         logs = dict(self._kept.logs)  # replicas that no metadata has named yet are still on the disk
-        for number, part in self.state.partitions.items():
-            mark, end = part.log.high_watermark if clean else self._marks.get(number, 0), part.log.end
-            kept = logs[number] = part.log.survive(lossy and not clean, now_us, mark)
+        found = {number: part.log for number, part in self.state.partitions.items()}
+        if lossy and not clean:  # what an earlier end of the process left unflushed goes too
+            unnamed = logs.keys() - found.keys()
+            found |= {number: Log.recover(number, TopicSettings(), logs[number]) for number in sorted(unnamed)}
+        for number, log in found.items():
+            mark, end = log.high_watermark if clean else self._marks.get(number, 0), log.end
+            kept = logs[number] = log.survive(lossy and not clean, mark)
             if kept.lost_from >= 0:  # without this row the log of the trace would keep what the disk has lost
                 self._port.record(Kind.TRUNCATE, partition=number, offset=kept.lost_from, n=end - kept.lost_from)
         return Durable(logs, self.link.incarnation, self._producer_ids, self.state.epoch if clean else -1)
@@ -254,7 +266,7 @@ class Broker:
             return
         part = state.partitions.get(number)
         if part is None:
-            part = state.partitions[number] = self._open(number)
+            part = state.partitions[number] = self._open(number, now_us)
         if new.partition_epoch <= part.partition_epoch:
             return  # the answer to an AlterPartition was faster
         waiting = self._fetches.waiting(part) if new.leader_epoch > part.leader_epoch else []
@@ -264,12 +276,13 @@ class Broker:
             self._follow(part, new, cause, now_us)
         self._fetches.role_changed(waiting, cause, now_us)
 
-    def _open(self, number: int) -> Partition:
+    def _open(self, number: int, now_us: int) -> Partition:
         """The replica as it is on the disk, or a new one."""
         state = self.state
         settings = state.topics[state.topic_of[number]]
         kept = self._kept.logs.get(number)
         log = Log.recover(number, settings, kept) if kept is not None else Log(number, settings)
+        log.flushed_us = now_us
         return Partition(number, state.me, log, settings, state.settings, state.rules, state.registry)
 
     def _lead(self, part: Partition, new: PartitionState, cause: int, now_us: int) -> None:
@@ -285,13 +298,17 @@ class Broker:
 
     def _follow(self, part: Partition, new: PartitionState, cause: int, now_us: int) -> None:
         was_leading = part.leading
-        if part.follow(new):
+        new_epoch = part.follow(new)
+        # On its way out it is told first that it is in no in-sync set more (ReplicaManager.applyLocalFollowersDelta).
+        leaves = self.link.shutting_down and self.state.me not in new.isr
+        if new_epoch or leaves:
+            for fetcher in self._fetchers.values():
+                fetcher.remove(part.number)
+        if new_epoch:
             cause = self._port.record(
                 Kind.FOLLOWS, cause=cause, partition=part.number, lep=new.leader_epoch, n=new.leader
             )
-            for fetcher in self._fetchers.values():
-                fetcher.remove(part.number)
-            if new.leader >= 0:
+            if new.leader >= 0 and not leaves:
                 self._fetcher(new.leader).add(part, cause)
             if was_leading:
                 self.coordinator.resigned(part.number, now_us)
@@ -354,6 +371,13 @@ class Broker:
         for part in self.state.partitions.values():
             part.log.producers.expire(now_us, settings.producer_id_expiration_us)
         self.state.deadlines.at(now_us + settings.producer_id_expiration_check_us, self._expire_producers)
+
+    def _flush(self, now_us: int) -> None:
+        """Logs that were not flushed for ``flush.ms``: 30 s after the start, then at each scheduler interval."""
+        for part in self.state.partitions.values():
+            part.log.flush_if_due(now_us)
+        if 0 < self.state.settings.log_flush_scheduler_us < _NEVER:
+            self.state.deadlines.at(now_us + self.state.settings.log_flush_scheduler_us, self._flush)
 
     def _retain(self, now_us: int) -> None:
         """Old segments wholly below the high watermark go; followers copy the leader's start (broker:VIS-6)."""

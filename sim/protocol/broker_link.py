@@ -24,7 +24,7 @@ from sim.protocol.replication import Partition
 
 __all__ = ["ControllerLink"]
 
-_BACKOFF_US = 100_000  # of registration and heartbeats, doubled at each failure (broker 1.3)
+_BACKOFF_US = 100_000  # of registration and heartbeats in 3.9, doubled at each failure (broker 1.3)
 _RECONNECT_US = 100_000
 _ALTER_RETRY_US = 50_000
 _SOON_US = 50_000  # first heartbeat after the controller took note of a controlled shutdown
@@ -94,7 +94,10 @@ class ControllerLink:
             self._speak(now_us)
 
     def _backoff_us(self) -> int:
-        """Doubling from 100 ms, at most a session, 2 % jitter."""
+        """The interval of heartbeats (``BrokerLifecycleManager.scheduleNextCommunicationAfterFailure``); in 3.9 100 ms,
+        doubled, at most a session, 2 % jitter."""
+        if self._state.rules.flat_heartbeat_retry:
+            return self._state.settings.heartbeat_interval_us
         wait_us = min(_BACKOFF_US << min(self._failures, 20), self._state.settings.session_timeout_us)
         self._failures += 1
         jitter_us = wait_us // 50

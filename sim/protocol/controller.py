@@ -50,12 +50,23 @@ class TopicLike:
     settings: TopicSettings
 
 
+@dataclass(slots=True)
+class _Sweep:
+    """An election by the clock, over all partitions."""
+
+    purpose: str  # of the draw of its phase
+    act: Callable[[int], object]
+    period_us: int
+    wanted: Callable[[PartitionState], bool]  # a partition gives it something to do
+    due: bool = False  # a timer of the present controller is set
+
+
 class Controller:
     """The role of the controller host."""
 
     __slots__ = (
-        "_deadlines", "_expiry_us", "_feed", "_held", "_outage_until_us", "_port", "_rules", "_settings", "book",
-        "brokers", "partitions", "topics",
+        "_deadlines", "_expiry_us", "_feed", "_fence_tick_us", "_held", "_outage_until_us", "_port", "_rules",
+        "_settings", "_sweeps", "_term", "book", "brokers", "partitions", "topics",
     )  # fmt: skip
 
     def __init__(
@@ -64,12 +75,23 @@ class Controller:
     ) -> None:  # fmt: skip
         self._port, self._settings, self._rules = port, settings, rules
         self._deadlines = Deadlines(port)
-        self._feed = MetadataFeed(port, self._deadlines, settings.voters)
+        late = settings.voters > 1 and not rules.commit_ends_metadata_polls
+        self._feed = MetadataFeed(port, self._deadlines, late)
         self._expiry_us = _NEVER  # when the next look at the sessions is due
+        self._fence_tick_us = 0  # one of the times at which it looks for stale sessions
+        self._term = 0  # of the active controller
         self._outage_until_us = -1
+        self._sweeps = [
+            _Sweep("unclean", self._lead_somehow, settings.unclean_election_interval_us, lambda state: state.leader < 0)
+        ]
+        if settings.auto_leader_rebalance:
+            self._sweeps.insert(0, _Sweep(
+                "preferred", self._rebalance, settings.leader_imbalance_check_us,
+                lambda state: state.leader != state.replicas[0],
+            ))  # fmt: skip
         # What came during an outage, with its connection: it waits for the end.
         self._held: deque[tuple[Connection | None, Callable[[int], object]]] = deque()
-        self.brokers = BrokerRegister(settings.session_timeout_us)
+        self.brokers = BrokerRegister(settings.session_timeout_us, rules.session_outlives_fence)
         self.book = PartitionBook(port, rules, self.brokers)
         self.partitions = self.book.states
         self.topics: dict[int, tuple[int, ...]] = {}
@@ -106,9 +128,8 @@ class Controller:
             known.last_contact_us, known.metadata_offset = now_us, self.offset
         for state in self.partitions.values():
             self.book.announce(state, -1)
-        if self._settings.auto_leader_rebalance:
-            self._deadlines.at(now_us + self._settings.leader_imbalance_check_us, self._rebalance)
-        self._deadlines.at(now_us + self._settings.unclean_election_interval_us, self._sweep)
+        self._begin_sweeps(now_us, settled=True)
+        self._fence_tick_us = now_us - (self._port.draw("fence") * self._fence_period_us >> 32)
         self._watch_sessions()
 
     def on_message(self, conn: Connection, message: object, now_us: int) -> None:
@@ -157,8 +178,12 @@ class Controller:
         if late or self.brokers.has_session(broker, now_us):
             return BrokerRegistrationResponse(ErrorCode.DUPLICATE_BROKER_REGISTRATION)
         changed: list[PartitionState] = []
-        if known is not None and request.previous_epoch != known.epoch and self.elr_on:
-            changed = self.book.remove_member(broker, -1, unclean=True)
+        if known is not None:
+            unclean, was_fenced = request.previous_epoch != known.epoch and self.elr_on, known.fenced
+            known.state = BrokerState.FENCED
+            cause = -1 if was_fenced else self._port.record(Kind.FENCE, n=broker)  # faster than the look at sessions
+            if unclean or not was_fenced:
+                changed = self.book.remove_member(broker, cause, unclean=unclean)
         self.book.offset += 1
         self.brokers.by_id[broker] = Registration(
             broker, self.offset, request.incarnation, self.offset, BrokerState.FENCED, now_us
@@ -201,9 +226,17 @@ class Controller:
         self._publish(self.book.remove_member(broker, cause), cause, now_us)
 
     # --- sessions -----------------------------------------------------------------------------------------------------
+    @property
+    def _fence_period_us(self) -> int:
+        """Between two looks at the sessions (``QuorumController.maybeFenceStaleBrokerPeriodNs``)."""
+        return max(1000, self._settings.session_timeout_us // 8)
+
     def _watch_sessions(self) -> None:
-        """One timer for the session that ends first; heartbeats only make it look again."""
+        """One timer for the session that ends first; heartbeats only make it look again. From 4.0 on the first look
+        behind that end counts, of which there are eight a session."""
         expiry_us = self.brokers.next_expiry_us()
+        if self._rules.periodic_controller_tasks and expiry_us < _NEVER:
+            expiry_us += (self._fence_tick_us - expiry_us) % self._fence_period_us
         if expiry_us < self._expiry_us:
             self._expiry_us = expiry_us
             self._deadlines.at(expiry_us, self._expire)
@@ -232,6 +265,8 @@ class Controller:
     ) -> None:  # fmt: skip
         """Tell every broker, also where only a broker's own state changed."""
         self.book.offset += 1
+        if not self._rules.periodic_controller_tasks:
+            self._set_wanted(now_us)
         self._feed.tell_all(self._update(tuple(changed), topics or {}), cause, now_us, but)
 
     # --- in-sync sets -------------------------------------------------------------------------------------------------
@@ -283,18 +318,48 @@ class Controller:
             self._publish(changed, self._port.cause, now_us)
         return errors
 
-    def _rebalance(self, now_us: int) -> None:
-        """The periodic move back to preferred leaders (broker:TOP-9)."""
-        if now_us >= self._outage_until_us:
-            self._elect(list(self.partitions.values()), Election.PREFERRED, now_us)
-        self._deadlines.at(now_us + self._settings.leader_imbalance_check_us, self._rebalance)
+    def _begin_sweeps(self, now_us: int, settled: bool = False) -> None:
+        """A controller becomes active; *settled*: it did at some time before now."""
+        for sweep in self._sweeps:
+            sweep.due = False
+            if self._rules.periodic_controller_tasks:
+                ago_us = self._port.draw(sweep.purpose) * sweep.period_us >> 32 if settled else 0
+                self._set(sweep, now_us + sweep.period_us - ago_us)
+        if not self._rules.periodic_controller_tasks:
+            self._set_wanted(now_us)
 
-    def _sweep(self, now_us: int) -> None:
+    def _set(self, sweep: _Sweep, due_us: int) -> None:
+        """Let it be at *due_us*, and from 4.0 on at its intervals from there, unless another controller has taken over
+        (``QuorumController.registerElectPreferred``, ``registerElectUnclean``)."""
+        sweep.due, term = True, self._term
+
+        def ring(now_us: int) -> None:
+            if term != self._term:
+                return
+            sweep.due = False
+            sweep.act(now_us)
+            if self._rules.periodic_controller_tasks:
+                self._set(sweep, now_us + sweep.period_us)
+            else:
+                self._set_wanted(now_us)
+
+        self._deadlines.at(due_us, ring)
+
+    def _set_wanted(self, now_us: int) -> None:
+        """Before 4.0 a sweep is set an interval ahead as soon as there is something to do
+        (``maybeScheduleNextBalancePartitionLeaders``, ``maybeScheduleNextElectUncleanLeaders``)."""
+        for sweep in self._sweeps:
+            if not sweep.due and any(sweep.wanted(state) for state in self.partitions.values()):
+                self._set(sweep, now_us + sweep.period_us)
+
+    def _rebalance(self, now_us: int) -> None:
+        """The move back to preferred leaders (broker:TOP-9)."""
+        self._elect(list(self.partitions.values()), Election.PREFERRED, now_us)
+
+    def _lead_somehow(self, now_us: int) -> None:
         """Leaderless partitions whose topic allows it get an unclean leader (broker:FAIL-13)."""
-        if now_us >= self._outage_until_us:
-            states = [s for s in self.partitions.values() if s.leader < 0 and self.book.rule_of(s) is Election.UNCLEAN]
-            self._elect(states, Election.UNCLEAN, now_us)
-        self._deadlines.at(now_us + self._settings.unclean_election_interval_us, self._sweep)
+        states = [s for s in self.partitions.values() if s.leader < 0 and self.book.rule_of(s) is Election.UNCLEAN]
+        self._elect(states, Election.UNCLEAN, now_us)
 
     # --- changes from outside -----------------------------------------------------------------------------------------
     def add_partitions(
@@ -318,6 +383,7 @@ class Controller:
     def fail_over(self, now_us: int, outage_us: int) -> None:
         """Another controller takes over after *outage_us*; until then nothing is decided or told (broker:FAIL-4)."""
         self._outage_until_us = max(self._outage_until_us, now_us + outage_us)
+        self._term += 1
         for conn in self._feed.connections():
             self._feed.lost(conn)
             self._port.close(conn)
@@ -333,6 +399,8 @@ class Controller:
         if now_us < self._outage_until_us:
             return
         self.brokers.restart_sessions(now_us)
+        self._fence_tick_us = now_us
+        self._begin_sweeps(now_us)
         held, self._held = self._held, deque()
         for _, act in held:
             act(now_us)

@@ -1,7 +1,8 @@
 """What the controller knows of each broker: registration, session, fence, controlled shutdown.
 
 Laws: only heartbeats keep a session; a broker is fenced when its last contact is longer ago than the session timeout,
-not before; a new incarnation is refused while the session of the old one holds (``broker:FAIL-1`` to ``FAIL-6``).
+not before; a new incarnation is refused while the session of the old one holds (``broker:FAIL-1`` to ``FAIL-6``): from
+4.0 on until it is over, before that until the broker is fenced, and a broker that stopped cleanly is.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sim.protocol.messages import BrokerHeartbeatRequest
 __all__ = ["BrokerRegister", "BrokerState", "Registration"]
 
 _NEVER = 1 << 61
+_LONG_AGO = -(1 << 61)
 
 
 class BrokerState(Enum):
@@ -49,10 +51,10 @@ class Registration:
 class BrokerRegister:
     """All registered brokers, and their sessions."""
 
-    __slots__ = ("_session_us", "by_id")
+    __slots__ = ("_outlives_fence", "_session_us", "by_id")
 
-    def __init__(self, session_us: int) -> None:
-        self._session_us = session_us
+    def __init__(self, session_us: int, outlives_fence: bool = True) -> None:
+        self._session_us, self._outlives_fence = session_us, outlives_fence
         self.by_id: dict[int, Registration] = {}
 
     def active(self, broker: int) -> bool:
@@ -60,8 +62,11 @@ class BrokerRegister:
         return known is not None and known.active
 
     def has_session(self, broker: int, now_us: int) -> bool:
+        """Whether a new incarnation must wait (``ClusterControlManager.registerBroker``)."""
         known = self.by_id.get(broker)
-        return known is not None and not known.fenced and not self._stale(known, now_us)
+        if known is None or (known.fenced and not self._outlives_fence):
+            return False
+        return not self._stale(known, now_us)
 
     def _stale(self, known: Registration, now_us: int) -> bool:
         return now_us > known.last_contact_us + self._session_us
@@ -77,9 +82,9 @@ class BrokerRegister:
         return min(contacts) + self._session_us + 1 if contacts else _NEVER
 
     def restart_sessions(self, now_us: int) -> None:
-        """A new active controller gives everybody a full session (broker:FAIL-4)."""
+        """A new active controller gives everybody who is not fenced a full session (broker:FAIL-4)."""
         for known in self.by_id.values():
-            known.last_contact_us = now_us
+            known.last_contact_us = _LONG_AGO if known.fenced else now_us
 
     def next_state(self, known: Registration, request: BrokerHeartbeatRequest, leads: bool) -> BrokerState:
         """What a heartbeat makes of its sender (broker:FAIL-16)."""

@@ -39,6 +39,7 @@ class DurableLog:
     cache: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))  # leader epochs and their starts
     producers: Snapshot = field(default_factory=dict)
     high_watermark: int = 0  # as last checkpointed
+    flushed: int = 0  # what is below stays, should the host itself be lost
     lost_from: int = -1  # first offset that went with the pages that were not flushed, -1 nothing did
 
 
@@ -46,9 +47,9 @@ class Log:
     """The log of one partition on one broker."""
 
     __slots__ = (
-        "_flushes", "_last_flush_us", "_room", "_segments", "_snapshots", "_stamps", "bases", "batches", "end",
-        "epochs", "flushed", "high_watermark", "last_epoch", "leader_epochs", "partition", "producers", "settings",
-        "start",
+        "_flushes", "_room", "_segments", "_snapshots", "_stamps", "bases", "batches", "end",
+        "epochs", "flushed", "flushed_us", "high_watermark", "last_epoch", "leader_epochs", "partition", "producers",
+        "settings", "start",
     )  # fmt: skip
 
     def __init__(self, partition: int, settings: TopicSettings) -> None:
@@ -64,8 +65,8 @@ class Log:
         self._segments = [0]  # base offsets
         self._room = settings.segment_bytes  # left in the newest segment
         self._stamps = settings.log_append_time
-        self._flushes = settings.flush_messages < _NEVER or settings.flush_us < _NEVER
-        self._last_flush_us = 0
+        self._flushes = settings.flush_messages < _NEVER
+        self.flushed_us = 0  # time of the last flush, at first of its opening
 
     # --- writing ------------------------------------------------------------------------------------------------------
     def append(self, batch: RecordBatch, leader_epoch: int, now_us: int) -> int:
@@ -76,14 +77,14 @@ class Log:
         self.epochs.append(leader_epoch)
         if leader_epoch != self.last_epoch:
             self.assign_epoch(leader_epoch)
-        if self._flushes:
-            self._flush_before(batch, now_us)
         self.end = base + batch.hi - batch.lo
+        if self._flushes and self.end - self.flushed >= self.settings.flush_messages:
+            self.flush(now_us)
         if batch.pid >= 0:
             self.producers.store(batch, base, now_us if self._stamps else batch.max_timestamp_us)
         room = self._room = self._room - batch.size_bytes
         if room < 0:
-            self._roll()
+            self._roll(now_us)
         return base
 
     def assign_epoch(self, leader_epoch: int) -> None:
@@ -93,25 +94,22 @@ class Log:
             self.leader_epochs.assign(leader_epoch, self.end)
             self.last_epoch = self.leader_epochs.latest
 
-    def _roll(self) -> None:
+    def _roll(self, now_us: int) -> None:
         """A full segment is closed: it is flushed, and a snapshot of producers taken (broker:APP-27)."""
-        self.flushed = self.end
+        self.flush(now_us)
         self._snapshots.append((self.end, self.producers.snapshot()))
         self._segments.append(self.end)
         self._room = self.settings.segment_bytes
 
-    def _flush_before(self, batch: RecordBatch, now_us: int) -> None:
-        """What the flush settings do as *batch* is appended: by time what was there, by count *batch* as well."""
-        self._flush_by_time(now_us)
-        if self.end + batch.count - self.flushed >= self.settings.flush_messages:
-            self.flushed, self._last_flush_us = self.end + batch.count, now_us
+    def flush(self, now_us: int) -> None:
+        """What was appended is on the disk."""
+        if self.end > self.flushed:  # else the time of the last one stays (LocalLog.markFlushed)
+            self.flushed, self.flushed_us = self.end, now_us
 
-    def _flush_by_time(self, now_us: int) -> None:
-        """What a flush at its time would have reached, computed when next needed: no timer of its own."""
-        late_us = now_us - self._last_flush_us
-        if late_us >= self.settings.flush_us:
-            self.flushed = self.end
-            self._last_flush_us = now_us - late_us % self.settings.flush_us
+    def flush_if_due(self, now_us: int) -> None:
+        """Now and then the broker looks which logs were not flushed for ``flush.ms`` (LogManager.flushDirtyLogs)."""
+        if now_us - self.flushed_us >= self.settings.flush_us:
+            self.flush(now_us)
 
     # --- reading ------------------------------------------------------------------------------------------------------
     def read(self, offset: int, upto: int, max_bytes: int) -> tuple[int, int]:
@@ -150,6 +148,8 @@ class Log:
             self.leader_epochs.truncate_from_end(self.end)
             self.last_epoch = self.leader_epochs.latest
             return 0
+        if offset < self.start:  # nothing is left, and the log goes on at the offset itself (UnifiedLog.truncateTo)
+            return self.restart_at(offset)
         keep = bisect_left(self.bases, offset)
         if keep and self.bases[keep - 1] + self.batches[keep - 1].count > offset:
             keep -= 1
@@ -164,7 +164,7 @@ class Log:
         return before - self.end
 
     def restart_at(self, offset: int) -> int:
-        """Full truncation: the leader's log begins above all that is here (broker:REP-23)."""
+        """Full truncation: the leader's log begins above all that is here, or ends below it (broker:REP-23)."""
         gone = self.end - self.start
         self.bases, self.batches, self.epochs = [], [], []
         self.start = self.end = self.high_watermark = self.flushed = offset
@@ -218,7 +218,7 @@ class Log:
         """Remove what is past its retention. True if the log's start moved."""
         start = self.retention_start(now_us)
         if self.start < start == self.end and self.bases:
-            self._roll()  # the newest segment goes too; an empty one takes its place
+            self._roll(now_us)  # the newest segment goes too; an empty one takes its place
         return self.raise_start(start)
 
     def offset_of_time(self, timestamp_us: int) -> int:
@@ -250,19 +250,16 @@ class Log:
         return start
 
     # --- death and return ---------------------------------------------------------------------------------------------
-    def survive(self, lossy: bool, now_us: int, high_watermark: int) -> DurableLog:
+    def survive(self, lossy: bool, high_watermark: int) -> DurableLog:
         """What a crash leaves on disk; *lossy*: pages that were not flushed are gone with the host (broker:FAIL-17)."""
         lost_from = -1
-        if lossy:
-            if self._flushes:
-                self._flush_by_time(now_us)
-            if self.flushed < self.end:
-                self.truncate_to(max(self.flushed, self.start))
-                lost_from = self.end
+        if lossy and self.flushed < self.end:
+            self.truncate_to(max(self.flushed, self.start))
+            lost_from = self.end
         cache = (list(self.leader_epochs.epochs), list(self.leader_epochs.starts))
         producers = self.producers.snapshot()
         return DurableLog(
-            self.bases, self.batches, self.epochs, self.start, cache, producers, high_watermark, lost_from
+            self.bases, self.batches, self.epochs, self.start, cache, producers, high_watermark, self.flushed, lost_from
         )
 
     @classmethod
@@ -271,7 +268,7 @@ class Log:
         log = cls(partition, settings)
         log.bases, log.batches, log.epochs, log.start = kept.bases, kept.batches, kept.epochs, kept.start
         log.end = kept.bases[-1] + kept.batches[-1].count if kept.bases else kept.start
-        log.flushed = log.end  # recovery writes what it has re-read
+        log.flushed = kept.flushed  # recovery reads and writes nothing back (LogLoader.recoverLog)
         log.leader_epochs.epochs, log.leader_epochs.starts = list(kept.cache[0]), list(kept.cache[1])
         log.leader_epochs.truncate_from_end(log.end)
         log.last_epoch = log.leader_epochs.latest

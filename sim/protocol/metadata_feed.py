@@ -1,10 +1,12 @@
-"""How committed metadata reaches the brokers: to each in order, at a delay of its own (``broker:FAIL-7``).
+"""How committed metadata reaches the brokers: to each in order, each by itself (``broker:FAIL-7``).
 
 Laws: what a broker gets is a prefix of the controller's log, in order (``broker:INV-13``); two brokers may know
 different prefixes at the same time, and both may believe that they lead.
 
-With one voter a commit is known at once; with more, a broker learns of it with its next long poll, 0 to 500 ms later. A
-broker that comes back on a new connection is told everything, at once as one update.
+A commit ends the long polls of the brokers, so it is one message away. Before 4.1 it did so with one voter only; with
+more, records were fetched before they were committed, and a broker learned of the commit when the next ones came, 0 to
+500 ms later (``metadata.max.idle.interval.ms``). A broker that comes back on a new connection is told everything, at
+once as one update.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from sim.protocol.port import Connection, Port
 
 __all__ = ["MetadataFeed"]
 
-_LONG_POLL_US = 500_000
+_IDLE_US = 500_000
 
 
 class _Line:
@@ -36,10 +38,10 @@ class _Line:
 class MetadataFeed:
     """The controller's outgoing metadata."""
 
-    __slots__ = ("_deadlines", "_lines", "_port", "_voters")
+    __slots__ = ("_deadlines", "_late", "_lines", "_port")
 
-    def __init__(self, port: Port, deadlines: Deadlines, voters: int) -> None:
-        self._port, self._deadlines, self._voters = port, deadlines, voters
+    def __init__(self, port: Port, deadlines: Deadlines, late: bool) -> None:
+        self._port, self._deadlines, self._late = port, deadlines, late
         self._lines: dict[int, _Line] = {}
 
     def is_new(self, broker: int, conn: Connection) -> bool:
@@ -67,7 +69,7 @@ class MetadataFeed:
         line = self._lines.get(broker)
         if line is None or line.conn is None:
             return  # it will be told everything when it is back
-        delay_us = 0 if self._voters == 1 else self._port.draw(line.purpose) * (_LONG_POLL_US + 1) >> 32
+        delay_us = self._port.draw(line.purpose) * (_IDLE_US + 1) >> 32 if self._late else 0
         due_us = line.last_due_us = max(line.last_due_us, now_us + delay_us)
         line.queue.append((due_us, update, cause))
         if due_us <= now_us:

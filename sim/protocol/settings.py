@@ -34,6 +34,10 @@ class Rules:
     rebootstrap: bool = True  # KIP-899
     partitioner_asked_twice: bool = False  # for a record that opens a batch (KAFKA-9965); until 4.0 (KAFKA-17632)
     memory_on_the_wire_is_held: bool = True  # of a batch that expires in flight, until its request ends (KAFKA-19012)
+    periodic_controller_tasks: bool = True  # 4.0, PeriodicTaskControlManager; before, each is set when there is need
+    flat_heartbeat_retry: bool = True  # measured on 4.3; 3.9: 100 ms, doubled at each failure
+    session_outlives_fence: bool = True  # 4.0: a session is the time since the last heartbeat (BrokerHeartbeatTracker)
+    commit_ends_metadata_polls: bool = True  # 4.1, KIP-1166 (KafkaRaftClient.onUpdateLeaderHighWatermark)
     unknown_producer_mapping_is_fatal: bool = True  # INVALID_PRODUCER_ID_MAPPING; measured on 4.3, before 4.0 a bump
 
 
@@ -227,7 +231,7 @@ class TopicSettings:
     max_message_bytes: int = 1048588
     log_append_time: bool = False
     flush_messages: int = 2**63 - 1
-    flush_us: int = 2**62
+    flush_us: int = 2**62  # looked at every log_flush_scheduler_us of the broker
     segment_bytes: int = 1 << 30
     retention_us: int = 7 * 24 * 3600 * S  # -1: never
     retention_bytes: int = -1
@@ -250,6 +254,7 @@ class BrokerSettings:
     producer_id_expiration_us: int = 86400 * S
     producer_id_expiration_check_us: int = 600 * S
     log_flush_recovery_checkpoint_us: int = 60 * S
+    log_flush_scheduler_us: int = 2**62  # not above 0: as for ever, once 30 s after the start (KafkaScheduler.schedule)
     retention_check_us: int = 300 * S
 
 
@@ -259,4 +264,4 @@ class ControllerSettings:
     auto_leader_rebalance: bool = True
     leader_imbalance_check_us: int = 300 * S
     unclean_election_interval_us: int = 300 * S
-    voters: int = 3  # with one voter brokers learn a commit within a round trip, else U(0, 500 ms) later (FAIL-7)
+    voters: int = 3  # before 4.1, with more than one, brokers learn a commit U(0, 500 ms) later (FAIL-7)

@@ -205,7 +205,7 @@ class Cluster:
         host.cause = row
         role: Any = host.role
         if number in self.broker_numbers:
-            self.durable[number] = role.crash(lossy, self.kernel.now_us)
+            self.durable[number] = role.crash(lossy)
         elif self._is_producer(number):
             unreported = role.abandon(self.kernel.now_us)
             if number in self.again:
@@ -220,7 +220,7 @@ class Cluster:
             self.members.stopped(host.number, cause)
             return
         role: Any = host.role
-        self.durable[host.number] = role.crash(False, self.kernel.now_us)
+        self.durable[host.number] = role.crash(False)
         host.stop(cause)
         self.on_stopped(host.number, cause)
 

@@ -46,6 +46,17 @@ def test_a_topic_takes_the_brokers_value(option: str, text: str, field: str, val
     assert getattr(topic(), field) != value
 
 
+@pytest.mark.parametrize("brokers", [{}, {"log.flush.scheduler.interval.ms": "0"}])
+def test_a_flush_interval_without_the_schedulers_is_told(brokers: dict[str, str]) -> None:
+    """``LogManager.flushDirtyLogs`` runs once where its interval is for ever, or not above 0."""
+    for options in (brokers, {**brokers, "log.flush.interval.ms": "1000"}):
+        own = {} if "log.flush.interval.ms" in options else {"flush.ms": "1000"}
+        [note] = config.topic(own, config.broker(options), 3).notes
+        assert note.startswith("flush.ms=1000 counts only once, 30 s after a broker's start")
+    assert config.broker(brokers).settings.log_flush_scheduler_us == (0 if brokers else 2**62)
+    assert config.topic({}, config.broker({"log.flush.scheduler.interval.ms": "1000"}), 3).notes == ()
+
+
 def test_a_topics_own_option_overrides_the_brokers() -> None:
     assert topic({"min.insync.replicas": "1"}, {"min.insync.replicas": "2"}).min_insync_replicas == 1
     assert topic({"retention.ms": "-1"}, {"log.retention.hours": "1"}).retention_us == -1

@@ -39,7 +39,7 @@ def test_defaults_of_the_settings_are_those_of_the_tables_for_4_3() -> None:
 
 
 def test_what_differs_in_3_9_is_told_by_switches_alone() -> None:
-    """KIP-1030, producer 1.4, KIP-966, KIP-899, KAFKA-17632, KAFKA-19012; 49 is fatal from 4.0 on (measured)."""
+    """KIP-1030, producer 1.4, KIP-966, KIP-899, KAFKA-17632, KAFKA-19012, KIP-1166; 49 is fatal from 4.0 on (measured)."""
     old = config.producer("java", {}, "3.9").settings
     assert isinstance(old, settings.JavaProducerSettings)
     assert old.linger_us == 0
@@ -48,6 +48,8 @@ def test_what_differs_in_3_9_is_told_by_switches_alone() -> None:
     assert config.release_rules("3.9") == settings.Rules(
         release="3.9", eligible_leader_replicas=False, max_in_flight_above_5_is_an_error=False, rebootstrap=False,
         partitioner_asked_twice=True, unknown_producer_mapping_is_fatal=False, memory_on_the_wire_is_held=False,
+        commit_ends_metadata_polls=False, session_outlives_fence=False, periodic_controller_tasks=False,
+        flat_heartbeat_retry=False,
     )  # fmt: skip
     assert config.producer("librdkafka", {}, "3.9").settings == settings.LibrdkafkaProducerSettings()
 

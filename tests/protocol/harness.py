@@ -7,7 +7,7 @@ Messages lie on their connections until they are delivered; a link that is cut k
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -323,6 +323,7 @@ class Cluster(Net):
         settings: BrokerSettings | None = None,
         voters: int = 1,
         rebalance: bool = False,
+        phases: Mapping[str, int] | None = None,
     ) -> None:
         super().__init__()
         self.topic = topic or TopicSettings()
@@ -330,6 +331,8 @@ class Cluster(Net):
         self.settings = settings or BrokerSettings()
         partitions = tuple(range(len(replicas)))
         self.ports[0] = FakePort(self, 0)
+        self.phases = phases or {}  # raw draws by purpose, of all hosts of the cluster
+        self.ports[0].draws = lambda purpose: self.phases.get(purpose, 0)
         controlling = ControllerSettings(
             session_timeout_us=self.settings.session_timeout_us, voters=voters, auto_leader_rebalance=rebalance
         )
@@ -346,6 +349,7 @@ class Cluster(Net):
 
     def _add_broker(self, broker: int, durable: Durable | None) -> Broker:
         self.ports[broker] = FakePort(self, broker)
+        self.ports[broker].draws = lambda purpose: self.phases.get(purpose, 0)
         role = Broker(self.ports[broker], broker, self.settings, self.rules, {0: self.topic}, durable)
         self.roles[broker] = role
         return role
@@ -399,7 +403,7 @@ class Cluster(Net):
 
     def crash(self, broker: int, *, lossy: bool = False) -> Durable:
         """The process dies; its connections are reset, what it was sent is lost."""
-        durable = self.broker(broker).crash(lossy, self.now_us)
+        durable = self.broker(broker).crash(lossy)
         self.roles[broker] = None
         self.ports[broker].alarm_us = None
         for wire in self.wires:

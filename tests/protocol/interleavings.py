@@ -32,8 +32,9 @@ class Interleaving:
         )  # fmt: skip
         replicas = ((1, 2, 3), (2, 3, 1))
         self.cluster = Cluster(
-            replicas, topic, rules=Rules(eligible_leader_replicas=elr), settings=settings, voters=3
-        )
+            replicas, topic, settings=settings, voters=3,
+            rules=Rules(eligible_leader_replicas=elr, commit_ends_metadata_polls=False),  # brokers learn late
+        )  # fmt: skip
         for port in self.cluster.ports.values():
             port.draws = lambda purpose: choose(256) << 24
         self.laws = Laws()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sim.protocol.error_codes import ErrorCode
-from sim.protocol.messages import FetchPartition, FetchRequest
+from sim.protocol.messages import FetchPartition, FetchRequest, MetadataUpdate
 from sim.protocol.rows import Kind
-from sim.protocol.settings import Rules, TopicSettings
+from sim.protocol.settings import BrokerSettings, Rules, TopicSettings
 from tests.protocol.harness import Batches, Cluster, S, Session
 
 MOVED = ErrorCode.NOT_LEADER_OR_FOLLOWER
@@ -29,7 +31,7 @@ def unreplicated(cluster: Cluster, client: Session, b: Batches, acks: int, recor
 def fail_over(cluster: Cluster) -> object:
     durable = cluster.crash(1)
     cluster.heal()
-    cluster.run_until(cluster.now_us + 9_500_000)
+    cluster.run_until(cluster.now_us + 10_500_000)
     return durable
 
 
@@ -46,7 +48,7 @@ def test_an_acknowledged_record_that_was_not_fetched_is_lost_with_acks_1() -> No
     durable = fail_over(cluster)
 
     assert (cluster.leader(), cluster.log(2).end) == (2, 5)
-    assert 7 * S <= cluster.rows_of(Kind.LEADER, n=2)[0].t_us - crashed_us <= 9_500_000
+    assert 7 * S <= cluster.rows_of(Kind.LEADER, n=2)[0].t_us - crashed_us <= 10_125_000
     cluster.restart(1, durable)  # type: ignore[arg-type]
     cluster.run_until(cluster.now_us + 5 * S)
     assert [(row.host, row.offset, row.n) for row in cluster.rows_of(Kind.TRUNCATE)] == [(1, 5, 1)]
@@ -119,6 +121,40 @@ def test_a_power_loss_takes_the_pages_that_were_not_flushed() -> None:
     assert durable.logs[0].lost_from == 0
     assert cluster.lanes(1) == cluster.lanes(2)
     assert cluster.isr() == (1, 2, 3)
+
+
+@pytest.mark.parametrize(("clean", "settle", "lost_from"), [(False, True, 0), (False, False, 0), (True, True, -1)])
+def test_a_power_loss_takes_what_the_end_of_the_process_before_it_left_unflushed(
+    clean: bool, settle: bool, lost_from: int
+) -> None:
+    """``LogLoader.recoverLog``, ``LogManager.shutdown``; also before metadata has named the replica."""
+    cluster = Cluster()
+    client, b = cluster.client(1), Batches()
+    client.produce(b.next())
+    durable = cluster.stop(2) if clean else cluster.crash(2)
+    assert (durable.logs[0].flushed, len(durable.logs[0].batches)) == (int(clean), 1)
+    cluster.run_until(cluster.now_us + 12 * S)
+    cluster.restart(2, durable, settle=settle)
+    assert len(cluster.broker(2).state.partitions) == settle
+
+    assert cluster.crash(2, lossy=True).logs[0].lost_from == lost_from
+
+
+@pytest.mark.parametrize(("scheduler_us", "kept"), [(2**62, [0, 1, 1, 1]), (0, [0, 1, 1, 1]), (10 * S, [0, 1, 2, 3])])
+def test_flushes_by_time_are_looked_for_half_a_minute_after_the_start_and_at_the_schedulers_interval(
+    scheduler_us: int, kept: list[int]
+) -> None:
+    """``LogManager.flushDirtyLogs``: with the default interval, the largest number, never again."""
+    settings = BrokerSettings(log_flush_scheduler_us=scheduler_us)
+    cluster = Cluster(((1,),), TopicSettings(flush_us=S), brokers=1, settings=settings)
+    client, b = cluster.client(1), Batches()
+    flushed = []
+    for second in (29, 35, 45, 55):
+        cluster.run_until(second * S)
+        flushed.append(cluster.log(1).flushed)
+        client.produce(b.next())
+
+    assert flushed == kept
 
 
 def test_the_last_replica_standing_that_loses_its_pages_costs_committed_records() -> None:
@@ -270,7 +306,23 @@ def test_a_controlled_shutdown_loses_the_tail_that_was_not_fetched() -> None:
 
     assert [result.error for result in client.results()] == [0, 0, 0, 0, MOVED]
     assert cluster.ports[1].has_stopped
-    assert cluster.log(1).end == 1
+    assert cluster.log(1).end == 4  # it fetches no more (ReplicaManager.applyLocalFollowersDelta)
+    cluster.restart(1, cluster.crash(1))
+    cluster.run_until(cluster.now_us + 20 * S)
+    assert [(row.host, row.offset, row.n) for row in cluster.rows_of(Kind.TRUNCATE)] == [(1, 1, 3)]
+
+
+def test_a_broker_that_shuts_down_fetches_only_where_it_is_in_sync() -> None:
+    """``ReplicaManager.applyLocalFollowersDelta``: 1 leads both, 2 is in sync in the second alone, then in none."""
+    cluster = Cluster(((1, 2), (1, 2)), brokers=2)
+    broker = cluster.broker(2)
+    broker.link.shutting_down = True
+    out_of_first = replace(cluster.controller.partitions[0], isr=(1,), partition_epoch=1)
+    for offset, states in enumerate([(out_of_first,), (replace(out_of_first, partition=1),)], start=100):
+        assert [list(fetcher.partitions) for fetcher in broker._fetchers.values()] == [[0, 1] if offset == 100 else [1]]
+        broker._apply(MetadataUpdate(offset, states, broker.state.registry.copy(), {}), cluster.now_us)
+
+    assert broker._fetchers == {}
 
 
 def test_a_move_to_the_preferred_leader_loses_what_it_had_not_fetched() -> None:
@@ -278,7 +330,7 @@ def test_a_move_to_the_preferred_leader_loses_what_it_had_not_fetched() -> None:
     cluster = Cluster(((1, 2),), brokers=2)
     durable = cluster.stop(1)
     cluster.restart(1, durable)
-    cluster.run_until(cluster.now_us + 10 * S)
+    cluster.run_until(cluster.now_us + 20 * S)
     assert (cluster.leader(), cluster.isr()) == (2, (1, 2))
     client, b = cluster.client(2), Batches()
     client.produce(b.next())
@@ -313,9 +365,9 @@ def test_a_dead_follower_stalls_acks_all_until_it_is_fenced() -> None:
     cluster.run_until(2 * S)
     cluster.crash(3)
     client.produce(b.next())
-    cluster.run_until(11 * S)
+    cluster.run_until(11_249_999)
     assert client.results() == []
-    cluster.run_until(11 * S + 1)
+    cluster.run_until(11_250_000)  # the controller looks at the sessions every 1.125 s
     assert client.last.error == 0
 
 
@@ -332,6 +384,21 @@ def test_a_hung_follower_leaves_between_one_and_one_and_a_half_lag_times() -> No
     assert cluster.isr() == (1, 2)
     assert 32 * S <= shrunk_us <= 47 * S
     assert client.last.error == 0
+
+
+@pytest.mark.parametrize(("phase", "shrunk_us"), [(0, 45 * S), (1 << 31, 37_500_000)])
+def test_members_that_lag_are_looked_for_every_half_lag_time_at_a_phase_of_the_leaders_own(
+    phase: int, shrunk_us: int
+) -> None:
+    """``ReplicaManager.startup``, isr-expiration: every 15 s since the broker's start, which was some time ago."""
+    cluster = Cluster(phases={"isr-expiration": phase})
+    cluster.run_until(2 * S)
+    cluster.cut((1, 3))
+    cluster.run_until(3 * S)
+    cluster.client(1).produce(Batches().next(), acks=1)
+    cluster.run_until(60 * S)
+
+    assert [row.t_us for row in cluster.rows_of(Kind.ISR) if row.t_us] == [shrunk_us]
 
 
 def test_an_expansion_waits_for_the_controller_and_counts_at_once() -> None:
@@ -390,7 +457,7 @@ def test_the_latest_offset_is_withheld_until_the_new_epoch_has_committed() -> No
 
 def fail_over_without_heal(cluster: Cluster) -> None:
     cluster.crash(1)
-    cluster.run_until(cluster.now_us + 9_500_000)
+    cluster.run_until(cluster.now_us + 10_500_000)
 
 
 def test_readers_never_go_back_across_a_clean_failover() -> None:

@@ -21,6 +21,8 @@ from sim.protocol.settings import BrokerSettings, Rules, TopicSettings
 from tests.protocol.harness import MS, Batches, Cluster, S, Session
 
 NO_ELR = Rules(eligible_leader_replicas=False)
+LATE = Rules(commit_ends_metadata_polls=False)  # before 4.1
+OLD = Rules(periodic_controller_tasks=False, flat_heartbeat_retry=False, session_outlives_fence=False)
 
 
 def without_elr(topic: TopicSettings | None = None) -> Cluster:
@@ -32,7 +34,7 @@ def down(cluster: Cluster, *brokers: int) -> dict[int, object]:
     durable = {}
     for broker in brokers:
         durable[broker] = cluster.crash(broker)
-        cluster.run_until(cluster.now_us + 10 * S)
+        cluster.run_until(cluster.now_us + 10 * S + 200 * MS)
     return durable
 
 
@@ -202,9 +204,9 @@ def test_a_fenced_member_is_refused() -> None:
 
 # --- sessions ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("crash_us", [2_000_001, 3_000_000, 3_999_999])
-def test_a_crash_is_noticed_a_session_after_the_last_heartbeat(crash_us: int) -> None:
+def test_before_4_0_a_crash_is_noticed_a_session_after_the_last_heartbeat(crash_us: int) -> None:
     """broker:FAIL-1, broker:FAIL-2, broker:SUB-19: 7 to 9 s later; the reset of its connections tells nothing."""
-    cluster = Cluster()
+    cluster = Cluster(rules=OLD)
     cluster.run_until(crash_us)
     cluster.crash(1)
     cluster.run_until(60 * S)
@@ -214,9 +216,21 @@ def test_a_crash_is_noticed_a_session_after_the_last_heartbeat(crash_us: int) ->
     assert 7 * S <= fence.t_us - crash_us <= 9 * S + 1
 
 
-def test_a_restart_within_the_session_does_not_shorten_it() -> None:
+@pytest.mark.parametrize(("phase", "fenced_us"), [(0, 11_250_000), (1 << 30, 12_093_750), (7 << 29, 11_390_625)])
+def test_a_crash_is_noticed_at_a_look_at_the_sessions_every_eighth_of_one(phase: int, fenced_us: int) -> None:
+    """``QuorumController.maybeFenceStaleBrokerPeriodNs``: 1.125 s; the last heartbeat is that of 2 s. Looks are 0, a
+    quarter and seven eighths of 1.125 s before the start, that is at 11.25, at 10.96875 and 12.09375, at 11.390625."""
+    cluster = Cluster(phases={"fence": phase})
+    cluster.run_until(3 * S)
+    cluster.crash(1)
+    cluster.run_until(60 * S)
+
+    assert [fence.t_us for fence in cluster.rows_of(Kind.FENCE)] == [fenced_us]
+
+
+def test_before_4_0_a_restart_within_the_session_does_not_shorten_it() -> None:
     """broker:SUB-19, broker:FAIL-6."""
-    cluster = Cluster()
+    cluster = Cluster(rules=OLD)
     cluster.run_until(2 * S)
     durable = cluster.crash(1)
     cluster.run_until(4 * S)
@@ -228,6 +242,26 @@ def test_a_restart_within_the_session_does_not_shorten_it() -> None:
     # Refused at 4 s, then after 0.1, 0.3, 0.7, 1.5, 3.1, 6.3 and (with 2 % jitter) let in after 12.7 s.
     assert 4 * S + 12 * S < unfence.t_us < 4 * S + 13 * S
     assert cluster.isr() == (1, 2, 3)
+
+
+@pytest.mark.parametrize(("back_us", "fenced_us", "unfenced_us"), [
+    (4 * S, 11 * S + 250 * MS, 12 * S),  # refused at 4, 6, 8 and 10 s
+    (3 * S + 100 * MS, 11 * S + 100 * MS, 11 * S + 100 * MS),  # let in between the end of the session and the next look
+])  # fmt: skip
+def test_a_broker_that_is_refused_asks_again_at_the_interval_of_heartbeats(
+    back_us: int, fenced_us: int, unfenced_us: int
+) -> None:
+    """``BrokerLifecycleManager.scheduleNextCommunicationAfterFailure``; a session ends without a look at it."""
+    cluster = Cluster(rules=NO_ELR)
+    cluster.run_until(2 * S)
+    durable = cluster.crash(1)
+    cluster.run_until(back_us)
+    cluster.restart(1, durable)
+    cluster.run_until(60 * S)
+
+    assert [row.t_us for row in cluster.rows_of(Kind.FENCE)] == [fenced_us]
+    assert [row.t_us for row in cluster.rows_of(Kind.UNFENCE)] == [unfenced_us]
+    assert (cluster.leader(), cluster.isr()) == (2, (1, 2, 3))
 
 
 def test_a_new_incarnation_is_refused_while_the_old_ones_session_holds() -> None:
@@ -275,9 +309,9 @@ def test_a_broker_stops_when_the_others_have_applied_its_leave() -> None:
     assert cluster.rows_of(Kind.FENCE, n=1)
 
 
-def test_after_a_controlled_shutdown_a_restart_is_let_in_at_once() -> None:
+def test_before_4_0_a_restart_after_a_controlled_shutdown_is_let_in_at_once() -> None:
     """broker:FAIL-17; the session of who has gone does not hold."""
-    cluster = Cluster()
+    cluster = Cluster(rules=Rules(session_outlives_fence=False))
     durable = cluster.stop(1)
     begun_us = cluster.now_us
     cluster.restart(1, durable)
@@ -285,6 +319,35 @@ def test_after_a_controlled_shutdown_a_restart_is_let_in_at_once() -> None:
 
     assert cluster.isr() == (1, 2, 3)
     assert cluster.leader() == 2
+
+
+def test_a_restart_after_a_controlled_shutdown_waits_for_the_rest_of_the_session() -> None:
+    """``BrokerHeartbeatTracker.hasValidSession`` knows no fence: 9 s from the heartbeat that was told to stop, less the
+    wait that the new process is in then."""
+    cluster = Cluster()
+    cluster.run_until(2 * S)
+    cluster.broker(3).shut_down(cluster.now_us)
+    cluster.settle()
+    assert cluster.ports[3].has_stopped  # it leads nothing, so the heartbeat of this moment was its last
+    cluster.restart(3, cluster.crash(3))
+    cluster.run_until(11 * S)
+    assert cluster.rows_of(Kind.UNFENCE) == []
+    cluster.run_until(60 * S)
+
+    [unfence] = cluster.rows_of(Kind.UNFENCE, n=3)
+    assert 11 * S < unfence.t_us < 15 * S
+    assert cluster.isr() == (1, 2, 3)
+
+
+def test_a_new_controller_knows_no_session_of_who_is_fenced() -> None:
+    """``ClusterControlManager.activate``."""
+    cluster = Cluster()
+    durable = cluster.stop(3)
+    cluster.controller.fail_over(cluster.now_us, S)
+    cluster.run_until(cluster.now_us + 2 * S)
+    cluster.restart(3, durable)
+
+    assert cluster.isr() == (1, 2, 3)
 
 
 def test_who_leads_nothing_may_stop_at_once() -> None:
@@ -333,15 +396,43 @@ def test_leadership_goes_back_to_the_preferred_replica_only_when_it_is_asked_to(
     assert cluster.controller.elect_preferred(cluster.now_us) == {0: ErrorCode.ELECTION_NOT_NEEDED}
 
 
-def test_the_balancer_moves_leaders_back_every_five_minutes() -> None:
-    """broker:TOP-9."""
+def leader_moves_back_us(cluster: Cluster) -> list[int]:
+    return [row.t_us for row in cluster.rows_of(Kind.LEADER, n=1) if row.t_us]
+
+
+@pytest.mark.parametrize(("phase", "moved_us"), [(0, 300 * S), (1 << 31, 150 * S), (3 << 30, 75 * S)])
+def test_the_balancer_moves_leaders_back_every_five_minutes(phase: int, moved_us: int) -> None:
+    """broker:TOP-9, ``QuorumController.registerElectPreferred``: the controller has been active for some time."""
+    cluster = Cluster(rebalance=True, phases={"preferred": phase})
+    durable = cluster.stop(1)
+    cluster.restart(1, durable)
+    cluster.run_until(400 * S)
+
+    assert leader_moves_back_us(cluster) == [moved_us]
+
+
+def test_a_new_controller_begins_its_five_minutes_anew() -> None:
+    """``PeriodicTaskControlManager.activate``."""
     cluster = Cluster(rebalance=True)
     durable = cluster.stop(1)
     cluster.restart(1, durable)
-    cluster.run_until(300 * S - 1)
-    assert cluster.leader() == 2
-    cluster.run_until(300 * S)
-    assert cluster.leader() == 1
+    cluster.run_until(100 * S)
+    cluster.controller.fail_over(cluster.now_us, 5 * S)
+    cluster.run_until(500 * S)
+
+    assert leader_moves_back_us(cluster) == [405 * S]
+
+
+def test_before_4_0_the_balancer_begins_its_five_minutes_when_a_leader_is_not_the_preferred_one() -> None:
+    """``QuorumController.maybeScheduleNextBalancePartitionLeaders``."""
+    cluster = Cluster(rebalance=True, rules=OLD)
+    cluster.run_until(40 * S)
+    cluster.restart(1, cluster.stop(1))
+    [moved] = cluster.rows_of(Kind.LEADER, n=2)
+    assert 40 * S <= moved.t_us < 50 * S
+    cluster.run_until(800 * S)
+
+    assert leader_moves_back_us(cluster) == [moved.t_us + 300 * S]
 
 
 def test_added_partitions_have_leaders_and_clients_are_told() -> None:
@@ -376,7 +467,7 @@ def test_a_new_partition_is_in_sync_on_the_active_replicas_only() -> None:
 # --- metadata ---------------------------------------------------------------------------------------------------------
 def test_brokers_learn_at_times_of_their_own_and_in_order() -> None:
     """broker:SUB-18, broker:FAIL-7, broker:INV-13: one within nothing, the other half a second later."""
-    cluster = Cluster(voters=3)
+    cluster = Cluster(voters=3, rules=LATE)
     cluster.ports[0].draws = lambda purpose: (1 << 32) - 1 if purpose == "metadata-3" else 0
     cluster.run_until(S)
     cluster.controller.add_partitions(cluster.now_us, 0, [1], [(2, 3)])
@@ -390,9 +481,20 @@ def test_brokers_learn_at_times_of_their_own_and_in_order() -> None:
     assert sorted(cluster.broker(3).state.partitions) == [0, 1, 2]
 
 
+def test_since_4_1_a_commit_is_a_message_away() -> None:
+    """KIP-1166: it ends the long polls of all brokers (``KafkaRaftClient.onUpdateLeaderHighWatermark``)."""
+    cluster = Cluster(voters=3)
+    cluster.ports[0].draws = lambda purpose: (1 << 32) - 1
+    cluster.run_until(S)
+    cluster.controller.add_partitions(cluster.now_us, 0, [1], [(2, 3)])
+    cluster.settle()
+
+    assert [sorted(cluster.broker(broker).state.partitions) for broker in (1, 2, 3)] == [[0], [0, 1], [0, 1]]
+
+
 def test_two_brokers_may_both_believe_that_they_lead() -> None:
     """broker:SUB-18, broker:FAIL-18: both accept acks=1 in the meantime."""
-    cluster = Cluster(voters=3)
+    cluster = Cluster(voters=3, rules=LATE)
     durable = cluster.stop(1)
     cluster.restart(1, durable)
     cluster.run_until(cluster.now_us + 20 * S)
@@ -456,7 +558,7 @@ def test_after_the_move_every_session_begins_anew() -> None:
     cluster.run_until(60 * S)
     [fence] = cluster.rows_of(Kind.FENCE)
 
-    assert fence.t_us == 7 * S + 9 * S + 1
+    assert fence.t_us == 7 * S + 9 * S + 1125 * MS  # its looks begin with it, and the one at 16 s is none too late
     assert cluster.leader() == 2
 
 

@@ -50,6 +50,19 @@ def test_truncating_inside_a_batch_drops_the_whole_batch() -> None:
     log.check("log")
 
 
+def test_truncating_below_the_start_leaves_an_empty_log_there() -> None:
+    """``UnifiedLog.truncateTo``: what comes next is what the leader has at that offset."""
+    log = log_of(1, 1, 1, 1)
+    log.high_watermark = 4
+    log.raise_start(3)
+
+    assert log.truncate_to(1) == 1
+    assert (log.start, log.high_watermark, log.end) == (1, 1, 1)
+    assert log.append(plain(1), 1, now_us=0) == 1
+    assert (log.leader_epochs.epochs, log.leader_epochs.starts) == ([1], [1])
+    log.check("log")
+
+
 def test_truncating_above_the_end_does_nothing() -> None:
     log = log_of(3)
 
@@ -110,7 +123,7 @@ def test_after_a_restart_one_batch_of_each_producer_is_remembered(lossy: bool) -
     log = Log(0, settings)
     for seq in range(3):
         log.append(batch_of(seq), 0, 0)
-    back = Log.recover(0, settings, log.survive(lossy, 0, 0))
+    back = Log.recover(0, settings, log.survive(lossy, 0))
 
     assert back.end == 3
     assert [first for first, _, _ in back.producers.entries[1].batches] == [2]
@@ -123,9 +136,21 @@ def test_a_process_crash_keeps_what_was_not_flushed_and_a_lost_host_does_not() -
     log = log_of(3, 2)
     log.flushed = 3
 
-    assert Log.recover(0, TopicSettings(), log_of(3, 2).survive(False, 0, 0)).end == 5
-    kept = log.survive(True, 0, 0)
+    assert Log.recover(0, TopicSettings(), log_of(3, 2).survive(False, 0)).end == 5
+    kept = log.survive(True, 0)
     assert (Log.recover(0, TopicSettings(), kept).end, kept.lost_from) == (3, 3)
+
+
+def test_what_a_process_crash_left_unflushed_is_still_lost_with_the_host() -> None:
+    """``LogLoader.recoverLog`` flushes nothing, and its recovery point is not raised after an unclean stop."""
+    log = log_of(3, 2)
+    log.flushed = 3
+    back = Log.recover(0, TopicSettings(), log.survive(False, 0))
+
+    assert (back.end, back.flushed) == (5, 3)
+    kept = back.survive(True, 0)
+    assert kept.lost_from == 3
+    assert Log.recover(0, TopicSettings(), kept).flushed == 3  # what is left is on the disk
 
 
 def test_nothing_is_flushed_unless_a_setting_or_a_full_segment_says_so() -> None:
@@ -135,14 +160,20 @@ def test_nothing_is_flushed_unless_a_setting_or_a_full_segment_says_so() -> None
     assert log_of(3, 2, settings=TopicSettings(segment_bytes=99)).flushed == 5
 
 
-def test_a_flush_interval_covers_what_was_there_when_it_ended() -> None:
-    settings = TopicSettings(flush_us=S)
-    log = Log(0, settings)
-    log.append(plain(0), 0, now_us=S // 2)
-    log.append(plain(1), 0, now_us=S + S // 2)  # the flush at 1 s had covered the first
-
-    assert log.flushed == 1
-    assert log.survive(True, 3 * S, 0).lost_from == -1  # and the one at 2 s the second
+def test_a_look_at_the_flush_interval_covers_what_is_there_if_it_is_over() -> None:
+    """``LogManager.flushDirtyLogs``, ``LocalLog.markFlushed``: what is flushed for another reason begins it anew."""
+    log = Log(0, TopicSettings(flush_us=2 * S, segment_bytes=150))
+    log.append(plain(0), 0, now_us=S)
+    log.append(plain(1), 0, now_us=S)  # the segment is full
+    log.append(plain(2), 0, now_us=2 * S)
+    log.flush_if_due(2 * S)
+    assert log.flushed == 2
+    log.flush_if_due(3 * S)
+    assert log.flushed == 3
+    log.flush_if_due(5 * S)  # nothing to flush
+    log.append(plain(3), 0, now_us=6 * S)
+    log.flush_if_due(6 * S)
+    assert log.survive(True, 0).lost_from == -1
 
 
 def test_a_restart_begins_with_the_checkpointed_high_watermark_within_the_log() -> None:
@@ -150,8 +181,8 @@ def test_a_restart_begins_with_the_checkpointed_high_watermark_within_the_log() 
     log = log_of(1, 1)
     log.high_watermark = 2
 
-    assert Log.recover(0, TopicSettings(), log.survive(False, 0, 1)).high_watermark == 1
-    assert Log.recover(0, TopicSettings(), log.survive(False, 0, 9)).high_watermark == 2
+    assert Log.recover(0, TopicSettings(), log.survive(False, 1)).high_watermark == 1
+    assert Log.recover(0, TopicSettings(), log.survive(False, 9)).high_watermark == 2
 
 
 def test_a_read_returns_whole_batches_and_the_first_however_large() -> None:

@@ -31,7 +31,7 @@ def written(*epochs: int, prod: int = 0) -> Log:
 
 
 def kept(log: Log, high_watermark: int = 0) -> DurableLog:
-    return log.survive(False, 0, high_watermark)
+    return log.survive(False, high_watermark)
 
 
 class Bench(Net):
@@ -222,6 +222,21 @@ def test_a_follower_below_its_leaders_start_begins_anew_there() -> None:
     net.settle()
 
     assert (net.log(2).start, net.log(2).end, net.log(2).bases) == (3, 4, [3])
+
+
+def test_a_follower_whose_log_begins_above_its_leaders_end_begins_anew_there() -> None:
+    """``UnifiedLog.truncateTo``: retention took 0 to 2 of it, an unclean leader has 0 alone and writes 1 and 2 anew."""
+    ahead = written(0, 0, 0, 0)
+    ahead.high_watermark = 4
+    ahead.raise_start(3)
+    leader = written(0, 2, 2, prod=1)
+    net = Bench({1: leader, 2: ahead}, marks={2: 4})
+    net.tell(1, 2, leader=1, epoch=2)
+    net.settle()
+
+    assert net.truncations() == [(2, 1)]
+    assert (net.log(2).start, net.log(2).bases, net.log(2).epochs) == (1, [1, 2], [2, 2])
+    assert net.log(2).batches == net.log(1).batches[1:]
 
 
 def test_truncating_to_the_high_watermark_would_lose_what_epochs_keep() -> None:
