@@ -197,10 +197,11 @@ class Membership:
             self._fence()
         elif error == ErrorCode.REBALANCE_IN_PROGRESS:
             self._try_again(now_us, at_once=True)
+        elif error in (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION):
+            self._reset(keep_id=error == ErrorCode.ILLEGAL_GENERATION)
+            self._try_again(now_us, at_once=True)
         else:
-            if error in (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION):
-                self._reset(keep_id=error == ErrorCode.ILLEGAL_GENERATION)
-            elif moved(error):
+            if moved(error):
                 self._coordinator.unknown()
             self._try_again(now_us)
 

@@ -1,0 +1,53 @@
+"""A Java member of a classic group that joins again: put out meanwhile, refused, or without its coordinator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sim.protocol.error_codes import ErrorCode
+from sim.protocol.group_messages import (
+    JoinGroupRequest,
+    JoinGroupResponse,
+    SyncGroupRequest,
+    SyncGroupResponse,
+)
+from sim.protocol.messages import FetchRequest
+from sim.protocol.settings import MemberSettings
+from tests.protocol.member_play import MemberPlay
+
+MANUAL = MemberSettings(auto_commit=False)
+COOPERATIVE = MemberSettings(auto_commit=False, assignors=("cooperative-sticky",), cooperative=True)
+LOST = [("lost", 0), ("lost", 1)]
+
+
+def joins(play: MemberPlay) -> list[Any]:
+    return [message for message in play.asked if isinstance(message, JoinGroupRequest)]
+
+
+# --- put out while it joins -------------------------------------------------------------------------------------------
+def test_a_cooperative_member_that_is_put_out_while_it_joins_loses_everything_first() -> None:
+    """ConsumerCoordinator.onJoinPrepare runs again behind AbstractCoordinator.resetStateAndRejoin"""
+    play = MemberPlay(COOPERATIVE)
+    play.hold = (FetchRequest, JoinGroupRequest)
+    play.rebalance()
+    assert joins(play)[-1].protocols[0][1].owned == (0, 1)
+    play.answer(JoinGroupRequest, JoinGroupResponse(ErrorCode.UNKNOWN_MEMBER_ID))
+    assert play.callbacks()[2:] == LOST
+    assert joins(play)[-1].member == "" and joins(play)[-1].protocols[0][1].owned == ()
+
+
+@pytest.mark.parametrize(
+    ("error", "member"), [(ErrorCode.UNKNOWN_MEMBER_ID, ""), (ErrorCode.ILLEGAL_GENERATION, "me")]
+)
+def test_a_sync_of_somebody_who_is_out_is_followed_by_a_join_at_once(error: ErrorCode, member: str) -> None:
+    """AbstractCoordinator.joinGroupIfNeeded: no wait; what a cooperative member has kept is lost"""
+    for settings, lost in ((MANUAL, []), (COOPERATIVE, LOST)):
+        play = MemberPlay(settings)
+        play.hold = (FetchRequest, SyncGroupRequest)
+        play.rebalance()
+        before, told = len(joins(play)), len(play.callbacks())
+        play.answer(SyncGroupRequest, SyncGroupResponse(error))
+        assert len(joins(play)) == before + 1 and joins(play)[-1].member == member
+        assert play.callbacks()[told:] == lost
