@@ -55,10 +55,10 @@ class Membership:
     """``assignment``: what the last sync brought and the role has not taken up yet."""
 
     __slots__ = (
-        "_beat_due_us", "_beating", "_coordinator", "_elected", "_failures", "_group", "_join_within_us", "_metadata",
-        "_names", "_not_before_us", "_owned", "_port", "_remembered", "_retry", "_session_until_us", "_settings",
-        "_snapshot", "_topics", "_try", "_watch", "assignment", "fenced", "generation", "leads", "member",
-        "poll_until_us", "rejoin_needed", "state",
+        "_beat_backoff", "_beat_due_us", "_beating", "_coordinator", "_elected", "_failed_beats", "_group",
+        "_join_within_us", "_metadata", "_names", "_not_before_us", "_owned", "_port", "_rejoin_backoff_us",
+        "_remembered", "_session_until_us", "_settings", "_snapshot", "_topics", "_try", "_watch", "assignment",
+        "fenced", "generation", "leads", "member", "poll_until_us", "rejoin_needed", "state",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +72,8 @@ class Membership:
         self._watch = watch  # let metadata be of these topics beside one's own
         # A JoinGroup waits for the slowest member (``sendJoinGroupRequest``).
         self._join_within_us = max(reader.request_timeout_us, settings.max_poll_interval_us + JOIN_GRACE_US)
-        self._retry = Backoff(reader.retry_backoff_us, reader.retry_backoff_max_us)
+        self._rejoin_backoff_us = reader.retry_backoff_us
+        self._beat_backoff = Backoff(reader.retry_backoff_us, reader.retry_backoff_max_us)
         self.state = MemberState.UNJOINED
         self.member, self.generation = "", -1
         self.rejoin_needed = True
@@ -82,7 +83,7 @@ class Membership:
         self._snapshot: dict[int, int] = {}  # partitions by topic when this member assigned them
         self._elected: JoinGroupResponse | None = None  # made it leader; metadata of the group's topics is on its way
         self._try = 0  # number of the join attempt: answers to an older one are void
-        self._failures = 0
+        self._failed_beats = 0  # heartbeats in a row
         self._not_before_us = 0
         self._beating = False
         self._beat_due_us = self._session_until_us = 0
@@ -150,11 +151,11 @@ class Membership:
             self._try_again(now_us)
 
     def _try_again(self, now_us: int, at_once: bool = False) -> None:
+        """The wait between two joins neither grows nor has jitter (``joinGroupIfNeeded``: ``retryBackoffMs``)."""
         self.state, self.rejoin_needed = MemberState.UNJOINED, True
         self._elected = None
         if not at_once:
-            self._failures += 1
-            self._not_before_us = now_us + self._retry.delay_us(self._failures, self._port.draw("member-retry"))
+            self._not_before_us = now_us + self._rejoin_backoff_us
 
     def _sync(self, joined: JoinGroupResponse, now_us: int) -> None:
         """As leader with the assignment of all (``onLeaderElected``), else without.
@@ -190,7 +191,7 @@ class Membership:
             return
         error = answer.error if isinstance(answer, SyncGroupResponse) else ErrorCode.COORDINATOR_NOT_AVAILABLE
         if isinstance(answer, SyncGroupResponse) and not error:
-            self.state, self._failures = MemberState.STABLE, 0
+            self.state = MemberState.STABLE
             self.assignment = answer.partitions
             self._remembered = (answer.partitions, self.generation)
         elif error == ErrorCode.FENCED_INSTANCE_ID:
@@ -232,23 +233,27 @@ class Membership:
         self._coordinator.ask(peer, request, lambda answer, then_us: self._beaten(generation, answer, then_us), now_us)
 
     def _beaten(self, generation: int, answer: object | None, now_us: int) -> None:
-        """``HeartbeatResponseHandler``."""
+        """``HeartbeatResponseHandler``; what is said of a generation that is over counts as an answer."""
         self._beating = False
-        if not isinstance(answer, HeartbeatResponse):
-            self._beat_due_us = now_us + self._retry.delay_us(1, self._port.draw("member-heartbeat"))
-            return
-        error = answer.error
-        if not error:
-            self._session_until_us = now_us + self._settings.session_timeout_us
-        elif moved(error):
+        error = answer.error if isinstance(answer, HeartbeatResponse) else ErrorCode.NETWORK_EXCEPTION
+        out = error in _EXPELLED and generation == self.generation
+        if moved(error):
             self._coordinator.unknown()
-            self._beat_due_us = now_us + self._retry.delay_us(1, self._port.draw("member-heartbeat"))
-        elif error == ErrorCode.REBALANCE_IN_PROGRESS:
+        if moved(error) or error == ErrorCode.NETWORK_EXCEPTION or out:
+            self._beat_failed(now_us)
+        else:
             self._session_until_us = now_us + self._settings.session_timeout_us
-            if self.state is MemberState.STABLE:
-                self.rejoin_needed = True
-        elif generation == self.generation:
+            self._failed_beats = 0
+        if out:
             self.expelled(error)
+        elif error == ErrorCode.REBALANCE_IN_PROGRESS and self.state is MemberState.STABLE:
+            self.rejoin_needed = True
+
+    def _beat_failed(self, now_us: int) -> None:
+        """The next one is due after a back-off that grows (``Heartbeat.failHeartbeat``)."""
+        self._failed_beats += 1
+        draw = self._port.draw("member-heartbeat")
+        self._beat_due_us = now_us + self._beat_backoff.delay_us(self._failed_beats, draw)
 
     def expelled(self, error: int) -> None:
         """The coordinator does not know the member, or not in this generation (``resetStateOnResponseError``)."""

@@ -8,6 +8,7 @@ import pytest
 
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.group_messages import (
+    HeartbeatRequest,
     JoinGroupRequest,
     JoinGroupResponse,
     SyncGroupRequest,
@@ -15,7 +16,7 @@ from sim.protocol.group_messages import (
 )
 from sim.protocol.messages import FetchRequest
 from sim.protocol.settings import MemberSettings
-from tests.protocol.member_play import MemberPlay
+from tests.protocol.member_play import MS, MemberPlay
 
 MANUAL = MemberSettings(auto_commit=False)
 COOPERATIVE = MemberSettings(auto_commit=False, assignors=("cooperative-sticky",), cooperative=True)
@@ -38,9 +39,7 @@ def test_a_cooperative_member_that_is_put_out_while_it_joins_loses_everything_fi
     assert joins(play)[-1].member == "" and joins(play)[-1].protocols[0][1].owned == ()
 
 
-@pytest.mark.parametrize(
-    ("error", "member"), [(ErrorCode.UNKNOWN_MEMBER_ID, ""), (ErrorCode.ILLEGAL_GENERATION, "me")]
-)
+@pytest.mark.parametrize(("error", "member"), [(ErrorCode.UNKNOWN_MEMBER_ID, ""), (ErrorCode.ILLEGAL_GENERATION, "me")])
 def test_a_sync_of_somebody_who_is_out_is_followed_by_a_join_at_once(error: ErrorCode, member: str) -> None:
     """AbstractCoordinator.joinGroupIfNeeded: no wait; what a cooperative member has kept is lost"""
     for settings, lost in ((MANUAL, []), (COOPERATIVE, LOST)):
@@ -51,3 +50,29 @@ def test_a_sync_of_somebody_who_is_out_is_followed_by_a_join_at_once(error: Erro
         play.answer(SyncGroupRequest, SyncGroupResponse(error))
         assert len(joins(play)) == before + 1 and joins(play)[-1].member == member
         assert play.callbacks()[told:] == lost
+
+
+# --- waits ------------------------------------------------------------------------------------------------------------
+def test_the_wait_between_two_joins_neither_grows_nor_has_jitter() -> None:
+    """AbstractCoordinator.joinGroupIfNeeded sleeps for retry.backoff.ms, 100 ms"""
+    play = MemberPlay(MANUAL, hold=(FetchRequest, JoinGroupRequest))
+    play.port.otherwise = 0
+    for attempt in range(1, 5):
+        assert (play.now, len(joins(play))) == ((attempt - 1) * 100 * MS, attempt)
+        play.answer(JoinGroupRequest, JoinGroupResponse(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS))
+        play.run_to(attempt * 100 * MS - 1)
+        assert len(joins(play)) == attempt
+        play.run_to(attempt * 100 * MS)
+
+
+def test_the_wait_behind_a_failed_heartbeat_doubles_until_one_is_answered() -> None:
+    """Heartbeat.failHeartbeat and receiveHeartbeat; with the least jitter 80 % of 100, 200 and 400 ms"""
+    play = MemberPlay(MANUAL)
+    play.port.otherwise = 0
+    refused = [ErrorCode.NOT_COORDINATOR] * 3
+    play.errors[HeartbeatRequest] = [*refused, 0, ErrorCode.NOT_COORDINATOR]
+    for number, due_us in enumerate((3_000 * MS, 3_080 * MS, 3_240 * MS, 3_560 * MS, 6_560 * MS, 6_640 * MS)):
+        play.run_to(due_us - 1)
+        assert play.count(HeartbeatRequest) == number
+        play.run_to(due_us)
+        assert play.count(HeartbeatRequest) == number + 1
