@@ -33,14 +33,17 @@ class Asked:
 
 
 class CoordinatorClient:
-    """``server``: host number of the coordinator, -1 while it is unknown."""
+    """``server``: host number of the coordinator, -1 while it is unknown; ``found_us``: when it was found last."""
 
-    __slots__ = ("_failures", "_fetches", "_finding", "_group", "_not_before_us", "_port", "_retry", "server")
+    __slots__ = (
+        "_failures", "_fetches", "_finding", "_group", "_not_before_us", "_port", "_retry", "found_us", "server",
+    )  # fmt: skip
 
     def __init__(self, port: Port, group: int, fetches: FetchClient, settings: ReaderSettings) -> None:
         self._port, self._group, self._fetches = port, group, fetches
         self._retry = Backoff(settings.retry_backoff_us, settings.retry_backoff_max_us)
         self.server = -1
+        self.found_us = 0
         self._finding = False
         self._failures = 0
         self._not_before_us = 0
@@ -74,7 +77,7 @@ class CoordinatorClient:
     def _found(self, answer: object | None, now_us: int) -> None:
         self._finding = False
         if isinstance(answer, FindCoordinatorResponse) and not answer.error:
-            self.server, self._failures = answer.broker, 0
+            self.server, self.found_us, self._failures = answer.broker, now_us, 0
             self._fetches.peers.ready(-self.server, now_us)
         else:
             self._failures += 1

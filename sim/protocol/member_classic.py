@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 
 from sim.protocol.client_network import Backoff
+from sim.protocol.client_peers import Peer
 from sim.protocol.coordinator_client import CoordinatorClient, moved
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.group_messages import (
@@ -208,24 +209,28 @@ class Membership:
 
     # --- the heartbeat thread -----------------------------------------------------------------------------------------
     def tick(self, now_us: int) -> None:
-        """Heartbeats are sent while the member is in a generation, not while it waits to be let into the next."""
-        if self.state not in (MemberState.COMPLETING, MemberState.STABLE):
-            return
+        """``HeartbeatThread.run``, while the member is in a generation, not while it waits to be let into the next.
+        Who does not know the coordinator looks for it and does nothing else, so that nobody leaves for being late."""
         if self._elected is not None and all(topic in self._metadata for topic in _topics(self._elected)):
             self._sync(self._elected, now_us)
-        if now_us >= self._session_until_us:
-            self._coordinator.unknown()  # it is silent: perhaps another broker took over
-            self._session_until_us = now_us + self._settings.session_timeout_us
-        self._coordinator.ready(now_us)
+        if self.state not in (MemberState.COMPLETING, MemberState.STABLE):
+            return
+        coordinator = self._coordinator
+        if coordinator.server >= 0 and now_us >= self._session_over_us():
+            coordinator.unknown()  # it is silent: perhaps another broker took over
+        peer = coordinator.ready(now_us)
+        if coordinator.server < 0:
+            return
         if now_us >= self.poll_until_us:
             self.leave(POLL_EXPIRED, now_us)
-        elif now_us >= self._beat_due_us and not self._beating:
-            self._beat(now_us)
+        elif peer is not None and now_us >= self._beat_due_us and not self._beating:
+            self._beat(peer, now_us)
 
-    def _beat(self, now_us: int) -> None:
-        peer = self._coordinator.ready(now_us)
-        if peer is None:
-            return
+    def _session_over_us(self) -> int:
+        """A coordinator has the whole session to answer from the time that it is found (``resetSessionTimeout``)."""
+        return max(self._session_until_us, self._coordinator.found_us + self._settings.session_timeout_us)
+
+    def _beat(self, peer: Peer, now_us: int) -> None:
         self._beating = True
         self._beat_due_us = now_us + self._settings.heartbeat_interval_us
         generation = self.generation
@@ -313,7 +318,7 @@ class Membership:
 
     def deadlines(self) -> Iterator[int]:
         if self.state in (MemberState.COMPLETING, MemberState.STABLE):
-            yield self._session_until_us
+            yield self._session_over_us()
             yield self.poll_until_us
             if not self._beating:
                 yield self._beat_due_us

@@ -8,6 +8,7 @@ import pytest
 
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.group_messages import (
+    FindCoordinatorRequest,
     HeartbeatRequest,
     JoinGroupRequest,
     JoinGroupResponse,
@@ -15,8 +16,9 @@ from sim.protocol.group_messages import (
     SyncGroupResponse,
 )
 from sim.protocol.messages import FetchRequest
+from sim.protocol.rows import Kind
 from sim.protocol.settings import MemberSettings
-from tests.protocol.member_play import MS, MemberPlay
+from tests.protocol.member_play import MS, MemberPlay, S
 
 MANUAL = MemberSettings(auto_commit=False)
 COOPERATIVE = MemberSettings(auto_commit=False, assignors=("cooperative-sticky",), cooperative=True)
@@ -76,3 +78,34 @@ def test_the_wait_behind_a_failed_heartbeat_doubles_until_one_is_answered() -> N
         assert play.count(HeartbeatRequest) == number
         play.run_to(due_us)
         assert play.count(HeartbeatRequest) == number + 1
+
+
+# --- without a coordinator --------------------------------------------------------------------------------------------
+def test_nobody_leaves_for_being_late_while_he_looks_for_the_coordinator() -> None:
+    """AbstractCoordinator.HeartbeatThread.run"""
+    settings = MemberSettings(auto_commit=False, max_poll_interval_us=5 * S)
+    play = MemberPlay(settings, work_us=20 * S, hold=(FetchRequest, FindCoordinatorRequest))
+    play.answer(FindCoordinatorRequest)
+    play.fetched((0, 0, 1))
+    play.errors[HeartbeatRequest] = [ErrorCode.NOT_COORDINATOR]  # at 3 s
+    play.run_to(10 * S)
+    assert play.port.of(Kind.LEFT) == []
+    play.answer(FindCoordinatorRequest)
+    assert [row.code for row in play.port.of(Kind.LEFT)] == [1]
+
+
+def test_a_coordinator_has_the_whole_session_from_the_time_that_it_is_found() -> None:
+    """FindCoordinatorResponseHandler: Heartbeat.resetSessionTimeout"""
+    settings = MemberSettings(auto_commit=False, session_timeout_us=6 * S)
+    play = MemberPlay(settings)
+    play.hold = (FetchRequest, FindCoordinatorRequest, HeartbeatRequest)
+    looked = play.count(FindCoordinatorRequest)
+    play.run_to(6 * S - 1)
+    assert play.count(FindCoordinatorRequest) == looked
+    play.run_to(9 * S)
+    assert play.count(FindCoordinatorRequest) == looked + 1
+    play.answer(FindCoordinatorRequest)
+    play.run_to(15 * S - 1)
+    assert play.count(FindCoordinatorRequest) == looked + 1
+    play.run_to(15 * S)
+    assert play.count(FindCoordinatorRequest) == looked + 2
