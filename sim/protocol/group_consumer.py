@@ -60,7 +60,7 @@ class GroupConsumer:
     ) -> None:  # fmt: skip
         self._port, self._settings, self._reader, self._processing = port, settings, reader, processing
         self._fetches = FetchClient(port, reader, topics, bootstrap, names, settings.one_buffered_holds_node)
-        self._coordinator = CoordinatorClient(port, group, self._fetches, reader)
+        self._coordinator = CoordinatorClient(port, group, self._fetches, reader, settings.protocol == "classic")
         self.member, self._offsets, self._rebalance = self._in_group(group, topics, names)
         self._application = Application(port, time_us, processing, desk, self._go)
         self._loop = PoolLoop(port, time_us, processing, desk, self._go) if processing.threads else None
@@ -156,6 +156,7 @@ class GroupConsumer:
         """Both threads do what they can, and the next deadline is named."""
         if not self.ended:
             self.member.tick(now_us)
+            self._coordinator.leave_old(now_us)
             self._offsets.go_on(now_us)
             if self._loop is not None:
                 self._loop.pool.go_on(now_us)

@@ -3,7 +3,7 @@
 The application's thread joins (:meth:`Membership.join`, only from a poll); the heartbeat thread is :meth:`tick`, which
 runs whatever the application does. What the application has to do before and after (callbacks, commits) is the role's.
 
-Laws: a heartbeat, a join or a sync is under way once at a time; an answer that belongs to an earlier attempt or
+Laws: a join or a sync is under way once at a time; an answer that belongs to an earlier attempt or
 generation changes nothing.
 """
 
@@ -56,7 +56,7 @@ class Membership:
     """``assignment``: what the last sync brought and the role has not taken up yet."""
 
     __slots__ = (
-        "_beat_backoff", "_beat_due_us", "_beating", "_coordinator", "_elected", "_failed_beats", "_group",
+        "_beat_backoff", "_beat_due_us", "_coordinator", "_elected", "_failed_beats", "_group",
         "_join_within_us", "_metadata", "_names", "_not_before_us", "_owned", "_port", "_rejoin_backoff_us",
         "_remembered", "_session_until_us", "_settings", "_snapshot", "_topics", "_try", "_watch", "assignment",
         "fenced", "generation", "leads", "member", "poll_until_us", "rejoin_needed", "state",
@@ -86,7 +86,6 @@ class Membership:
         self._try = 0  # number of the join attempt: answers to an older one are void
         self._failed_beats = 0  # heartbeats in a row
         self._not_before_us = 0
-        self._beating = False
         self._beat_due_us = self._session_until_us = 0
         self.poll_until_us = 1 << 62  # max.poll.interval.ms after the last poll
 
@@ -223,7 +222,7 @@ class Membership:
             return
         if now_us >= self.poll_until_us:
             self.leave(POLL_EXPIRED, now_us)
-        elif peer is not None and now_us >= self._beat_due_us and not self._beating:
+        elif peer is not None and now_us >= self._beat_due_us:
             self._beat(peer, now_us)
 
     def _session_over_us(self) -> int:
@@ -231,7 +230,7 @@ class Membership:
         return max(self._session_until_us, self._coordinator.found_us + self._settings.session_timeout_us)
 
     def _beat(self, peer: Peer, now_us: int) -> None:
-        self._beating = True
+        """By the timer alone: one that is not answered yet holds nothing back (``Heartbeat.shouldHeartbeat``)."""
         self._beat_due_us = now_us + self._settings.heartbeat_interval_us
         generation = self.generation
         request = HeartbeatRequest(self._group, generation, self.member, self._settings.instance)
@@ -239,7 +238,6 @@ class Membership:
 
     def _beaten(self, generation: int, answer: object | None, now_us: int) -> None:
         """``HeartbeatResponseHandler``; what is said of a generation that is over counts as an answer."""
-        self._beating = False
         error = answer.error if isinstance(answer, HeartbeatResponse) else ErrorCode.NETWORK_EXCEPTION
         out = error in _EXPELLED and generation == self.generation
         if moved(error):
@@ -320,7 +318,6 @@ class Membership:
         if self.state in (MemberState.COMPLETING, MemberState.STABLE):
             yield self._session_over_us()
             yield self.poll_until_us
-            if not self._beating:
-                yield self._beat_due_us
+            yield self._beat_due_us
         elif self.rejoin_needed:
             yield self._not_before_us

@@ -31,7 +31,8 @@ class Kind(IntEnum):
     EXPIRE = 7  # the client gave up waiting for a batch: partition, prod, lo, hi
     PRODUCER_ID = 8  # a producer id was obtained or an epoch bumped locally: prod, pid, epoch, partition (-1 all)
     CONNECT = 9  # the opener has a ready connection: conn, n: host number of the server
-    DISCONNECT = 10  # a side learned that the connection is gone: conn, n: the other host, code (7 timed out, 13 lost)
+    # a side learned that the connection is gone: conn, n: the other host, code (7 timed out, 13 lost, 0: closed here)
+    DISCONNECT = 10
     METADATA = 11  # a client learned a new leader: partition, n: leader host or -1, lep
     # Log. host is the broker; lo..hi of a follower's or leader's append is the producer's slice again.
     APPEND = 20  # leader wrote a batch: partition, prod, lo, hi, offset, lep, pid, epoch, seq, conn

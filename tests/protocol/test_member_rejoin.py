@@ -8,20 +8,25 @@ import pytest
 
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.group_messages import (
+    ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse,
     FindCoordinatorRequest,
     HeartbeatRequest,
+    HeartbeatResponse,
     JoinGroupRequest,
     JoinGroupResponse,
+    OffsetCommitRequest,
     SyncGroupRequest,
     SyncGroupResponse,
 )
 from sim.protocol.messages import FetchRequest
 from sim.protocol.rows import Kind
-from sim.protocol.settings import MemberSettings
+from sim.protocol.settings import MemberSettings, ProcessingSettings
 from tests.protocol.member_play import MS, MemberPlay, S
 
 MANUAL = MemberSettings(auto_commit=False)
 COOPERATIVE = MemberSettings(auto_commit=False, assignors=("cooperative-sticky",), cooperative=True)
+MOVED = ConsumerGroupHeartbeatResponse(ErrorCode.NOT_COORDINATOR, 1)
 LOST = [("lost", 0), ("lost", 1)]
 
 
@@ -109,3 +114,33 @@ def test_a_coordinator_has_the_whole_session_from_the_time_that_it_is_found() ->
     assert play.count(FindCoordinatorRequest) == looked + 1
     play.run_to(15 * S)
     assert play.count(FindCoordinatorRequest) == looked + 2
+
+
+def test_a_heartbeat_that_is_not_answered_holds_no_other_back() -> None:
+    """Heartbeat.shouldHeartbeat looks at the timer alone"""
+    play = MemberPlay(MANUAL)
+    play.hold = (FetchRequest, HeartbeatRequest)
+    play.run_to(9 * S)
+    assert play.count(HeartbeatRequest) == 3
+
+
+@pytest.mark.parametrize(
+    ("protocol", "beat", "beats_us", "answer", "closed", "sent"),
+    [
+        ("classic", HeartbeatRequest, 3 * S, HeartbeatResponse(ErrorCode.NOT_COORDINATOR), [2], 2),
+        ("consumer", ConsumerGroupHeartbeatRequest, 5 * S, MOVED, [], 1),
+    ],
+)
+def test_a_classic_member_takes_leave_of_a_former_coordinator_and_what_is_in_flight_there_ends(
+    protocol: str, beat: type, beats_us: int, answer: Any, closed: list[int], sent: int
+) -> None:
+    """AbstractCoordinator.markCoordinatorUnknown: disconnectAsync; CoordinatorRequestManager does not"""
+    settings = MemberSettings(auto_commit=False, protocol=protocol)
+    play = MemberPlay(settings, processing=ProcessingSettings(commit="after"), work_us=beats_us + 500 * MS)
+    play.hold = (FetchRequest, beat, OffsetCommitRequest)
+    play.fetched((0, 0, 1))
+    play.run_to(beats_us + 500 * MS)
+    assert play.commits() == [{0: 1, 1: 0}] and play.port.closed == []
+    play.answer(beat, answer)
+    play.run_to(play.now + S)
+    assert play.port.closed == closed and play.commits() == [{0: 1, 1: 0}] * sent
