@@ -34,6 +34,11 @@ from sim.protocol.settings import MemberSettings, ReaderSettings
 __all__ = ["CLOSED", "FENCED", "POLL_EXPIRED", "MemberState", "Membership"]
 
 POLL_EXPIRED, CLOSED, FENCED = 1, 0, 2  # codes of Kind.LEFT rows
+# Answers to a JoinGroup that poll() throws (``JoinGroupResponseHandler``).
+_FATAL = (
+    ErrorCode.FENCED_INSTANCE_ID, ErrorCode.INCONSISTENT_GROUP_PROTOCOL, ErrorCode.INVALID_SESSION_TIMEOUT,
+    ErrorCode.GROUP_MAX_SIZE_REACHED,
+)  # fmt: skip
 _EXPELLED = (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION, ErrorCode.FENCED_INSTANCE_ID)
 JOIN_GRACE_US = 5_000_000
 
@@ -143,7 +148,7 @@ class Membership:
         elif error == ErrorCode.UNKNOWN_MEMBER_ID:
             self._reset()
             self._try_again(now_us, at_once=True)
-        elif error == ErrorCode.FENCED_INSTANCE_ID:
+        elif error in _FATAL:
             self._fence()
         else:
             if moved(error):
@@ -310,7 +315,8 @@ class Membership:
         self._try += 1
 
     def _fence(self) -> None:
-        """Another process has taken the instance id: an exception for the application (consumer:F3.30)."""
+        """An exception for the application: another process has taken the instance id (consumer:F3.30), or the group
+        takes no such member."""
         self._reset()
         self.state, self.fenced = MemberState.UNJOINED, True
 

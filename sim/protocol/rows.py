@@ -63,7 +63,8 @@ class Kind(IntEnum):
     # automatic
     COMMIT = 47
     PROC_FAIL = 49  # the work on a record failed: partition, prod, lo, hi, offset
-    LEFT = 48  # a member leaves its group: epoch: generation, code: 1 its poll interval expired, 0 it was closed
+    # a member leaves its group: epoch: generation, code: 1 its poll interval expired, 0 it was closed, 2 poll() threw
+    LEFT = 48
     # Coordinator. host is the broker, partition that of __consumer_offsets, pid the group's number.
     COORDINATES = 56  # a broker took the group over from its log: pid, epoch: generation, n: members
     GENERATION = 57  # a join phase is over: pid, epoch: the new generation, n: members

@@ -59,6 +59,24 @@ def test_a_sync_of_somebody_who_is_out_is_followed_by_a_join_at_once(error: Erro
         assert play.callbacks()[told:] == lost
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ErrorCode.INCONSISTENT_GROUP_PROTOCOL,
+        ErrorCode.INVALID_SESSION_TIMEOUT,
+        ErrorCode.GROUP_MAX_SIZE_REACHED,
+        ErrorCode.FENCED_INSTANCE_ID,
+    ],
+)
+def test_a_group_that_takes_no_such_member_ends_the_application(error: ErrorCode) -> None:
+    """JoinGroupResponseHandler: out of poll() comes an exception, and nothing is tried again"""
+    play = MemberPlay(MANUAL, hold=(FetchRequest, JoinGroupRequest))
+    play.answer(JoinGroupRequest, JoinGroupResponse(error))
+    play.run_to(play.now + 10 * S)
+    assert play.role.ended and len(joins(play)) == 1
+    assert [row.code for row in play.port.of(Kind.LEFT)] == [2]
+
+
 # --- waits ------------------------------------------------------------------------------------------------------------
 def test_the_wait_between_two_joins_neither_grows_nor_has_jitter() -> None:
     """AbstractCoordinator.joinGroupIfNeeded sleeps for retry.backoff.ms, 100 ms"""
