@@ -33,11 +33,12 @@ class Asked:
 
 
 class CoordinatorClient:
-    """``server``: host number of the coordinator, -1 while it is unknown; ``found_us``: when it was found last."""
+    """``server``: host number of the coordinator, -1 while it is unknown; ``found_us``: when it was found last;
+    ``lookups``: how many have ended, with a coordinator or without."""
 
     __slots__ = (
         "_disconnects", "_failures", "_fetches", "_finding", "_group", "_not_before_us", "_old", "_port", "_retry",
-        "found_us", "server",
+        "found_us", "lookups", "server",
     )  # fmt: skip
 
     def __init__(
@@ -48,7 +49,7 @@ class CoordinatorClient:
         self._old = 0  # the connection that is to be closed, 0: none
         self._retry = Backoff(settings.retry_backoff_us, settings.retry_backoff_max_us)
         self.server = -1
-        self.found_us = 0
+        self.found_us = self.lookups = 0
         self._finding = False
         self._failures = 0
         self._not_before_us = 0
@@ -91,6 +92,7 @@ class CoordinatorClient:
 
     def _found(self, answer: object | None, now_us: int) -> None:
         self._finding = False
+        self.lookups += 1
         if isinstance(answer, FindCoordinatorResponse) and not answer.error:
             self.server, self.found_us, self._failures = answer.broker, now_us, 0
             self._fetches.peers.ready(-self.server, now_us)

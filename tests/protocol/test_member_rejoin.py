@@ -11,17 +11,19 @@ from sim.protocol.group_messages import (
     ConsumerGroupHeartbeatRequest,
     ConsumerGroupHeartbeatResponse,
     FindCoordinatorRequest,
+    FindCoordinatorResponse,
     HeartbeatRequest,
     HeartbeatResponse,
     JoinGroupRequest,
     JoinGroupResponse,
+    LeaveGroupRequest,
     OffsetCommitRequest,
     SyncGroupRequest,
     SyncGroupResponse,
 )
 from sim.protocol.messages import FetchRequest
 from sim.protocol.rows import Kind
-from sim.protocol.settings import MemberSettings, ProcessingSettings
+from sim.protocol.settings import MemberSettings, ProcessingSettings, ReaderSettings
 from tests.protocol.member_play import MS, MemberPlay, S
 
 MANUAL = MemberSettings(auto_commit=False)
@@ -162,3 +164,74 @@ def test_a_classic_member_takes_leave_of_a_former_coordinator_and_what_is_in_fli
     play.answer(beat, answer)
     play.run_to(play.now + S)
     assert play.port.closed == closed and play.commits() == [{0: 1, 1: 0}] * sent
+
+
+# --- commits ----------------------------------------------------------------------------------------------------------
+def without_coordinator(protocol: str) -> MemberPlay:
+    """At 6 s, with a commitAsync that was called while the coordinator was looked for."""
+    settings = MemberSettings(auto_commit=False, protocol=protocol)
+    work = ProcessingSettings(commit="after", commit_async=True)
+    play = MemberPlay(settings, processing=work, work_us=5_500 * MS)
+    play.hold = (FetchRequest, FindCoordinatorRequest)
+    play.fetched((0, 0, 1))
+    play.errors[HeartbeatRequest] = [ErrorCode.NOT_COORDINATOR]  # at 3 s
+    play.errors[ConsumerGroupHeartbeatRequest] = [ErrorCode.NOT_COORDINATOR]  # at 5 s
+    play.run_to(6 * S)
+    assert play.commits() == [] and play.held(FindCoordinatorRequest)
+    return play
+
+
+@pytest.mark.parametrize(("protocol", "sent"), [("classic", []), ("consumer", [{0: 1, 1: 0}])])
+def test_a_commit_async_waits_for_the_coordinator(protocol: str, sent: list[dict[int, int]]) -> None:
+    """ConsumerCoordinator.commitOffsetsAsync: for the end of one lookup; CommitRequestManager.poll: for any"""
+    play = without_coordinator(protocol)
+    play.answer(FindCoordinatorRequest)
+    assert play.commits() == [{0: 1, 1: 0}]
+    play = without_coordinator(protocol)
+    play.answer(FindCoordinatorRequest, FindCoordinatorResponse(ErrorCode.COORDINATOR_NOT_AVAILABLE))
+    play.run_to(7 * S)
+    play.answer(FindCoordinatorRequest)
+    assert play.commits() == sent
+
+
+def test_close_waits_for_a_commit_async_that_has_no_coordinator_yet() -> None:
+    """ConsumerCoordinator.close: pendingAsyncCommits; a lookup of 3 s without answer has failed at 33 s"""
+    play = without_coordinator("classic")
+    play.role.close(play.now)
+    play.settle()
+    assert play.callbacks() == [("assigned", 0), ("assigned", 1)]
+    play.answer(FindCoordinatorRequest)
+    kinds = [type(message) for message in play.asked if isinstance(message, OffsetCommitRequest | LeaveGroupRequest)]
+    assert kinds == [OffsetCommitRequest, LeaveGroupRequest] and play.role.ended
+    play = without_coordinator("classic")
+    play.role.close(play.now)
+    play.run_to(33 * S - 1)
+    assert not play.role.ended
+    play.run_to(33 * S)
+    assert play.role.ended and play.commits() == []
+
+
+def test_a_commit_sync_without_answer_ends_with_its_time() -> None:
+    """ConsumerCoordinator.commitOffsetsSync: default.api.timeout.ms, here 5 s"""
+    settings = MemberSettings(auto_commit=False, default_api_timeout_us=5 * S)
+    play = MemberPlay(settings, processing=ProcessingSettings(commit="after"), hold=(FetchRequest, OffsetCommitRequest))
+    play.fetched((0, 0, 3))
+    play.fetched((0, 3, 3))
+    play.run_to(5 * S - 1)
+    assert play.polls() == [(0, 0, 3)]
+    play.run_to(5 * S)
+    assert play.polls() == [(0, 0, 3), (0, 3, 3)]
+
+
+@pytest.mark.parametrize(("protocol", "within_us"), [("classic", 10 * S), ("consumer", 30 * S)])
+def test_commit_and_leave_of_close_have_one_time(protocol: str, within_us: int) -> None:
+    """ClassicKafkaConsumer.createTimerForRequest: no more than request.timeout.ms; AsyncKafkaConsumer.close: 30 s"""
+    reader = ReaderSettings(offset_reset="earliest", request_timeout_us=10 * S)
+    play = MemberPlay(MemberSettings(protocol=protocol), reader)
+    play.fetched((0, 0, 1))
+    play.hold = (FetchRequest, OffsetCommitRequest, LeaveGroupRequest)
+    play.role.close(play.now)
+    play.run_to(within_us - 1)
+    assert not play.role.ended
+    play.run_to(within_us)
+    assert play.role.ended
