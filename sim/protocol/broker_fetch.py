@@ -217,6 +217,7 @@ class FetchService:
                 answers.append(self._error(want, error))
                 urgent = True
                 continue
+            urgent = urgent or want.last_epoch >= 0  # whether it survived is told at once (``OffsetsForLeaderEpoch``)
             log = part.log
             i, j = 0, 0
             if found < request.max_bytes:

@@ -33,14 +33,23 @@ class Asked:
 
 
 class CoordinatorClient:
-    """``server``: host number of the coordinator, -1 while it is unknown."""
+    """``server``: host number of the coordinator, -1 while it is unknown; ``found_us``: when it was found last;
+    ``lookups``: how many have ended, with a coordinator or without."""
 
-    __slots__ = ("_failures", "_fetches", "_finding", "_group", "_not_before_us", "_port", "_retry", "server")
+    __slots__ = (
+        "_disconnects", "_failures", "_fetches", "_finding", "_group", "_not_before_us", "_old", "_port", "_retry",
+        "found_us", "lookups", "server",
+    )  # fmt: skip
 
-    def __init__(self, port: Port, group: int, fetches: FetchClient, settings: ReaderSettings) -> None:
+    def __init__(
+        self, port: Port, group: int, fetches: FetchClient, settings: ReaderSettings, disconnects: bool = False
+    ) -> None:
         self._port, self._group, self._fetches = port, group, fetches
+        self._disconnects = disconnects  # from a coordinator that is none any more: classic Java members
+        self._old = 0  # the connection that is to be closed, 0: none
         self._retry = Backoff(settings.retry_backoff_us, settings.retry_backoff_max_us)
         self.server = -1
+        self.found_us = self.lookups = 0
         self._finding = False
         self._failures = 0
         self._not_before_us = 0
@@ -60,8 +69,18 @@ class CoordinatorClient:
         return self.server >= 0 and self._fetches.peers.owed(-self.server)
 
     def unknown(self) -> None:
-        """It is not, or no more, the coordinator (``markCoordinatorUnknown``)."""
+        """It is not, or no more, the coordinator (``markCoordinatorUnknown``). What is in flight to it ends when
+        :meth:`leave_old` is called: this is said in the midst of an answer."""
+        if self._disconnects and self.server >= 0:
+            self._old = -self.server
         self.server = -1
+
+    def leave_old(self, now_us: int) -> None:
+        """Close the connection to what was the coordinator (``ConsumerNetworkClient.disconnectAsync``)."""
+        old, self._old = self._old, 0
+        for request in self._fetches.peers.leave(old, now_us) if old else ():
+            assert isinstance(request, Asked)
+            request.then(None, now_us)
 
     def _find(self, now_us: int) -> None:
         if self._finding or now_us < self._not_before_us:
@@ -73,8 +92,9 @@ class CoordinatorClient:
 
     def _found(self, answer: object | None, now_us: int) -> None:
         self._finding = False
+        self.lookups += 1
         if isinstance(answer, FindCoordinatorResponse) and not answer.error:
-            self.server, self._failures = answer.broker, 0
+            self.server, self.found_us, self._failures = answer.broker, now_us, 0
             self._fetches.peers.ready(-self.server, now_us)
         else:
             self._failures += 1
@@ -83,7 +103,7 @@ class CoordinatorClient:
     def lost(self, peer: Peer, requests: list[object], now_us: int) -> None:
         """A connection is gone; requests of the coordinator's end."""
         if peer.key == -self.server:
-            self.unknown()
+            self.server = -1
         for request in requests:
             if isinstance(request, Asked):
                 request.then(None, now_us)

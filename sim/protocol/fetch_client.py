@@ -274,17 +274,20 @@ class FetchClient:
         self._metadata_old_at_us = now_us + self._settings.metadata_max_age_us
         for partition in self.cache.apply(response):
             if partition in self.assigned:
-                self._moved(partition)
+                self._moved(partition, in_poll=self._settings.flavour == "java")
         for one in self.assigned.values():
             one.awaits_metadata = False
         leaderless = any(self.cache.leader(partition) < 0 for partition in self.assigned)
         self._refresh = leaderless or not self.knows_topics()
 
-    def _moved(self, partition: int) -> None:
-        """A new leader or leader epoch is known."""
+    def _moved(self, partition: int, in_poll: bool = False) -> None:
+        """A new leader or leader epoch is known. That the position is to be checked a Java client sees in its next poll
+        (*in_poll*), behind the automatic commit, which still covers it (``validatePositionsOnMetadataChange``); where a
+        fetch told it, at once."""
         one = self.assigned[partition]
         one.awaits_metadata, one.not_before_us = False, 0
-        one.check = one.next_fetch()[1] >= 0
+        one.moved = in_poll
+        one.check = not in_poll and one.next_fetch()[1] >= 0
         leader, epoch = self.cache.leader(partition), self.cache.leader_epoch(partition)
         self._port.record(Kind.METADATA, partition=partition, n=leader, lep=epoch)
 
@@ -294,6 +297,8 @@ class FetchClient:
         self.ask_metadata(now_us)
         reached: dict[int, Peer | None] = {}  # of many partitions there are few leaders
         for one in self.assigned.values():
+            if one.moved:
+                one.moved, one.check = False, one.next_fetch()[1] >= 0
             leader = self.cache.leader(one.partition)
             if leader < 0 or one.stuck:
                 continue

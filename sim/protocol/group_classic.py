@@ -282,7 +282,7 @@ class ClassicGroup:
         """``completeClassicGroupJoin``: dynamic members that have not come back are out, static ones stay."""
         roster = self.roster
         for member in [one for one in roster if one.joining is None and not one.instance]:
-            self._remove(member, NOT_REJOINED)
+            self._remove(member, NOT_REJOINED, now_us)
         back = [one for one in roster.in_order() if one.joining is not None]
         if roster and not back:
             phase = self._next_phase(False)
@@ -318,7 +318,7 @@ class ClassicGroup:
         if phase != self._phase or self.state not in (State.COMPLETING, State.STABLE) or not self._pending_sync:
             return
         for member in list(self._pending_sync):
-            self._remove(self.roster.members[member], NOT_REJOINED)
+            self._remove(self.roster.members[member], NOT_REJOINED, now_us)
         self._pending_sync = {}
         self._prepare(now_us)
 
@@ -401,7 +401,7 @@ class ClassicGroup:
         else:
             error = self.roster.objection(request.member, request.instance)
         if not error and request.member in self.roster.members:
-            self._remove(self.roster.members[request.member], LEFT)
+            self._remove(self.roster.members[request.member], LEFT, now_us)
             self._fewer(now_us)
         self._home.reply_in_order(channel, LeaveGroupResponse(error), now_us)
 
@@ -434,10 +434,15 @@ class ClassicGroup:
             self._sessions.alive(member, member.session_timeout_us, now_us)
 
     def _expired(self, member: Member, now_us: int) -> None:
-        self._remove(member, EXPIRED)
+        self._remove(member, EXPIRED, now_us)
         self._fewer(now_us)
 
-    def _remove(self, member: Member, why: int) -> None:
+    def _remove(self, member: Member, why: int, now_us: int) -> None:
+        """Whoever is parked in a JoinGroup joins again, if it is still there (``removeMemberAndUpdateClassicGroup``,
+        ``removeCurrentMemberFromClassicGroup``)."""
+        if member.joining is not None:
+            self._home.reply(member.joining, JoinGroupResponse(ErrorCode.UNKNOWN_MEMBER_ID), now_us)
+            member.joining = None
         self.roster.remove(member)
         self._pending_sync.pop(member.id, None)
         self._home.record(Kind.MEMBER, self.number, self.generation, member.host, why)

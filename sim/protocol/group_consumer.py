@@ -60,7 +60,7 @@ class GroupConsumer:
     ) -> None:  # fmt: skip
         self._port, self._settings, self._reader, self._processing = port, settings, reader, processing
         self._fetches = FetchClient(port, reader, topics, bootstrap, names, settings.one_buffered_holds_node)
-        self._coordinator = CoordinatorClient(port, group, self._fetches, reader)
+        self._coordinator = CoordinatorClient(port, group, self._fetches, reader, settings.protocol == "classic")
         self.member, self._offsets, self._rebalance = self._in_group(group, topics, names)
         self._application = Application(port, time_us, processing, desk, self._go)
         self._loop = PoolLoop(port, time_us, processing, desk, self._go) if processing.threads else None
@@ -156,6 +156,7 @@ class GroupConsumer:
         """Both threads do what they can, and the next deadline is named."""
         if not self.ended:
             self.member.tick(now_us)
+            self._coordinator.leave_old(now_us)
             self._offsets.go_on(now_us)
             if self._loop is not None:
                 self._loop.pool.go_on(now_us)
@@ -176,7 +177,7 @@ class GroupConsumer:
         if self._thread is Thread.WORKING:
             times.append(self._application.busy_until_us)
         elif self._thread is Thread.POLLING:
-            times.append(self._auto_commit_us)
+            times += (self._auto_commit_us, self._closed_by_us)
         elif self._thread is Thread.LEAVING:
             times.append(self._closed_by_us)
         return times
@@ -293,13 +294,17 @@ class GroupConsumer:
             return
         self._block(offsets, self._thread, now_us)
 
-    def _block(self, offsets: Offsets, back_to: Thread, now_us: int, auto: bool = False) -> None:
+    def _block(
+        self, offsets: Offsets, back_to: Thread, now_us: int, auto: bool = False, within_us: int | None = None
+    ) -> None:
+        """``commitSync()``, for ``default.api.timeout.ms`` if it is not told how long."""
         self._thread = Thread.BLOCKED
 
         def ended(error: int, then_us: int) -> None:
             self._thread = back_to
 
-        self._offsets.commit_sync(offsets, auto, ended, now_us, self._settings.default_api_timeout_us)
+        most_us = self._settings.default_api_timeout_us if within_us is None else within_us
+        self._offsets.commit_sync(offsets, auto, ended, now_us, most_us)
 
     def _commit_is_due(self, now_us: int) -> bool:
         """With KIP-848 one commit of the interval is under way at a time (``AutoCommitState.shouldAutoCommit``,
@@ -374,11 +379,15 @@ class GroupConsumer:
 
     # --- close() ------------------------------------------------------------------------------------------------------
     def _close(self, now_us: int) -> bool:
-        """Commit, callback, LeaveGroup (consumer:F4.1)."""
+        """Commit, callback, LeaveGroup (consumer:F4.1), all that a coordinator has to answer within one time."""
+        if not self._closed_by_us:
+            self._closed_by_us = now_us + self._close_within_us()
         if self._settings.auto_commit and not self._committed_at_close and self._commits_at_close():
             self._committed_at_close = True
-            self._block(self.consumed(), Thread.POLLING, now_us, auto=True)
+            self._block(self.consumed(), Thread.POLLING, now_us, auto=True, within_us=self._closed_by_us - now_us)
             return self._thread is Thread.POLLING
+        if self._settings.protocol == "classic" and self._offsets.holds() and now_us < self._closed_by_us:
+            return False  # ``ConsumerCoordinator.close``: pendingAsyncCommits
         if self._fetches.assigned:
             return self.revoke(tuple(self._fetches.assigned), self.member.generation < 0, now_us)
         self._end(CLOSED, now_us)
@@ -392,11 +401,18 @@ class GroupConsumer:
         """The consumer is closed, or its application ended with an exception. ``close()`` waits until the coordinator
         has answered: a leave may stand behind a JoinGroup that is parked (``awaitPendingRequests``)."""
         self.member.leave(why, now_us)
-        self._thread, self._closed_by_us = Thread.LEAVING, now_us + _CLOSE_TIMEOUT_US
+        self._thread = Thread.LEAVING
+        self._closed_by_us = self._closed_by_us or now_us + self._close_within_us()
         self._leave(now_us)
 
+    def _close_within_us(self) -> int:
+        """``ClassicKafkaConsumer.createTimerForRequest``; ``AsyncKafkaConsumer`` takes the whole of its timeout."""
+        if self._settings.protocol == "consumer":
+            return _CLOSE_TIMEOUT_US
+        return min(_CLOSE_TIMEOUT_US, self._reader.request_timeout_us)
+
     def _leave(self, now_us: int) -> None:
-        if self._coordinator.asked() and now_us < self._closed_by_us:
+        if (self._coordinator.asked() or self._offsets.holds()) and now_us < self._closed_by_us:
             return
         self._fetches.peers.close_all()
         self._thread = Thread.ENDED

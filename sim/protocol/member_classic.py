@@ -3,7 +3,7 @@
 The application's thread joins (:meth:`Membership.join`, only from a poll); the heartbeat thread is :meth:`tick`, which
 runs whatever the application does. What the application has to do before and after (callbacks, commits) is the role's.
 
-Laws: a heartbeat, a join or a sync is under way once at a time; an answer that belongs to an earlier attempt or
+Laws: a join or a sync is under way once at a time; an answer that belongs to an earlier attempt or
 generation changes nothing.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from enum import Enum
 
 from sim.protocol.client_network import Backoff
+from sim.protocol.client_peers import Peer
 from sim.protocol.coordinator_client import CoordinatorClient, moved
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.group_messages import (
@@ -33,6 +34,11 @@ from sim.protocol.settings import MemberSettings, ReaderSettings
 __all__ = ["CLOSED", "FENCED", "POLL_EXPIRED", "MemberState", "Membership"]
 
 POLL_EXPIRED, CLOSED, FENCED = 1, 0, 2  # codes of Kind.LEFT rows
+# Answers to a JoinGroup that poll() throws (``JoinGroupResponseHandler``).
+_FATAL = (
+    ErrorCode.FENCED_INSTANCE_ID, ErrorCode.INCONSISTENT_GROUP_PROTOCOL, ErrorCode.INVALID_SESSION_TIMEOUT,
+    ErrorCode.GROUP_MAX_SIZE_REACHED,
+)  # fmt: skip
 _EXPELLED = (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION, ErrorCode.FENCED_INSTANCE_ID)
 JOIN_GRACE_US = 5_000_000
 
@@ -55,10 +61,10 @@ class Membership:
     """``assignment``: what the last sync brought and the role has not taken up yet."""
 
     __slots__ = (
-        "_beat_due_us", "_beating", "_coordinator", "_elected", "_failures", "_group", "_join_within_us", "_metadata",
-        "_names", "_not_before_us", "_owned", "_port", "_remembered", "_retry", "_session_until_us", "_settings",
-        "_snapshot", "_topics", "_try", "_watch", "assignment", "fenced", "generation", "leads", "member",
-        "poll_until_us", "rejoin_needed", "state",
+        "_beat_backoff", "_beat_due_us", "_coordinator", "_elected", "_failed_beats", "_group",
+        "_join_within_us", "_metadata", "_names", "_not_before_us", "_owned", "_port", "_rejoin_backoff_us",
+        "_remembered", "_session_until_us", "_settings", "_snapshot", "_topics", "_try", "_watch", "assignment",
+        "fenced", "generation", "leads", "member", "poll_until_us", "rejoin_needed", "state",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +78,8 @@ class Membership:
         self._watch = watch  # let metadata be of these topics beside one's own
         # A JoinGroup waits for the slowest member (``sendJoinGroupRequest``).
         self._join_within_us = max(reader.request_timeout_us, settings.max_poll_interval_us + JOIN_GRACE_US)
-        self._retry = Backoff(reader.retry_backoff_us, reader.retry_backoff_max_us)
+        self._rejoin_backoff_us = reader.retry_backoff_us
+        self._beat_backoff = Backoff(reader.retry_backoff_us, reader.retry_backoff_max_us)
         self.state = MemberState.UNJOINED
         self.member, self.generation = "", -1
         self.rejoin_needed = True
@@ -82,9 +89,8 @@ class Membership:
         self._snapshot: dict[int, int] = {}  # partitions by topic when this member assigned them
         self._elected: JoinGroupResponse | None = None  # made it leader; metadata of the group's topics is on its way
         self._try = 0  # number of the join attempt: answers to an older one are void
-        self._failures = 0
+        self._failed_beats = 0  # heartbeats in a row
         self._not_before_us = 0
-        self._beating = False
         self._beat_due_us = self._session_until_us = 0
         self.poll_until_us = 1 << 62  # max.poll.interval.ms after the last poll
 
@@ -142,7 +148,7 @@ class Membership:
         elif error == ErrorCode.UNKNOWN_MEMBER_ID:
             self._reset()
             self._try_again(now_us, at_once=True)
-        elif error == ErrorCode.FENCED_INSTANCE_ID:
+        elif error in _FATAL:
             self._fence()
         else:
             if moved(error):
@@ -150,11 +156,11 @@ class Membership:
             self._try_again(now_us)
 
     def _try_again(self, now_us: int, at_once: bool = False) -> None:
+        """The wait between two joins neither grows nor has jitter (``joinGroupIfNeeded``: ``retryBackoffMs``)."""
         self.state, self.rejoin_needed = MemberState.UNJOINED, True
         self._elected = None
         if not at_once:
-            self._failures += 1
-            self._not_before_us = now_us + self._retry.delay_us(self._failures, self._port.draw("member-retry"))
+            self._not_before_us = now_us + self._rejoin_backoff_us
 
     def _sync(self, joined: JoinGroupResponse, now_us: int) -> None:
         """As leader with the assignment of all (``onLeaderElected``), else without.
@@ -190,64 +196,72 @@ class Membership:
             return
         error = answer.error if isinstance(answer, SyncGroupResponse) else ErrorCode.COORDINATOR_NOT_AVAILABLE
         if isinstance(answer, SyncGroupResponse) and not error:
-            self.state, self._failures = MemberState.STABLE, 0
+            self.state = MemberState.STABLE
             self.assignment = answer.partitions
             self._remembered = (answer.partitions, self.generation)
         elif error == ErrorCode.FENCED_INSTANCE_ID:
             self._fence()
         elif error == ErrorCode.REBALANCE_IN_PROGRESS:
             self._try_again(now_us, at_once=True)
+        elif error in (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION):
+            self._reset(keep_id=error == ErrorCode.ILLEGAL_GENERATION)
+            self._try_again(now_us, at_once=True)
         else:
-            if error in (ErrorCode.UNKNOWN_MEMBER_ID, ErrorCode.ILLEGAL_GENERATION):
-                self._reset(keep_id=error == ErrorCode.ILLEGAL_GENERATION)
-            elif moved(error):
+            if moved(error):
                 self._coordinator.unknown()
             self._try_again(now_us)
 
     # --- the heartbeat thread -----------------------------------------------------------------------------------------
     def tick(self, now_us: int) -> None:
-        """Heartbeats are sent while the member is in a generation, not while it waits to be let into the next."""
-        if self.state not in (MemberState.COMPLETING, MemberState.STABLE):
-            return
+        """``HeartbeatThread.run``, while the member is in a generation, not while it waits to be let into the next.
+        Who does not know the coordinator looks for it and does nothing else, so that nobody leaves for being late."""
         if self._elected is not None and all(topic in self._metadata for topic in _topics(self._elected)):
             self._sync(self._elected, now_us)
-        if now_us >= self._session_until_us:
-            self._coordinator.unknown()  # it is silent: perhaps another broker took over
-            self._session_until_us = now_us + self._settings.session_timeout_us
-        self._coordinator.ready(now_us)
+        if self.state not in (MemberState.COMPLETING, MemberState.STABLE):
+            return
+        coordinator = self._coordinator
+        if coordinator.server >= 0 and now_us >= self._session_over_us():
+            coordinator.unknown()  # it is silent: perhaps another broker took over
+        peer = coordinator.ready(now_us)
+        if coordinator.server < 0:
+            return
         if now_us >= self.poll_until_us:
             self.leave(POLL_EXPIRED, now_us)
-        elif now_us >= self._beat_due_us and not self._beating:
-            self._beat(now_us)
+        elif peer is not None and now_us >= self._beat_due_us:
+            self._beat(peer, now_us)
 
-    def _beat(self, now_us: int) -> None:
-        peer = self._coordinator.ready(now_us)
-        if peer is None:
-            return
-        self._beating = True
+    def _session_over_us(self) -> int:
+        """A coordinator has the whole session to answer from the time that it is found (``resetSessionTimeout``)."""
+        return max(self._session_until_us, self._coordinator.found_us + self._settings.session_timeout_us)
+
+    def _beat(self, peer: Peer, now_us: int) -> None:
+        """By the timer alone: one that is not answered yet holds nothing back (``Heartbeat.shouldHeartbeat``)."""
         self._beat_due_us = now_us + self._settings.heartbeat_interval_us
         generation = self.generation
         request = HeartbeatRequest(self._group, generation, self.member, self._settings.instance)
         self._coordinator.ask(peer, request, lambda answer, then_us: self._beaten(generation, answer, then_us), now_us)
 
     def _beaten(self, generation: int, answer: object | None, now_us: int) -> None:
-        """``HeartbeatResponseHandler``."""
-        self._beating = False
-        if not isinstance(answer, HeartbeatResponse):
-            self._beat_due_us = now_us + self._retry.delay_us(1, self._port.draw("member-heartbeat"))
-            return
-        error = answer.error
-        if not error:
-            self._session_until_us = now_us + self._settings.session_timeout_us
-        elif moved(error):
+        """``HeartbeatResponseHandler``; what is said of a generation that is over counts as an answer."""
+        error = answer.error if isinstance(answer, HeartbeatResponse) else ErrorCode.NETWORK_EXCEPTION
+        out = error in _EXPELLED and generation == self.generation
+        if moved(error):
             self._coordinator.unknown()
-            self._beat_due_us = now_us + self._retry.delay_us(1, self._port.draw("member-heartbeat"))
-        elif error == ErrorCode.REBALANCE_IN_PROGRESS:
+        if moved(error) or error == ErrorCode.NETWORK_EXCEPTION or out:
+            self._beat_failed(now_us)
+        else:
             self._session_until_us = now_us + self._settings.session_timeout_us
-            if self.state is MemberState.STABLE:
-                self.rejoin_needed = True
-        elif generation == self.generation:
+            self._failed_beats = 0
+        if out:
             self.expelled(error)
+        elif error == ErrorCode.REBALANCE_IN_PROGRESS and self.state is MemberState.STABLE:
+            self.rejoin_needed = True
+
+    def _beat_failed(self, now_us: int) -> None:
+        """The next one is due after a back-off that grows (``Heartbeat.failHeartbeat``)."""
+        self._failed_beats += 1
+        draw = self._port.draw("member-heartbeat")
+        self._beat_due_us = now_us + self._beat_backoff.delay_us(self._failed_beats, draw)
 
     def expelled(self, error: int) -> None:
         """The coordinator does not know the member, or not in this generation (``resetStateOnResponseError``)."""
@@ -301,15 +315,15 @@ class Membership:
         self._try += 1
 
     def _fence(self) -> None:
-        """Another process has taken the instance id: an exception for the application (consumer:F3.30)."""
+        """An exception for the application: another process has taken the instance id (consumer:F3.30), or the group
+        takes no such member."""
         self._reset()
         self.state, self.fenced = MemberState.UNJOINED, True
 
     def deadlines(self) -> Iterator[int]:
         if self.state in (MemberState.COMPLETING, MemberState.STABLE):
-            yield self._session_until_us
+            yield self._session_over_us()
             yield self.poll_until_us
-            if not self._beating:
-                yield self._beat_due_us
+            yield self._beat_due_us
         elif self.rejoin_needed:
             yield self._not_before_us

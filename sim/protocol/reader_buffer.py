@@ -35,6 +35,7 @@ class Assigned:
     why: int = 0  # error that made the reset
     epoch: int = -1  # leader epoch of the last record handed over, -1 none
     check: bool = False  # that epoch is to be checked with the leader
+    moved: bool = False  # ... once the application polls: the leader or its epoch has changed
     high_watermark: int = -1
     not_before_us: int = 0
     awaits_metadata: bool = False

@@ -73,6 +73,8 @@ class ClassicRebalance:
         if not fetches.knows_topics():
             fetches.ask_metadata(now_us)
             return False
+        if self._prepare is Prepare.DONE and member.generation < 0 and fetches.assigned:
+            self._prepare = Prepare.NOT_BEGUN  # put out during the join: all is lost (``resetStateAndRejoin``)
         if self._prepare in (Prepare.NOT_BEGUN, Prepare.COMMITTING):
             self._commit(now_us)
         if self._prepare is Prepare.COMMITTED:

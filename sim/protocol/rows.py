@@ -31,7 +31,8 @@ class Kind(IntEnum):
     EXPIRE = 7  # the client gave up waiting for a batch: partition, prod, lo, hi
     PRODUCER_ID = 8  # a producer id was obtained or an epoch bumped locally: prod, pid, epoch, partition (-1 all)
     CONNECT = 9  # the opener has a ready connection: conn, n: host number of the server
-    DISCONNECT = 10  # a side learned that the connection is gone: conn, n: the other host, code (7 timed out, 13 lost)
+    # a side learned that the connection is gone: conn, n: the other host, code (7 timed out, 13 lost, 0: closed here)
+    DISCONNECT = 10
     METADATA = 11  # a client learned a new leader: partition, n: leader host or -1, lep
     # Log. host is the broker; lo..hi of a follower's or leader's append is the producer's slice again.
     APPEND = 20  # leader wrote a batch: partition, prod, lo, hi, offset, lep, pid, epoch, seq, conn
@@ -62,7 +63,8 @@ class Kind(IntEnum):
     # automatic
     COMMIT = 47
     PROC_FAIL = 49  # the work on a record failed: partition, prod, lo, hi, offset
-    LEFT = 48  # a member leaves its group: epoch: generation, code: 1 its poll interval expired, 0 it was closed
+    # a member leaves its group: epoch: generation, code: 1 its poll interval expired, 0 it was closed, 2 poll() threw
+    LEFT = 48
     # Coordinator. host is the broker, partition that of __consumer_offsets, pid the group's number.
     COORDINATES = 56  # a broker took the group over from its log: pid, epoch: generation, n: members
     GENERATION = 57  # a join phase is over: pid, epoch: the new generation, n: members

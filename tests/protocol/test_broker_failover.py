@@ -487,6 +487,21 @@ def test_a_consumer_that_waits_is_answered_when_data_commits() -> None:
     assert [batch.lo for batch in at_follower.fetched()[0].batches] == [0]
 
 
+def test_a_consumer_that_has_its_position_checked_is_answered_at_once() -> None:
+    """OffsetsForLeaderEpoch, for which the check of the fetch stands, does not wait in the broker"""
+    cluster = Cluster()
+    reader, writer, b = cluster.client(1), cluster.client(1), Batches()
+    writer.produce(b.next())
+    reader.fetch(0, 0)
+    epoch = reader.fetched()[0].leader_epochs[0]
+    for last_epoch, answers in ((-1, 0), (epoch, 1)):
+        client = cluster.client(1)
+        client.send(FetchRequest(-1, [FetchPartition(0, 1, -1, last_epoch)], 10 * S))
+        cluster.settle()
+        assert len(client.answers) == answers
+    assert (client.fetched()[0].error, client.fetched()[0].batches, client.fetched()[0].diverging_end) == (0, [], -1)
+
+
 def test_a_consumer_may_wait_for_more_bytes() -> None:
     cluster = Cluster()
     reader, writer, b = cluster.client(1), cluster.client(1), Batches()

@@ -7,7 +7,7 @@ import pytest
 from sim.errors import LawBroken
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.group_classic import EXPIRED, JOINED, LEFT, NOT_REJOINED, State
-from sim.protocol.group_messages import OffsetCommitRequest
+from sim.protocol.group_messages import JoinGroupResponse, LeaveGroupResponse, OffsetCommitRequest
 from sim.protocol.rows import Kind
 from sim.protocol.settings import CoordinatorSettings
 from tests.protocol.group_play import ANSWERS_NOTHING, MS, GroupPlay, S
@@ -234,6 +234,18 @@ def test_a_parked_join_is_a_sign_of_life_and_a_brand_new_one_for_five_minutes() 
         play.run_to(at + second * S)
         play.beat("A")
     assert play.ids["C"] not in play.group.roster.members and play.ids["B"] in play.group.roster.members
+    # GroupMetadataManager.removeMemberAndUpdateClassicGroup: so that it joins again, with no id
+    assert [(one.error, one.member) for one in play.answers["C"][1:]] == [(ErrorCode.UNKNOWN_MEMBER_ID, "")]
+
+
+def test_who_leaves_over_another_connection_is_answered_where_it_is_parked() -> None:
+    """GroupMetadataManager.removeCurrentMemberFromClassicGroup"""
+    play = pair()
+    play.join("A")
+    told = len(play.answers["A"])
+    play.leave("A")
+    assert [type(one) for one in play.answers["A"][told:]] == [JoinGroupResponse, LeaveGroupResponse]
+    assert play.answers["A"][told].error == ErrorCode.UNKNOWN_MEMBER_ID
 
 
 def test_an_accepted_commit_keeps_the_session() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.group_messages import (
     ConsumerGroupHeartbeatRequest,
@@ -12,7 +14,16 @@ from sim.protocol.group_messages import (
     OffsetFetchRequest,
     OffsetFetchResponse,
 )
-from sim.protocol.messages import FetchedPartition, FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse
+from sim.protocol.messages import (
+    FetchedPartition,
+    FetchRequest,
+    FetchResponse,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    MetadataRequest,
+    MetadataResponse,
+    PartitionMetadata,
+)
 from sim.protocol.rows import Kind
 from sim.protocol.settings import MemberSettings, ReaderSettings
 from tests.protocol.member_play import MS, MemberPlay, S
@@ -101,6 +112,24 @@ def test_a_commit_without_arguments_says_the_epoch_and_a_position_that_has_one_i
     play.run_to(5 * S)
     commit = next(one for one in play.asked if isinstance(one, OffsetCommitRequest))
     assert commit.offsets == {0: (42, 0), 1: (7, -1)}
+
+
+@pytest.mark.parametrize(("close", "commits"), [(False, [{0: 3, 1: 0}, {1: 0}]), (True, [{0: 3, 1: 0}])])
+def test_a_leader_epoch_that_is_told_during_work_keeps_no_position_out_of_the_next_commit(
+    close: bool, commits: list[dict[int, int]]
+) -> None:
+    """ConsumerCoordinator.poll commits, and so does close(), before OffsetFetcher.validatePositionsIfNeeded; while the
+    position is checked, which begins in that poll, it is left out"""
+    reader = ReaderSettings(offset_reset="earliest", metadata_max_age_us=4 * S)
+    play = MemberPlay(replace(AUTO, auto_commit_interval_us=500 * MS), reader, work_us=S)
+    play.now, play.hold = 4 * S, (FetchRequest, MetadataRequest)
+    play.fetched((0, 0, 3))  # in work until 7 s; the poll at 4 s has asked for metadata
+    news = {0: tuple(PartitionMetadata(partition, 1, 1) for partition in (0, 1))}
+    play.answer(MetadataRequest, MetadataResponse((1,), news))
+    if close:
+        play.role.close(play.now)
+    play.run_to(7_500 * MS)
+    assert play.commits() == [{0: 0, 1: 0}, *commits]
 
 
 def test_what_is_buffered_of_deleted_records_is_still_handed_over() -> None:
