@@ -93,7 +93,7 @@ class FetchClient:
         """Librdkafka: to an offset without epoch, which is not validated."""
         one = self.assigned[partition]
         one.seeking = one.asked = one.stuck = one.check = False
-        one.offset, one.epoch = offset, -1
+        one.offset, one.epoch, one.told = offset, -1, -1001
         self._port.record(Kind.SEEK, partition=partition, offset=offset)
 
     def barrier(self, partition: int) -> None:
@@ -103,6 +103,7 @@ class FetchClient:
         self._version += 1
         one.version = self._version
         self._queue.barrier(one)
+
     def pause_all(self, paused: bool) -> None:
         """``pause()`` or ``resume()`` of everything that is assigned."""
         for one in self.assigned.values():
@@ -221,12 +222,24 @@ class FetchClient:
         one.not_before_us = now_us + self._retry.delay_us(1, self._port.draw("reader-retry"))
 
     def _diverged(self, one: Assigned, answer: FetchedPartition) -> None:
-        """The log was truncated below the position (F2.26, S21, S23)."""
+        """The leader's log went another way from the answer's offset on (F2.26, S21, S23). It was truncated below the
+        position only if that is smaller (``maybeCompleteValidation``, ``rd_kafka_toppar_handle_OffsetForLeaderEpoch``).
+
+        librdkafka seeks: what is queued of the partition is void, below that offset too, and never fetched again.
+        """
+        offset, epoch = answer.diverging_end, answer.diverging_epoch
+        if offset >= one.next_fetch()[0]:
+            one.check = False
+            return
         if self._settings.offset_reset == "none":
             one.stuck = True
             return
-        offset = min(one.next_fetch()[0], answer.diverging_end)
-        self._move(one, offset, answer.diverging_epoch, int(ErrorCode.FENCED_LEADER_EPOCH))
+        if self._queue is not None:
+            self.barrier(one.partition)
+            one.ahead, one.ahead_epoch, one.told = offset, epoch, -1001
+        one.offset, one.epoch = offset, epoch
+        why = int(ErrorCode.FENCED_LEADER_EPOCH)
+        self._port.record(Kind.RESET, partition=one.partition, offset=offset, code=why)
 
     def _move(self, one: Assigned, offset: int, epoch: int, why: int) -> None:
         """The position moves by itself."""

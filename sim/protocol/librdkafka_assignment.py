@@ -32,8 +32,7 @@ class PartitionAssignment:
 
     __slots__ = (
         "_app_paused", "_coordinator", "_done", "_fetches", "_group", "_lib_paused", "_names", "_not_before_us",
-        "_outstanding", "_pending", "_positions", "_queried", "_removed", "_started", "_unassigned", "all", "committed",
-        "stored",
+        "_outstanding", "_pending", "_queried", "_removed", "_started", "_unassigned", "all", "committed", "stored",
     )  # fmt: skip
 
     def __init__(
@@ -49,7 +48,6 @@ class PartitionAssignment:
         self._removed: tuple[int, ...] = ()
         self._app_paused: dict[int, None] = {}
         self._lib_paused = False
-        self._positions: dict[int, int] = {}
         self.stored: Offsets = {}
         self.committed: Offsets = {}
         self._not_before_us = 0  # no earlier question for committed offsets
@@ -118,19 +116,19 @@ class PartitionAssignment:
     def _seek(self, partition: int, to: int) -> None:
         """Only what was begun can seek. It stores nothing, and the application's position is unknown (S40)."""
         if partition in self._started:
-            self._positions.pop(partition, None)
             self._fetches.seek(partition, to)
 
     # --- offsets ------------------------------------------------------------------------------------------------------
     def handed_over(self, partition: int, offset: int, epoch: int, store: bool) -> None:
         """The application has been given what is before *offset* (``rd_kafka_update_app_pos``)."""
-        self._positions[partition] = offset
+        self._fetches.assigned[partition].told = offset
         if store:
             self.store(partition, offset, epoch)
 
     def position(self, partition: int) -> int:
         """``rd_kafka_position``: -1001 until a record of the partition has been handed over (consumer:F2.36)."""
-        return self._positions.get(partition, -1001)
+        one = self._fetches.assigned.get(partition)
+        return -1001 if one is None else one.told
 
     def store(self, partition: int, offset: int, epoch: int) -> None:
         """``rd_kafka_offsets_store``"""
@@ -168,7 +166,7 @@ class PartitionAssignment:
         for partition in removed:
             self._pending.pop(partition, None)
             self._queried.pop(partition, None)
-            for table in (self._started, self._app_paused, self._positions):
+            for table in (self._started, self._app_paused):
                 table.pop(partition, None)
             self._fetches.barrier(partition)
             self._fetches.drop(partition)

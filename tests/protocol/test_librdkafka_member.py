@@ -24,7 +24,7 @@ from sim.protocol.group_messages import (
 )
 from sim.protocol.librdkafka_consumer import LibrdkafkaConsumer
 from sim.protocol.librdkafka_membership import JoinState
-from sim.protocol.messages import FetchRequest, ListOffsetsRequest, ListOffsetsResponse
+from sim.protocol.messages import FetchedPartition, FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse
 from sim.protocol.rows import Kind
 from sim.protocol.settings import LibrdkafkaMemberSettings, ProcessingSettings, ReaderSettings
 from tests.protocol.member_play import MS, MemberPlay, S
@@ -44,6 +44,7 @@ def busy(work_us: int = 100 * MS, **more: Any) -> MemberPlay:
     return member(play={"work_us": work_us}, **more)
 
 
+NOT_LEADER = int(ErrorCode.NOT_LEADER_OR_FOLLOWER)
 COOPERATIVE: dict[str, Any] = {"assignors": ("cooperative-sticky",), "cooperative": True}
 PROTOCOLS = ("classic", "consumer")
 AUTO: dict[str, Any] = {"auto_commit": True, "auto_commit_interval_us": 5 * S}
@@ -178,6 +179,38 @@ def test_d_none_latest_the_position_is_unknown_until_a_record_was_handed_over(pr
     assert play.role.position(0) == -1001
     play.fetched((0, 100, 10))
     assert play.role.position(0) == 110 and play.role.position(1) == -1001
+
+
+# --- truncation -------------------------------------------------------------------------------------------------------
+def diverged(play: MemberPlay, end: int) -> None:
+    """Partition 0 has a new leader epoch, and what is fetched next is checked: the old epoch ends at *end*."""
+    play.answer(FetchRequest, FetchResponse([FetchedPartition(0, NOT_LEADER, leader=1, leader_epoch=3)]))
+    assert {p.partition: p.last_epoch for p in play.held(FetchRequest).partitions}[0] == 0
+    answer = FetchedPartition(0, diverging_epoch=0, diverging_end=end)
+    play.answer(FetchRequest, FetchResponse([answer, FetchedPartition(1)]))
+
+
+def test_a_truncation_makes_void_what_is_queued_below_it_too() -> None:
+    """consumer:F2.26, rd_kafka_toppar_seek: 3 to 9 are never handed over, and the position is unknown"""
+    play = busy(S, consume_messages=3)
+    play.fetched((0, 0, 20), (1, 0, 2))
+    assert play.polls() == [(0, 0, 3)] and play.role.position(0) == 3
+    diverged(play, 10)
+    assert next_fetch(play) == {0: 10, 1: 2} and play.role.position(0) == -1001
+    assert [(row.partition, row.offset) for row in play.port.of(Kind.RESET)][2:] == [(0, 10)]
+    play.fetched((0, 10, 5))
+    play.run_to(8 * S)
+    assert play.polls() == [(0, 0, 3), (1, 0, 2), (0, 10, 1), (0, 11, 3)] and play.role.position(0) == 14
+
+
+def test_a_position_that_an_older_epoch_still_covers_is_no_truncation() -> None:
+    """consumer:F2.26: of the answer to the check only the offset counts"""
+    play = busy(S, consume_messages=3)
+    play.fetched((0, 0, 20))
+    diverged(play, 20)
+    assert next_fetch(play)[0] == 20
+    play.run_to(30 * S)
+    assert [first for _, first, _ in play.polls()] == [0, 3, 6, 9, 12, 15, 18] and len(play.port.of(Kind.RESET)) == 2
 
 
 # --- commits ----------------------------------------------------------------------------------------------------------

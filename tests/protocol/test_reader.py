@@ -313,6 +313,17 @@ def test_a_truncated_position_goes_back_to_the_point_of_divergence() -> None:
     assert play.polls()[-1] == (2, 0, 5, 8)
 
 
+def test_a_position_that_an_older_epoch_still_covers_survives() -> None:
+    """maybeCompleteValidation: the epoch of the answer does not matter (consumer:F2.26)."""
+    play = Play()
+    play.answer(data(0, 10, epoch=5))
+    play.answer(not_leader(leader=2, epoch=10))
+    resets = len(play.port.of(Kind.RESET))
+    fetch = play.answer(truncated(4, 10), server=2)
+    assert fetch is not None and (fetch.partitions[0].offset, fetch.partitions[0].last_epoch) == (10, -1)
+    assert len(play.port.of(Kind.RESET)) == resets
+
+
 def test_without_a_policy_a_truncation_stops_the_partition() -> None:
     """consumer:S23, consumer:F2.26: thrown once, then empty polls."""
     play = Play()
