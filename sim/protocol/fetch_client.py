@@ -274,9 +274,10 @@ class FetchClient:
         if one.nothing_young:  # there is no answer, and the next question is due once this one would be late
             one.not_before_us = one.asked_us + self._settings.request_timeout_us
             return
-        one.seeking = False
-        if one.target is None:
-            self._move(one, answer.offset, -1, one.why)
+        one.seeking = one.check = False
+        if one.target is None:  # Kafka leaves the epoch out, so that this position is not validated
+            epoch = answer.leader_epoch if self._settings.flavour == "librdkafka" else -1
+            self._move(one, answer.offset, epoch, one.why)
         else:
             one.target, one.offset = None, answer.offset
             self._port.record(Kind.SEEK, partition=one.partition, offset=one.offset)

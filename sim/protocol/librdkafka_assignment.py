@@ -194,7 +194,7 @@ class PartitionAssignment:
             self._coordinator.ask(peer, request, lambda answer, then_us: self._told(asked, answer, then_us), now_us)
 
     def _start(self, partition: int, offset: int, epoch: int) -> None:
-        """``rd_kafka_toppar_op_fetch_start``"""
+        """``rd_kafka_toppar_fetch_start``: a committed offset is validated by the next leader, not by this one."""
         one = self._fetches.assigned[partition]
         self._started[partition] = None
         self._fetches.drained((partition,))  # fetched behind those that began before
@@ -202,7 +202,7 @@ class PartitionAssignment:
         if offset < 0:
             self._fetches.begin_at_reset(one)
         else:
-            one.offset, one.epoch, one.ahead, one.ahead_epoch, one.check = offset, epoch, offset, epoch, epoch >= 0
+            one.offset, one.epoch, one.ahead, one.ahead_epoch = offset, epoch, offset, epoch
 
     def _told(self, wanted: tuple[int, ...], answer: object | None, now_us: int) -> None:
         """``rd_kafka_assignment_handle_OffsetFetch``: what is no longer asked for is nobody's business."""

@@ -20,6 +20,7 @@ from sim.protocol.group_messages import (
     OffsetCommitRequest,
     OffsetCommitResponse,
     OffsetFetchRequest,
+    OffsetFetchResponse,
     SyncGroupRequest,
 )
 from sim.protocol.librdkafka_consumer import LibrdkafkaConsumer
@@ -182,10 +183,40 @@ def test_d_none_latest_the_position_is_unknown_until_a_record_was_handed_over(pr
 
 
 # --- truncation -------------------------------------------------------------------------------------------------------
+def checked(play: MemberPlay) -> dict[int, int]:
+    """The leader epochs that the next fetch is to validate, -1 for none."""
+    return {asked.partition: asked.last_epoch for asked in play.held(FetchRequest).partitions}
+
+
+def new_epoch(play: MemberPlay, *partitions: int) -> None:
+    found = [FetchedPartition(p, NOT_LEADER, leader=1, leader_epoch=7) for p in partitions]
+    play.answer(FetchRequest, FetchResponse(found))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_committed_offset_is_validated_when_the_epoch_changes_and_not_at_the_start(protocol: str) -> None:
+    """consumer:F2.29, rd_kafka_toppar_fetch_start: the state is active at once (measured)"""
+    play = member(play={"hold": (FetchRequest, OffsetFetchRequest)}, protocol=protocol)
+    play.answer(OffsetFetchRequest, OffsetFetchResponse(0, {0: (40, 5), 1: (7, -1)}))
+    assert next_fetch(play) == {0: 40, 1: 7} and checked(play) == {0: -1, 1: -1}
+    new_epoch(play, 0, 1)
+    assert next_fetch(play) == {0: 40, 1: 7} and checked(play) == {0: 5, 1: -1}
+
+
+def test_a_position_that_was_looked_up_is_validated_when_the_epoch_changes() -> None:
+    """consumer:F2.28, rd_kafka_toppar_handle_Offset: the answer's epoch is that of the position"""
+    play = member(play={"hold": (ListOffsetsRequest, FetchRequest)})
+    play.answer(ListOffsetsRequest, ListOffsetsResponse(1, 0, 100, 4))
+    play.answer(ListOffsetsRequest, ListOffsetsResponse(0, 0, 100))
+    assert checked(play) == {0: -1, 1: -1}
+    new_epoch(play, 0, 1)
+    assert next_fetch(play) == {0: 100, 1: 100} and checked(play) == {0: -1, 1: 4}
+
+
 def diverged(play: MemberPlay, end: int) -> None:
     """Partition 0 has a new leader epoch, and what is fetched next is checked: the old epoch ends at *end*."""
-    play.answer(FetchRequest, FetchResponse([FetchedPartition(0, NOT_LEADER, leader=1, leader_epoch=3)]))
-    assert {p.partition: p.last_epoch for p in play.held(FetchRequest).partitions}[0] == 0
+    new_epoch(play, 0)
+    assert checked(play)[0] == 0
     answer = FetchedPartition(0, diverging_epoch=0, diverging_end=end)
     play.answer(FetchRequest, FetchResponse([answer, FetchedPartition(1)]))
 
