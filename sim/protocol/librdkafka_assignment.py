@@ -135,12 +135,12 @@ class PartitionAssignment:
         self.stored[partition] = (offset, epoch)
 
     def to_commit(self) -> Offsets:
-        """Stored offsets that are beyond what is committed."""
+        """Stored offsets that are beyond what is committed (``rd_kafka_topic_partition_list_set_offsets``)."""
         nothing = (-1, -1)
         return {
             partition: self.stored[partition]
             for partition in self.all
-            if partition in self.stored and self.stored[partition][0] > self.committed.get(partition, nothing)[0]
+            if partition in self.stored and _beyond(self.stored[partition], self.committed.get(partition, nothing))
         }
 
     # --- work ---------------------------------------------------------------------------------------------------------
@@ -219,3 +219,11 @@ class PartitionAssignment:
             if partition in offsets:
                 self.committed[partition] = offsets[partition]
         self.serve(now_us)
+
+
+def _beyond(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether the one offset and leader epoch is behind the other: a newer epoch counts more than the offset, where
+    both are known, so that what a truncation took back is committed too (``rd_kafka_fetch_pos_cmp``)."""
+    if -1 not in (one[1], other[1]) and one[1] != other[1]:
+        return one[1] > other[1]
+    return one[0] > other[0]

@@ -25,7 +25,14 @@ from sim.protocol.group_messages import (
 )
 from sim.protocol.librdkafka_consumer import LibrdkafkaConsumer
 from sim.protocol.librdkafka_membership import JoinState
-from sim.protocol.messages import FetchedPartition, FetchRequest, FetchResponse, ListOffsetsRequest, ListOffsetsResponse
+from sim.protocol.messages import (
+    FetchedPartition,
+    FetchRequest,
+    FetchResponse,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    RecordBatch,
+)
 from sim.protocol.rows import Kind
 from sim.protocol.settings import LibrdkafkaMemberSettings, ProcessingSettings, ReaderSettings
 from tests.protocol.member_play import MS, MemberPlay, S
@@ -41,8 +48,8 @@ def member(reader: ReaderSettings = READER, play: dict[str, Any] | None = None, 
     return MemberPlay(settings(**more), reader, member=LibrdkafkaConsumer, **(play or {}))
 
 
-def busy(work_us: int = 100 * MS, **more: Any) -> MemberPlay:
-    return member(play={"work_us": work_us}, **more)
+def busy(work_us: int = 100 * MS, play: dict[str, Any] | None = None, **more: Any) -> MemberPlay:
+    return member(play={"work_us": work_us, **(play or {})}, **more)
 
 
 NOT_LEADER = int(ErrorCode.NOT_LEADER_OR_FOLLOWER)
@@ -255,6 +262,29 @@ def test_the_timer_commits_what_was_handed_over_while_the_application_works() ->
     assert play.commits() == [{0: 10}]  # of partition 1 nothing was handed over
     play.run_to(16 * S)
     assert play.commits() == [{0: 10}]  # nothing new is stored
+
+
+@pytest.mark.parametrize(("epoch", "commits"), [(-1, []), (0, []), (1, [{0: 10}])], ids=["unknown", "same", "newer"])
+def test_what_is_stored_of_a_newer_epoch_is_committed_though_its_offset_is_smaller(epoch: int, commits: Any) -> None:
+    """rd_kafka_fetch_pos_cmp: behind a truncation the commit goes back"""
+    play = busy(2 * S, play={"hold": (FetchRequest, OffsetFetchRequest)}, **AUTO)
+    play.answer(OffsetFetchRequest, OffsetFetchResponse(0, {0: (40, 0), 1: (0, 0)}))
+    play.role.call("seek", (0,), 0, play.now)
+    play.settle()
+    play.answer(FetchRequest)
+    batch = RecordBatch(0, 0, 0, 10, 100)
+    play.answer(FetchRequest, FetchResponse([FetchedPartition(0, 0, 10, 0, [0], [batch], [epoch])]))
+    play.run_to(5 * S)
+    assert play.polls() == [(0, 0, 10)] and play.commits() == commits
+
+
+def test_an_older_epoch_is_not_committed_though_its_offset_is_larger() -> None:
+    """rd_kafka_fetch_pos_cmp (measured)"""
+    play = member(play={"hold": (FetchRequest, OffsetFetchRequest)}, **AUTO)
+    play.answer(OffsetFetchRequest, OffsetFetchResponse(0, {0: (5, 2), 1: (0, 2)}))
+    play.fetched((0, 5, 10))  # of epoch 0
+    play.run_to(5 * S)
+    assert play.polls() == [(0, 5, 10)] and play.commits() == []
 
 
 def test_what_the_application_stores_by_itself_is_what_the_timer_commits() -> None:
