@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sim import config
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.group_messages import (
     FindCoordinatorRequest,
@@ -31,6 +32,7 @@ from sim.protocol.messages import (
     FetchResponse,
     ListOffsetsRequest,
     ListOffsetsResponse,
+    MetadataRequest,
     RecordBatch,
 )
 from sim.protocol.rows import Kind
@@ -249,6 +251,18 @@ def test_a_position_that_an_older_epoch_still_covers_is_no_truncation() -> None:
     assert next_fetch(play)[0] == 20
     play.run_to(30 * S)
     assert [first for _, first, _ in play.polls()] == [0, 3, 6, 9, 12, 15, 18] and len(play.port.of(Kind.RESET)) == 2
+
+
+# --- metadata ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("interval_ms", "more"), [("-1", 0), ("0", 0), ("4000", 2)])
+def test_without_an_interval_metadata_is_asked_for_where_it_is_needed_alone(interval_ms: str, more: int) -> None:
+    made = config.librdkafka_member(
+        {"group.id": "g", "topic.metadata.refresh.interval.ms": interval_ms, "auto.offset.reset": "earliest"}
+    ).settings
+    play = member(made.reader)
+    asked = play.count(MetadataRequest)
+    play.run_to(10 * S)
+    assert play.count(MetadataRequest) == asked + more
 
 
 # --- commits ----------------------------------------------------------------------------------------------------------
