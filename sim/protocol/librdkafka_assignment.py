@@ -182,7 +182,7 @@ class PartitionAssignment:
         wanted: list[int] = []
         for partition, start in reversed(list(self._pending.items())):
             if start is not None:
-                self._start(partition, *start)
+                self._start(partition, *start, now_us)
                 del self._pending[partition]
             elif peer is not None and not self._queried:
                 wanted.append(partition)
@@ -193,14 +193,14 @@ class PartitionAssignment:
             request = OffsetFetchRequest(self._group, asked)
             self._coordinator.ask(peer, request, lambda answer, then_us: self._told(asked, answer, then_us), now_us)
 
-    def _start(self, partition: int, offset: int, epoch: int) -> None:
+    def _start(self, partition: int, offset: int, epoch: int, now_us: int) -> None:
         """``rd_kafka_toppar_fetch_start``: a committed offset is validated by the next leader, not by this one."""
         one = self._fetches.assigned[partition]
         self._started[partition] = None
         self._fetches.drained((partition,))  # fetched behind those that began before
         one.held = partition in self._app_paused
         if offset < 0:
-            self._fetches.begin_at_reset(one)
+            self._fetches.begin_at_reset(one, now_us)
         else:
             one.offset, one.epoch, one.ahead, one.ahead_epoch = offset, epoch, offset, epoch
 

@@ -182,13 +182,63 @@ def test_c7_a_seek_stores_nothing(read: bool, committed: list[dict[int, int]], p
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_d_none_latest_the_position_is_unknown_until_a_record_was_handed_over(protocol: str) -> None:
     latest = ReaderSettings(flavour="librdkafka", offset_reset="latest")
-    play = member(latest, {"hold": (ListOffsetsRequest, FetchRequest)}, protocol=protocol)
+    play = member(latest, {"hold": (ListOffsetsRequest, FetchRequest), "committed": {}}, protocol=protocol)
+    play.run_to(100 * MS)
     for partition in (0, 1):
         play.answer(ListOffsetsRequest, ListOffsetsResponse(partition, 0, 100))
     assert next_fetch(play) == {0: 100, 1: 100}
     assert play.role.position(0) == -1001
     play.fetched((0, 100, 10))
     assert play.role.position(0) == 110 and play.role.position(1) == -1001
+
+
+# --- resets -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_is_not_committed_is_looked_up_a_tenth_of_a_second_later(protocol: str) -> None:
+    """rd_kafka_offset_reset with _NO_OFFSET (measured)"""
+    play = member(play={"committed": {}}, protocol=protocol)
+    play.run_to(100 * MS - 1)
+    assert play.count(ListOffsetsRequest) == 0 and play.count(FetchRequest) == 0
+    play.run_to(100 * MS)
+    assert play.count(ListOffsetsRequest) == 2 and next_fetch(play) == {0: 0, 1: 0}
+
+
+def test_a_position_out_of_range_is_looked_up_a_tenth_of_a_second_later() -> None:
+    """rd_kafka_offset_reset with OFFSET_OUT_OF_RANGE (measured); partition 1 is read on meanwhile"""
+    play = member()
+    play.run_to(S)
+    play.answer(FetchRequest, FetchResponse([FetchedPartition(0, int(ErrorCode.OFFSET_OUT_OF_RANGE))]))
+    assert next_fetch(play) == {1: 0}
+    play.run_to(1_100 * MS - 1)
+    assert play.count(ListOffsetsRequest) == 0
+    play.run_to(1_100 * MS)
+    assert play.count(ListOffsetsRequest) == 1
+
+
+def test_a_lookup_that_failed_is_made_again_half_a_second_later() -> None:
+    """rd_kafka_toppar_handle_Offset (measured)"""
+    play = member(play={"hold": (FetchRequest, ListOffsetsRequest), "committed": {1: 0}})
+    play.run_to(100 * MS)
+    play.answer(ListOffsetsRequest, ListOffsetsResponse(0, NOT_LEADER))
+    play.run_to(600 * MS - 1)
+    assert play.count(ListOffsetsRequest) == 1
+    play.run_to(600 * MS)
+    assert play.count(ListOffsetsRequest) == 2
+
+
+def test_a_partition_that_was_read_before_begins_where_its_log_began_then() -> None:
+    """rd_kafka_offset_reset, "cached BEGINNING offset": nobody is asked and nothing waited for (measured)"""
+    play = member(play={"committed": {}})
+    play.run_to(100 * MS)
+    batch = RecordBatch(0, 0, 20, 25, 100)
+    play.answer(FetchRequest, FetchResponse([FetchedPartition(0, 0, 25, 20, [20], [batch], [0])]))
+    play.errors[HeartbeatRequest] = [27]
+    play.run_to(3 * S)
+    assert play.callbacks()[4:] == [("assigned", 0), ("assigned", 1)]
+    assert play.count(ListOffsetsRequest) == 2
+    assert [(row.partition, row.offset) for row in play.port.of(Kind.RESET)][2:] == [(0, 20)]
+    play.run_to(3_100 * MS)
+    assert play.count(ListOffsetsRequest) == 3  # of partition 1 no answer has come yet
 
 
 # --- truncation -------------------------------------------------------------------------------------------------------
@@ -214,9 +264,10 @@ def test_a_committed_offset_is_validated_when_the_epoch_changes_and_not_at_the_s
 
 def test_a_position_that_was_looked_up_is_validated_when_the_epoch_changes() -> None:
     """consumer:F2.28, rd_kafka_toppar_handle_Offset: the answer's epoch is that of the position"""
-    play = member(play={"hold": (ListOffsetsRequest, FetchRequest)})
-    play.answer(ListOffsetsRequest, ListOffsetsResponse(1, 0, 100, 4))
+    play = member(play={"hold": (ListOffsetsRequest, FetchRequest), "committed": {}})
+    play.run_to(100 * MS)
     play.answer(ListOffsetsRequest, ListOffsetsResponse(0, 0, 100))
+    play.answer(ListOffsetsRequest, ListOffsetsResponse(1, 0, 100, 4))
     assert checked(play) == {0: -1, 1: -1}
     new_epoch(play, 0, 1)
     assert next_fetch(play) == {0: 100, 1: 100} and checked(play) == {0: -1, 1: 4}
@@ -237,7 +288,7 @@ def test_a_truncation_makes_void_what_is_queued_below_it_too() -> None:
     assert play.polls() == [(0, 0, 3)] and play.role.position(0) == 3
     diverged(play, 10)
     assert next_fetch(play) == {0: 10, 1: 2} and play.role.position(0) == -1001
-    assert [(row.partition, row.offset) for row in play.port.of(Kind.RESET)][2:] == [(0, 10)]
+    assert [(row.partition, row.offset) for row in play.port.of(Kind.RESET)] == [(0, 10)]
     play.fetched((0, 10, 5))
     play.run_to(8 * S)
     assert play.polls() == [(0, 0, 3), (1, 0, 2), (0, 10, 1), (0, 11, 3)] and play.role.position(0) == 14
@@ -250,7 +301,7 @@ def test_a_position_that_an_older_epoch_still_covers_is_no_truncation() -> None:
     diverged(play, 20)
     assert next_fetch(play)[0] == 20
     play.run_to(30 * S)
-    assert [first for _, first, _ in play.polls()] == [0, 3, 6, 9, 12, 15, 18] and len(play.port.of(Kind.RESET)) == 2
+    assert [first for _, first, _ in play.polls()] == [0, 3, 6, 9, 12, 15, 18] and play.port.of(Kind.RESET) == []
 
 
 # --- metadata ---------------------------------------------------------------------------------------------------------

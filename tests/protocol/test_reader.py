@@ -44,6 +44,8 @@ class Play:
         self.reader = Reader(self.port, self.settings, tuple(self.leaders), topics, (1, 2), self.names)
         self.reader.start(0)
         self.settle()
+        if self.settings.flavour == "librdkafka":
+            self.alarm()
 
     def settle(self) -> FetchRequest | None:
         """Answer connects, metadata and lookups until only fetches (and silence) are left; the last fetch."""
@@ -111,6 +113,12 @@ def test_an_assigned_reader_resets_and_then_fetches_from_the_leader() -> None:
     assert kinds == [Kind.ASSIGN, Kind.CONNECT, Kind.METADATA, Kind.RESET]
     assert play.port.of(Kind.RESET)[0].offset == 7
     assert play.reader.position(0) == 7
+
+
+def test_a_librdkafka_reader_that_finds_no_leader_asks_half_a_second_later() -> None:
+    """rd_kafka_toppar_offset_request: the metadata that comes meanwhile does not matter (measured)"""
+    play = Play(ReaderSettings(offset_reset="earliest", flavour="librdkafka"), start_offset=7)
+    assert play.now == 500_000 and play.reader.position(0) == 7
 
 
 def test_a_batch_is_one_row_and_moves_the_position() -> None:
