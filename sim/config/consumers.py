@@ -144,7 +144,8 @@ def librdkafka_reader(
     fields["flavour"] = "librdkafka"
     fields["offset_reset"] = RESETS[values.text("auto.offset.reset")]
     fields["request_timeout_us"] = connection["socket_timeout_us"]
-    fields["metadata_max_age_us"] = connection["metadata_refresh_us"]
+    refresh_us = connection["metadata_refresh_us"]
+    fields["metadata_max_age_us"] = refresh_us if refresh_us > 0 else _LONGEST_US  # rd_kafka_thread_main
     fields["fetch_max_bytes"] = _fetch_max_bytes(values, most_queued_bytes)
     return ReaderSettings(**fields)  # type: ignore[arg-type]
 

@@ -15,6 +15,7 @@ __all__ = ["TABLE", "settings"]
 
 ACKS = {"all": -1, "-1": -1, "0": 0, "1": 1}
 MOST_IN_FLIGHT = 5  # with idempotence
+NO_LIMIT = 1 << 62
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 PARTITIONERS = (
     "consistent_random", "random", "consistent", "murmur2", "murmur2_random", "fnv1a", "fnv1a_random",
@@ -78,6 +79,7 @@ def settings(values: Values, compression_percent: int = 100) -> LibrdkafkaProduc
     """The client that these options create, or librdkafka's refusal to create it."""
     fields = values.settings()
     fields["acks"] = ACKS[values.text("request.required.acks")]
+    fields["queue_max_messages"] = fields["queue_max_messages"] or NO_LIMIT  # rd_kafka_curr_msgs_add
     _transactional(values)
     if values.switch("enable.idempotence"):
         _idempotent(values, fields)
@@ -92,7 +94,7 @@ def settings(values: Values, compression_percent: int = 100) -> LibrdkafkaProduc
     return LibrdkafkaProducerSettings(**fields)  # type: ignore[arg-type]
 
 
-def connection_fields(values: Values) -> dict[str, Value]:
+def connection_fields(values: Values) -> dict[str, int]:
     """Timers of connections and metadata, with the defaults that follow other options."""
     refresh, age = "topic.metadata.refresh.interval.ms", "metadata.max.age.ms"
     if not values.explicit(age) and values.number(refresh) > 0:

@@ -300,7 +300,8 @@ class FetchService:
         self._state.finish(channel, self._offset_of(request), None, now_us)
 
     def _offset_of(self, request: ListOffsetsRequest) -> ListOffsetsResponse:
-        """The latest offset is withheld while the high watermark is below the epoch's start (broker:VIS-4)."""
+        """The latest offset is withheld while the high watermark is below the epoch's start (broker:VIS-4). For a time
+        the epoch is left out here: who asks so makes no use of it."""
         part, number = self._state.partitions.get(request.partition), request.partition
         error = self._epoch_error(part, FetchPartition(number, 0, request.leader_epoch))
         if part is None or (not part.leading and not error):
@@ -308,9 +309,9 @@ class FetchService:
         if part is None or error:
             return ListOffsetsResponse(number, error)
         if request.timestamp == _EARLIEST:
-            return ListOffsetsResponse(number, 0, part.log.start)
+            return ListOffsetsResponse(number, 0, part.log.start, part.log.leader_epochs.at(part.log.start))
         if part.log.high_watermark < part.epoch_start:
             return ListOffsetsResponse(number, ErrorCode.OFFSET_NOT_AVAILABLE)
         if request.timestamp != _LATEST:
             return ListOffsetsResponse(number, 0, part.log.offset_of_time(request.timestamp))
-        return ListOffsetsResponse(number, 0, part.log.high_watermark)
+        return ListOffsetsResponse(number, 0, part.log.high_watermark, part.leader_epoch)

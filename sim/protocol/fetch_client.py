@@ -36,6 +36,8 @@ from sim.protocol.settings import ReaderSettings
 __all__ = ["FetchClient"]
 
 _NEVER = 1 << 62
+_RESET_US = 100_000  # librdkafka: before a reset asks for its offset (rd_kafka_offset_reset)
+_ASK_AGAIN_US = 500_000  # ... without a leader, or after an error (rd_kafka_toppar_offset_request, ..._handle_Offset)
 _TIMESTAMPS = {"earliest": -2, "latest": -1}
 _ASKS_METADATA = frozenset(
     (
@@ -60,6 +62,8 @@ class FetchClient:
         queue: MessageQueue | None = None,
     ) -> None:  # fmt: skip
         self._port, self._settings, self._queue = port, settings, queue
+        self._librdkafka = settings.flavour == "librdkafka"
+        self._log_starts: dict[int, int] = {}  # with a queue: as the last answer told it, -1 an error did
         self._asked_versions: dict[int, dict[int, int]] = {}  # of a fetch in flight with a queue, by peer and partition
         self._version = 0
         self._own_topics = self._topics = topics
@@ -92,8 +96,10 @@ class FetchClient:
     def seek(self, partition: int, offset: int) -> None:
         """Librdkafka: to an offset without epoch, which is not validated."""
         one = self.assigned[partition]
+        if one.seeking:
+            one.not_before_us = 0
         one.seeking = one.asked = one.stuck = one.check = False
-        one.offset, one.epoch = offset, -1
+        one.offset, one.epoch, one.told = offset, -1, -1001
         self._port.record(Kind.SEEK, partition=partition, offset=offset)
 
     def barrier(self, partition: int) -> None:
@@ -103,6 +109,7 @@ class FetchClient:
         self._version += 1
         one.version = self._version
         self._queue.barrier(one)
+
     def pause_all(self, paused: bool) -> None:
         """``pause()`` or ``resume()`` of everything that is assigned."""
         for one in self.assigned.values():
@@ -132,7 +139,7 @@ class FetchClient:
             for other in self.assigned.values():
                 other.stuck = False
                 if other.offset < 0 and not other.seeking and not other.held:
-                    self._reset(other, 0)
+                    self._reset(other, 0, 0)
 
     def caught_up(self) -> bool:
         """Whether every position stands at the last high watermark that its leader told (or can move no more)."""
@@ -193,6 +200,8 @@ class FetchClient:
         offsets = {asked.partition: asked.offset for asked in request.partitions}
         versions = self._asked_versions.get(peer.key, {})
         for answer in response.partitions:
+            if self._queue is not None:
+                self._log_starts[answer.partition] = -1 if answer.error else answer.log_start
             one = self.assigned.get(answer.partition)
             if one is None or one.seeking or one.stuck or offsets.get(answer.partition) != one.next_fetch()[0]:
                 continue  # stale (F2.12)
@@ -209,24 +218,39 @@ class FetchClient:
 
     def _refused(self, one: Assigned, answer: FetchedPartition, now_us: int) -> None:
         if answer.error == ErrorCode.OFFSET_OUT_OF_RANGE:
-            self._reset(one, answer.error)
+            self._reset(one, answer.error, now_us)
         elif self.cache.hint(one.partition, answer.leader, answer.leader_epoch):
             self._moved(one.partition)
         else:
-            self._back_off(one, answer.error, now_us)
+            self._back_off(one, answer.error, now_us + self._wait_us())
 
-    def _back_off(self, one: Assigned, error: int, now_us: int) -> None:
+    def _back_off(self, one: Assigned, error: int, until_us: int) -> None:
         if error in _ASKS_METADATA:
             one.awaits_metadata = self._refresh = True
-        one.not_before_us = now_us + self._retry.delay_us(1, self._port.draw("reader-retry"))
+        one.not_before_us = until_us
+
+    def _wait_us(self) -> int:
+        return self._retry.delay_us(1, self._port.draw("reader-retry"))
 
     def _diverged(self, one: Assigned, answer: FetchedPartition) -> None:
-        """The log was truncated below the position (F2.26, S21, S23)."""
+        """The leader's log went another way from the answer's offset on (F2.26, S21, S23). It was truncated below the
+        position only if that is smaller (``maybeCompleteValidation``, ``rd_kafka_toppar_handle_OffsetForLeaderEpoch``).
+
+        librdkafka seeks: what is queued of the partition is void, below that offset too, and never fetched again.
+        """
+        offset, epoch = answer.diverging_end, answer.diverging_epoch
+        if offset >= one.next_fetch()[0]:
+            one.check = False
+            return
         if self._settings.offset_reset == "none":
             one.stuck = True
             return
-        offset = min(one.next_fetch()[0], answer.diverging_end)
-        self._move(one, offset, answer.diverging_epoch, int(ErrorCode.FENCED_LEADER_EPOCH))
+        if self._queue is not None:
+            self.barrier(one.partition)
+            one.ahead, one.ahead_epoch, one.told = offset, epoch, -1001
+        one.offset, one.epoch = offset, epoch
+        why = int(ErrorCode.FENCED_LEADER_EPOCH)
+        self._port.record(Kind.RESET, partition=one.partition, offset=offset, code=why)
 
     def _move(self, one: Assigned, offset: int, epoch: int, why: int) -> None:
         """The position moves by itself."""
@@ -236,18 +260,25 @@ class FetchClient:
         one.offset, one.epoch = offset, epoch
         self._port.record(Kind.RESET, partition=one.partition, offset=offset, code=why)
 
-    def _reset(self, one: Assigned, error: int) -> None:
+    def _reset(self, one: Assigned, error: int, now_us: int) -> None:
+        """By the policy. A librdkafka client asks a while later; a member that has fetched the partition before, in an
+        earlier assignment, begins where that said that its log begins, and asks nobody (``rd_kafka_offset_reset``)."""
         if self._settings.offset_reset == "none":
             # Java throws at every poll, so no partition is read any further; librdkafka loses this one (F2.35).
             self.give_up(self.assigned.values() if self._settings.flavour == "java" else (one,))
             return
         one.seeking, one.why, one.check = True, error, False
+        if self._librdkafka:
+            one.not_before_us = now_us + _RESET_US
         if self._queue is None:
             one.epoch = -1
+        elif self._settings.offset_reset == "earliest" and self._log_starts.get(one.partition, -1) >= 0:
+            one.seeking, one.not_before_us = False, 0
+            self._move(one, self._log_starts[one.partition], -1, error)
 
-    def begin_at_reset(self, one: Assigned) -> None:
+    def begin_at_reset(self, one: Assigned, now_us: int = 0) -> None:
         """There is no position to begin with: by the reset policy (consumer:F2.35)."""
-        self._reset(one, 0)
+        self._reset(one, 0, now_us)
 
     def _looked_up(self, answer: ListOffsetsResponse, now_us: int) -> None:
         one = self.assigned.get(answer.partition)
@@ -255,15 +286,15 @@ class FetchClient:
             return
         one.asked = False
         if answer.error:
-            self._back_off(one, answer.error, now_us)
+            self._back_off(one, answer.error, now_us + (_ASK_AGAIN_US if self._librdkafka else self._wait_us()))
             return
         one.nothing_young = answer.offset < 0
         if one.nothing_young:  # there is no answer, and the next question is due once this one would be late
             one.not_before_us = one.asked_us + self._settings.request_timeout_us
             return
-        one.seeking = False
-        if one.target is None:
-            self._move(one, answer.offset, -1, one.why)
+        one.seeking = one.check = False
+        if one.target is None:  # Kafka leaves the epoch out, so that this position is not validated
+            self._move(one, answer.offset, answer.leader_epoch if self._librdkafka else -1, one.why)
         else:
             one.target, one.offset = None, answer.offset
             self._port.record(Kind.SEEK, partition=one.partition, offset=one.offset)
@@ -285,7 +316,9 @@ class FetchClient:
         (*in_poll*), behind the automatic commit, which still covers it (``validatePositionsOnMetadataChange``); where a
         fetch told it, at once."""
         one = self.assigned[partition]
-        one.awaits_metadata, one.not_before_us = False, 0
+        one.awaits_metadata = False
+        if not (self._librdkafka and one.seeking):  # there only a timer asks
+            one.not_before_us = 0
         one.moved = in_poll
         one.check = not in_poll and one.next_fetch()[1] >= 0
         leader, epoch = self.cache.leader(partition), self.cache.leader_epoch(partition)
@@ -300,6 +333,8 @@ class FetchClient:
             if one.moved:
                 one.moved, one.check = False, one.next_fetch()[1] >= 0
             leader = self.cache.leader(one.partition)
+            if leader < 0 and self._librdkafka and one.seeking and one.ready(now_us):
+                one.not_before_us = now_us + _ASK_AGAIN_US
             if leader < 0 or one.stuck:
                 continue
             if leader not in reached:

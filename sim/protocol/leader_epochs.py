@@ -47,6 +47,11 @@ class LeaderEpochs:
             return epoch, self.starts[0]
         return self.epochs[above - 1], self.starts[above]
 
+    def at(self, offset: int) -> int:
+        """The epoch of *offset*, -1 if none is known."""
+        entry = bisect_right(self.starts, offset) - 1
+        return self.epochs[entry] if entry >= 0 else -1
+
     def truncate_from_end(self, offset: int) -> None:
         keep = bisect_left(self.starts, offset)
         del self.epochs[keep:], self.starts[keep:]

@@ -32,8 +32,7 @@ class PartitionAssignment:
 
     __slots__ = (
         "_app_paused", "_coordinator", "_done", "_fetches", "_group", "_lib_paused", "_names", "_not_before_us",
-        "_outstanding", "_pending", "_positions", "_queried", "_removed", "_started", "_unassigned", "all", "committed",
-        "stored",
+        "_outstanding", "_pending", "_queried", "_removed", "_started", "_unassigned", "all", "committed", "stored",
     )  # fmt: skip
 
     def __init__(
@@ -49,7 +48,6 @@ class PartitionAssignment:
         self._removed: tuple[int, ...] = ()
         self._app_paused: dict[int, None] = {}
         self._lib_paused = False
-        self._positions: dict[int, int] = {}
         self.stored: Offsets = {}
         self.committed: Offsets = {}
         self._not_before_us = 0  # no earlier question for committed offsets
@@ -118,31 +116,31 @@ class PartitionAssignment:
     def _seek(self, partition: int, to: int) -> None:
         """Only what was begun can seek. It stores nothing, and the application's position is unknown (S40)."""
         if partition in self._started:
-            self._positions.pop(partition, None)
             self._fetches.seek(partition, to)
 
     # --- offsets ------------------------------------------------------------------------------------------------------
     def handed_over(self, partition: int, offset: int, epoch: int, store: bool) -> None:
         """The application has been given what is before *offset* (``rd_kafka_update_app_pos``)."""
-        self._positions[partition] = offset
+        self._fetches.assigned[partition].told = offset
         if store:
             self.store(partition, offset, epoch)
 
     def position(self, partition: int) -> int:
         """``rd_kafka_position``: -1001 until a record of the partition has been handed over (consumer:F2.36)."""
-        return self._positions.get(partition, -1001)
+        one = self._fetches.assigned.get(partition)
+        return -1001 if one is None else one.told
 
     def store(self, partition: int, offset: int, epoch: int) -> None:
         """``rd_kafka_offsets_store``"""
         self.stored[partition] = (offset, epoch)
 
     def to_commit(self) -> Offsets:
-        """Stored offsets that are beyond what is committed."""
+        """Stored offsets that are beyond what is committed (``rd_kafka_topic_partition_list_set_offsets``)."""
         nothing = (-1, -1)
         return {
             partition: self.stored[partition]
             for partition in self.all
-            if partition in self.stored and self.stored[partition][0] > self.committed.get(partition, nothing)[0]
+            if partition in self.stored and _beyond(self.stored[partition], self.committed.get(partition, nothing))
         }
 
     # --- work ---------------------------------------------------------------------------------------------------------
@@ -168,7 +166,7 @@ class PartitionAssignment:
         for partition in removed:
             self._pending.pop(partition, None)
             self._queried.pop(partition, None)
-            for table in (self._started, self._app_paused, self._positions):
+            for table in (self._started, self._app_paused):
                 table.pop(partition, None)
             self._fetches.barrier(partition)
             self._fetches.drop(partition)
@@ -184,7 +182,7 @@ class PartitionAssignment:
         wanted: list[int] = []
         for partition, start in reversed(list(self._pending.items())):
             if start is not None:
-                self._start(partition, *start)
+                self._start(partition, *start, now_us)
                 del self._pending[partition]
             elif peer is not None and not self._queried:
                 wanted.append(partition)
@@ -195,16 +193,16 @@ class PartitionAssignment:
             request = OffsetFetchRequest(self._group, asked)
             self._coordinator.ask(peer, request, lambda answer, then_us: self._told(asked, answer, then_us), now_us)
 
-    def _start(self, partition: int, offset: int, epoch: int) -> None:
-        """``rd_kafka_toppar_op_fetch_start``"""
+    def _start(self, partition: int, offset: int, epoch: int, now_us: int) -> None:
+        """``rd_kafka_toppar_fetch_start``: a committed offset is validated by the next leader, not by this one."""
         one = self._fetches.assigned[partition]
         self._started[partition] = None
         self._fetches.drained((partition,))  # fetched behind those that began before
         one.held = partition in self._app_paused
         if offset < 0:
-            self._fetches.begin_at_reset(one)
+            self._fetches.begin_at_reset(one, now_us)
         else:
-            one.offset, one.epoch, one.ahead, one.ahead_epoch, one.check = offset, epoch, offset, epoch, epoch >= 0
+            one.offset, one.epoch, one.ahead, one.ahead_epoch = offset, epoch, offset, epoch
 
     def _told(self, wanted: tuple[int, ...], answer: object | None, now_us: int) -> None:
         """``rd_kafka_assignment_handle_OffsetFetch``: what is no longer asked for is nobody's business."""
@@ -221,3 +219,11 @@ class PartitionAssignment:
             if partition in offsets:
                 self.committed[partition] = offsets[partition]
         self.serve(now_us)
+
+
+def _beyond(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    """Whether the one offset and leader epoch is behind the other: a newer epoch counts more than the offset, where
+    both are known, so that what a truncation took back is committed too (``rd_kafka_fetch_pos_cmp``)."""
+    if -1 not in (one[1], other[1]) and one[1] != other[1]:
+        return one[1] > other[1]
+    return one[0] > other[0]

@@ -1,9 +1,9 @@
 """librdkafka's consumer queue: what was fetched and not handed over yet, of all partitions in one.
 
 Every partition's own queue is forwarded into it, so its order is that of the answers (consumer:F2.7, F2.8), and its two
-limits are those of the whole (``rd_kafka_q_len`` follows the forwarding). A *barrier* (pause, revocation) makes what
-was fetched of a partition before it void, and fetching goes on from the position (``rd_kafka_toppar_op_version_bump``,
-``rd_kafka_toppar_pause_resume``).
+limits are those of the whole (``rd_kafka_q_len`` follows the forwarding). A *barrier* (pause, seek, revocation,
+truncation) makes what was fetched of a partition before it void, and fetching goes on from the position
+(``rd_kafka_toppar_op_version_bump``, ``rd_kafka_toppar_pause_resume``).
 
 Words: a partition's *position* is behind the last record handed over; its ``ahead``, the next record to be fetched. A
 reset moves ``ahead``; the position follows once what was fetched before has been handed over (consumer:F2.30).

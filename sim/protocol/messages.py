@@ -143,6 +143,7 @@ class ListOffsetsResponse:
     partition: int
     error: int
     offset: int = -1
+    leader_epoch: int = -1  # of the record there, or of the leader at the end; -1 unknown
 
 
 # --- controller -----------------------------------------------------------------------------------------------------

@@ -44,6 +44,7 @@ class Assigned:
     ahead: int = -1  # librdkafka members: offset of the next record to be fetched; -1: where the position is
     ahead_epoch: int = -1  # ... and the leader epoch of the record before it
     version: int = 0  # ... of the last barrier: an answer to what was asked before it is void
+    told: int = -1001  # ... what rd_kafka_position() says: behind the last record handed over since the last seek
     paused: bool = False  # by the application
     target: int | None = None  # of a lookup that the application asked for: -1 end, -2 beginning
     asked_us: int = 0  # when the lookup was sent

@@ -135,6 +135,12 @@ def test_defaults_of_librdkafka_follow_other_options() -> None:
     assert made.metadata_refresh_fast_us == 70_000
 
 
+def test_a_librdkafka_queue_of_zero_messages_has_no_limit() -> None:
+    """rd_kafka_curr_msgs_add"""
+    assert librdkafka(queue_buffering_max_messages="0").queue_max_messages > 1 << 60
+    assert librdkafka(queue_buffering_max_messages="1").queue_max_messages == 1
+
+
 def test_librdkafka_lowers_a_linger_that_was_not_given_below_the_message_timeout() -> None:
     assert librdkafka(message_timeout_ms="3").linger_us == 2_900
     with pytest.raises(InputError, match="message.timeout.ms=3 is not above linger.ms=5"):

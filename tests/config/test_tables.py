@@ -39,7 +39,8 @@ def test_defaults_of_the_settings_are_those_of_the_tables_for_4_3() -> None:
 
 
 def test_what_differs_in_3_9_is_told_by_switches_alone() -> None:
-    """KIP-1030, producer 1.4, KIP-966, KIP-899, KAFKA-17632, KAFKA-19012, KIP-1166; 49 is fatal from 4.0 on (measured)."""
+    """KIP-1030, producer 1.4, KIP-966, KIP-899, KAFKA-17632, KAFKA-19012, KIP-1166; 49 is fatal from 4.0 on
+    (measured)."""
     old = config.producer("java", {}, "3.9").settings
     assert isinstance(old, settings.JavaProducerSettings)
     assert old.linger_us == 0

@@ -53,8 +53,9 @@ EARLIEST = ReaderSettings(offset_reset="earliest")
 class MemberPlay:
     """Partitions 0 and 1 of topic 0, led by broker 1, which is the coordinator too.
 
-    ``hold``: kinds of requests that wait until the test answers them; ``committed``: offsets by partition; ``share``:
-    what a sync gives.
+    ``hold``: kinds of requests that wait until the test answers them; ``committed``: offsets by partition, by default
+    none, or 0 for a librdkafka member, which would wait before it asks where the log begins; ``share``: what a sync
+    gives.
     """
 
     settings: Any = field(default_factory=lambda: MemberSettings(auto_commit=False))
@@ -64,13 +65,15 @@ class MemberPlay:
     times_us: list[int] = field(default_factory=list)  # of the first pieces of work, the rest takes work_us
     desk: Any = None
     hold: tuple[type, ...] = (FetchRequest,)
-    committed: dict[int, int] = field(default_factory=dict)
+    committed: dict[int, int] | None = None
     share: tuple[int, ...] = (0, 1)
     now: int = 0
     member: Callable[..., Any] = GroupConsumer  # its role
 
     def __post_init__(self) -> None:
         self.port = ScriptedPort()
+        if self.committed is None:
+            self.committed = {0: 0, 1: 0} if self.reader.flavour == "librdkafka" else {}
         self.generation = 0
         self.asked: list[Any] = []  # every request, in order
         self._waiting: dict[int, tuple[Wire, deque[Any]]] = {}  # requests by connection, oldest first

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from sim import config
 from sim.protocol.error_codes import ErrorCode
 from sim.protocol.group_messages import (
     FindCoordinatorRequest,
@@ -20,11 +21,20 @@ from sim.protocol.group_messages import (
     OffsetCommitRequest,
     OffsetCommitResponse,
     OffsetFetchRequest,
+    OffsetFetchResponse,
     SyncGroupRequest,
 )
 from sim.protocol.librdkafka_consumer import LibrdkafkaConsumer
 from sim.protocol.librdkafka_membership import JoinState
-from sim.protocol.messages import FetchRequest, ListOffsetsRequest, ListOffsetsResponse
+from sim.protocol.messages import (
+    FetchedPartition,
+    FetchRequest,
+    FetchResponse,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    MetadataRequest,
+    RecordBatch,
+)
 from sim.protocol.rows import Kind
 from sim.protocol.settings import LibrdkafkaMemberSettings, ProcessingSettings, ReaderSettings
 from tests.protocol.member_play import MS, MemberPlay, S
@@ -40,10 +50,11 @@ def member(reader: ReaderSettings = READER, play: dict[str, Any] | None = None, 
     return MemberPlay(settings(**more), reader, member=LibrdkafkaConsumer, **(play or {}))
 
 
-def busy(work_us: int = 100 * MS, **more: Any) -> MemberPlay:
-    return member(play={"work_us": work_us}, **more)
+def busy(work_us: int = 100 * MS, play: dict[str, Any] | None = None, **more: Any) -> MemberPlay:
+    return member(play={"work_us": work_us, **(play or {})}, **more)
 
 
+NOT_LEADER = int(ErrorCode.NOT_LEADER_OR_FOLLOWER)
 COOPERATIVE: dict[str, Any] = {"assignors": ("cooperative-sticky",), "cooperative": True}
 PROTOCOLS = ("classic", "consumer")
 AUTO: dict[str, Any] = {"auto_commit": True, "auto_commit_interval_us": 5 * S}
@@ -171,13 +182,138 @@ def test_c7_a_seek_stores_nothing(read: bool, committed: list[dict[int, int]], p
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_d_none_latest_the_position_is_unknown_until_a_record_was_handed_over(protocol: str) -> None:
     latest = ReaderSettings(flavour="librdkafka", offset_reset="latest")
-    play = member(latest, {"hold": (ListOffsetsRequest, FetchRequest)}, protocol=protocol)
+    play = member(latest, {"hold": (ListOffsetsRequest, FetchRequest), "committed": {}}, protocol=protocol)
+    play.run_to(100 * MS)
     for partition in (0, 1):
         play.answer(ListOffsetsRequest, ListOffsetsResponse(partition, 0, 100))
     assert next_fetch(play) == {0: 100, 1: 100}
     assert play.role.position(0) == -1001
     play.fetched((0, 100, 10))
     assert play.role.position(0) == 110 and play.role.position(1) == -1001
+
+
+# --- resets -----------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_what_is_not_committed_is_looked_up_a_tenth_of_a_second_later(protocol: str) -> None:
+    """rd_kafka_offset_reset with _NO_OFFSET (measured)"""
+    play = member(play={"committed": {}}, protocol=protocol)
+    play.run_to(100 * MS - 1)
+    assert play.count(ListOffsetsRequest) == 0 and play.count(FetchRequest) == 0
+    play.run_to(100 * MS)
+    assert play.count(ListOffsetsRequest) == 2 and next_fetch(play) == {0: 0, 1: 0}
+
+
+def test_a_position_out_of_range_is_looked_up_a_tenth_of_a_second_later() -> None:
+    """rd_kafka_offset_reset with OFFSET_OUT_OF_RANGE (measured); partition 1 is read on meanwhile"""
+    play = member()
+    play.run_to(S)
+    play.answer(FetchRequest, FetchResponse([FetchedPartition(0, int(ErrorCode.OFFSET_OUT_OF_RANGE))]))
+    assert next_fetch(play) == {1: 0}
+    play.run_to(1_100 * MS - 1)
+    assert play.count(ListOffsetsRequest) == 0
+    play.run_to(1_100 * MS)
+    assert play.count(ListOffsetsRequest) == 1
+
+
+def test_a_lookup_that_failed_is_made_again_half_a_second_later() -> None:
+    """rd_kafka_toppar_handle_Offset (measured)"""
+    play = member(play={"hold": (FetchRequest, ListOffsetsRequest), "committed": {1: 0}})
+    play.run_to(100 * MS)
+    play.answer(ListOffsetsRequest, ListOffsetsResponse(0, NOT_LEADER))
+    play.run_to(600 * MS - 1)
+    assert play.count(ListOffsetsRequest) == 1
+    play.run_to(600 * MS)
+    assert play.count(ListOffsetsRequest) == 2
+
+
+def test_a_partition_that_was_read_before_begins_where_its_log_began_then() -> None:
+    """rd_kafka_offset_reset, "cached BEGINNING offset": nobody is asked and nothing waited for (measured)"""
+    play = member(play={"committed": {}})
+    play.run_to(100 * MS)
+    batch = RecordBatch(0, 0, 20, 25, 100)
+    play.answer(FetchRequest, FetchResponse([FetchedPartition(0, 0, 25, 20, [20], [batch], [0])]))
+    play.errors[HeartbeatRequest] = [27]
+    play.run_to(3 * S)
+    assert play.callbacks()[4:] == [("assigned", 0), ("assigned", 1)]
+    assert play.count(ListOffsetsRequest) == 2
+    assert [(row.partition, row.offset) for row in play.port.of(Kind.RESET)][2:] == [(0, 20)]
+    play.run_to(3_100 * MS)
+    assert play.count(ListOffsetsRequest) == 3  # of partition 1 no answer has come yet
+
+
+# --- truncation -------------------------------------------------------------------------------------------------------
+def checked(play: MemberPlay) -> dict[int, int]:
+    """The leader epochs that the next fetch is to validate, -1 for none."""
+    return {asked.partition: asked.last_epoch for asked in play.held(FetchRequest).partitions}
+
+
+def new_epoch(play: MemberPlay, *partitions: int) -> None:
+    found = [FetchedPartition(p, NOT_LEADER, leader=1, leader_epoch=7) for p in partitions]
+    play.answer(FetchRequest, FetchResponse(found))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_committed_offset_is_validated_when_the_epoch_changes_and_not_at_the_start(protocol: str) -> None:
+    """consumer:F2.29, rd_kafka_toppar_fetch_start: the state is active at once (measured)"""
+    play = member(play={"hold": (FetchRequest, OffsetFetchRequest)}, protocol=protocol)
+    play.answer(OffsetFetchRequest, OffsetFetchResponse(0, {0: (40, 5), 1: (7, -1)}))
+    assert next_fetch(play) == {0: 40, 1: 7} and checked(play) == {0: -1, 1: -1}
+    new_epoch(play, 0, 1)
+    assert next_fetch(play) == {0: 40, 1: 7} and checked(play) == {0: 5, 1: -1}
+
+
+def test_a_position_that_was_looked_up_is_validated_when_the_epoch_changes() -> None:
+    """consumer:F2.28, rd_kafka_toppar_handle_Offset: the answer's epoch is that of the position"""
+    play = member(play={"hold": (ListOffsetsRequest, FetchRequest), "committed": {}})
+    play.run_to(100 * MS)
+    play.answer(ListOffsetsRequest, ListOffsetsResponse(0, 0, 100))
+    play.answer(ListOffsetsRequest, ListOffsetsResponse(1, 0, 100, 4))
+    assert checked(play) == {0: -1, 1: -1}
+    new_epoch(play, 0, 1)
+    assert next_fetch(play) == {0: 100, 1: 100} and checked(play) == {0: -1, 1: 4}
+
+
+def diverged(play: MemberPlay, end: int) -> None:
+    """Partition 0 has a new leader epoch, and what is fetched next is checked: the old epoch ends at *end*."""
+    new_epoch(play, 0)
+    assert checked(play)[0] == 0
+    answer = FetchedPartition(0, diverging_epoch=0, diverging_end=end)
+    play.answer(FetchRequest, FetchResponse([answer, FetchedPartition(1)]))
+
+
+def test_a_truncation_makes_void_what_is_queued_below_it_too() -> None:
+    """consumer:F2.26, rd_kafka_toppar_seek: 3 to 9 are never handed over, and the position is unknown"""
+    play = busy(S, consume_messages=3)
+    play.fetched((0, 0, 20), (1, 0, 2))
+    assert play.polls() == [(0, 0, 3)] and play.role.position(0) == 3
+    diverged(play, 10)
+    assert next_fetch(play) == {0: 10, 1: 2} and play.role.position(0) == -1001
+    assert [(row.partition, row.offset) for row in play.port.of(Kind.RESET)] == [(0, 10)]
+    play.fetched((0, 10, 5))
+    play.run_to(8 * S)
+    assert play.polls() == [(0, 0, 3), (1, 0, 2), (0, 10, 1), (0, 11, 3)] and play.role.position(0) == 14
+
+
+def test_a_position_that_an_older_epoch_still_covers_is_no_truncation() -> None:
+    """consumer:F2.26: of the answer to the check only the offset counts"""
+    play = busy(S, consume_messages=3)
+    play.fetched((0, 0, 20))
+    diverged(play, 20)
+    assert next_fetch(play)[0] == 20
+    play.run_to(30 * S)
+    assert [first for _, first, _ in play.polls()] == [0, 3, 6, 9, 12, 15, 18] and play.port.of(Kind.RESET) == []
+
+
+# --- metadata ---------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("interval_ms", "more"), [("-1", 0), ("0", 0), ("4000", 2)])
+def test_without_an_interval_metadata_is_asked_for_where_it_is_needed_alone(interval_ms: str, more: int) -> None:
+    made = config.librdkafka_member(
+        {"group.id": "g", "topic.metadata.refresh.interval.ms": interval_ms, "auto.offset.reset": "earliest"}
+    ).settings
+    play = member(made.reader)
+    asked = play.count(MetadataRequest)
+    play.run_to(10 * S)
+    assert play.count(MetadataRequest) == asked + more
 
 
 # --- commits ----------------------------------------------------------------------------------------------------------
@@ -191,6 +327,29 @@ def test_the_timer_commits_what_was_handed_over_while_the_application_works() ->
     assert play.commits() == [{0: 10}]  # of partition 1 nothing was handed over
     play.run_to(16 * S)
     assert play.commits() == [{0: 10}]  # nothing new is stored
+
+
+@pytest.mark.parametrize(("epoch", "commits"), [(-1, []), (0, []), (1, [{0: 10}])], ids=["unknown", "same", "newer"])
+def test_what_is_stored_of_a_newer_epoch_is_committed_though_its_offset_is_smaller(epoch: int, commits: Any) -> None:
+    """rd_kafka_fetch_pos_cmp: behind a truncation the commit goes back"""
+    play = busy(2 * S, play={"hold": (FetchRequest, OffsetFetchRequest)}, **AUTO)
+    play.answer(OffsetFetchRequest, OffsetFetchResponse(0, {0: (40, 0), 1: (0, 0)}))
+    play.role.call("seek", (0,), 0, play.now)
+    play.settle()
+    play.answer(FetchRequest)
+    batch = RecordBatch(0, 0, 0, 10, 100)
+    play.answer(FetchRequest, FetchResponse([FetchedPartition(0, 0, 10, 0, [0], [batch], [epoch])]))
+    play.run_to(5 * S)
+    assert play.polls() == [(0, 0, 10)] and play.commits() == commits
+
+
+def test_an_older_epoch_is_not_committed_though_its_offset_is_larger() -> None:
+    """rd_kafka_fetch_pos_cmp (measured)"""
+    play = member(play={"hold": (FetchRequest, OffsetFetchRequest)}, **AUTO)
+    play.answer(OffsetFetchRequest, OffsetFetchResponse(0, {0: (5, 2), 1: (0, 2)}))
+    play.fetched((0, 5, 10))  # of epoch 0
+    play.run_to(5 * S)
+    assert play.polls() == [(0, 5, 10)] and play.commits() == []
 
 
 def test_what_the_application_stores_by_itself_is_what_the_timer_commits() -> None:

@@ -32,6 +32,11 @@ def test_the_end_of_an_epoch_above_all_known_cannot_be_told(epochs: LeaderEpochs
     assert epochs.end_of(3, log_end=9) is None
 
 
+@pytest.mark.parametrize(("offset", "epoch"), [(9, -1), (10, 0), (12, 0), (13, 2), (40, 2)])
+def test_every_offset_behind_the_first_known_one_has_an_epoch(offset: int, epoch: int) -> None:
+    assert cache((0, 10), (2, 13)).at(offset) == epoch
+
+
 def test_a_newer_epoch_at_a_lower_offset_removes_what_it_contradicts() -> None:
     """broker:SC-36, broker:REP-31."""
     epochs = cache((2, 6), (3, 5))

@@ -44,6 +44,8 @@ class Play:
         self.reader = Reader(self.port, self.settings, tuple(self.leaders), topics, (1, 2), self.names)
         self.reader.start(0)
         self.settle()
+        if self.settings.flavour == "librdkafka":
+            self.alarm()
 
     def settle(self) -> FetchRequest | None:
         """Answer connects, metadata and lookups until only fetches (and silence) are left; the last fetch."""
@@ -111,6 +113,12 @@ def test_an_assigned_reader_resets_and_then_fetches_from_the_leader() -> None:
     assert kinds == [Kind.ASSIGN, Kind.CONNECT, Kind.METADATA, Kind.RESET]
     assert play.port.of(Kind.RESET)[0].offset == 7
     assert play.reader.position(0) == 7
+
+
+def test_a_librdkafka_reader_that_finds_no_leader_asks_half_a_second_later() -> None:
+    """rd_kafka_toppar_offset_request: the metadata that comes meanwhile does not matter (measured)"""
+    play = Play(ReaderSettings(offset_reset="earliest", flavour="librdkafka"), start_offset=7)
+    assert play.now == 500_000 and play.reader.position(0) == 7
 
 
 def test_a_batch_is_one_row_and_moves_the_position() -> None:
@@ -311,6 +319,17 @@ def test_a_truncated_position_goes_back_to_the_point_of_divergence() -> None:
     assert reset.offset == 5 and fetch is not None and fetch.partitions[0].offset == 5
     play.answer(data(0, 8, base=5, epoch=10), server=2)
     assert play.polls()[-1] == (2, 0, 5, 8)
+
+
+def test_a_position_that_an_older_epoch_still_covers_survives() -> None:
+    """maybeCompleteValidation: the epoch of the answer does not matter (consumer:F2.26)."""
+    play = Play()
+    play.answer(data(0, 10, epoch=5))
+    play.answer(not_leader(leader=2, epoch=10))
+    resets = len(play.port.of(Kind.RESET))
+    fetch = play.answer(truncated(4, 10), server=2)
+    assert fetch is not None and (fetch.partitions[0].offset, fetch.partitions[0].last_epoch) == (10, -1)
+    assert len(play.port.of(Kind.RESET)) == resets
 
 
 def test_without_a_policy_a_truncation_stops_the_partition() -> None:
