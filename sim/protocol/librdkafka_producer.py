@@ -311,8 +311,8 @@ class LibrdkafkaProducer:
         return not self._dead and (self._identity is None or self._identity.usable)
 
     def expire(self, peer: Peer, now_us: int) -> None:
-        """The timeout scan of one thread (producer:8.6). Where there is no leader the gap that it leaves in the sequence
-        costs no epoch (``rd_kafka_broker_toppars_timeout_scan``): the next leader finds it.
+        """The timeout scan of one thread (producer:8.6). Where there is no leader the gap that it leaves in the
+        sequence costs no epoch (``rd_kafka_broker_toppars_timeout_scan``): the next leader finds it.
         """
         expired = False
         for toppar in peer.toppars:
