@@ -15,7 +15,7 @@ from sim.protocol.producer_state import ACCEPT, ProducerStates
 from sim.protocol.replication import Follower, Partition
 from tests.protocol.interleavings import Interleaving
 
-SCHEDULES, STEPS = 60, 150
+SCHEDULES, STEPS = 120, 150
 
 
 def found() -> set[str]:

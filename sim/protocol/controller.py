@@ -186,7 +186,7 @@ class Controller:
                 changed = self.book.remove_member(broker, cause, unclean=unclean)
         self.book.offset += 1
         self.brokers.by_id[broker] = Registration(
-            broker, self.offset, request.incarnation, self.offset, BrokerState.FENCED, now_us
+            broker, self.offset, request.incarnation, self.offset, BrokerState.FENCED
         )
         self._publish(changed, -1, now_us, but=broker)
         self._catch_up(conn, broker, -1, now_us)

@@ -34,7 +34,7 @@ class Registration:
     incarnation: int
     registered_at: int  # metadata offset of the registration
     state: BrokerState
-    last_contact_us: int
+    last_contact_us: int = _LONG_AGO  # the last heartbeat: a registration alone begins no session
     metadata_offset: int = -1  # what it said it has applied
     shutdown_offset: int = _NEVER  # others must have applied this before it may stop
 

@@ -92,6 +92,11 @@ def _cluster(*faults: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 REFUSED = _message("answer_error", [30, 31, 90], error="NOT_ENOUGH_REPLICAS")
+ALONE = [
+    {"at": "1500ms", "kill": "broker 2", "restart_after": "3s"},
+    {"at": "1600ms", "kill": "broker 3", "restart_after": "3s"},
+    {"at": "3s", "kill": "broker 1", "restart_after": "3s"},
+]
 LOST = _message("drop_response", [30, 90])
 
 SITUATIONS: dict[str, dict[str, Any]] = {
@@ -139,11 +144,8 @@ SITUATIONS: dict[str, dict[str, Any]] = {
         *_cut("3s", "controller", "brokers"), config={**ONE_IN_FLIGHT, "metadata.max.age.ms": 200}, rate="12/s"
     ),
     "short zombie": _cluster(*_cut("1400ms", "controller", "brokers"), config={"request.timeout.ms": 3_000}),
-    "alone": _cluster(
-        {"at": "1500ms", "kill": "broker 2", "restart_after": "3s"},
-        {"at": "1600ms", "kill": "broker 3", "restart_after": "3s"},
-        {"at": "3s", "kill": "broker 1", "restart_after": "3s"},
-    ),
+    "alone": _cluster(*ALONE),
+    "alone, told late": _cluster(*ALONE, more={"kafka": "3.9"}),  # of commits, by up to half a second
     "alone, then gone": _cluster(
         *_cut("5s", "brokers", at="1500ms"), {"at": "5s", "kill": "broker 1", "restart_after": "2s"}
     ),

@@ -52,7 +52,7 @@ DEFECTS = (
     Defect(broker.deposed_leader_acknowledges_what_waits, "broker:APP-12", "short zombie", "INV-20a", "lost-acked"),
     Defect(broker.acks_all_ignores_min_insync_replicas, "broker:APP-5", "alone, then gone", "INV-5", "lost-acked"),
     # Roles and connections.
-    Defect(broker.follower_accepts_produce_requests, "broker:APP-4", "shutdown", "INV-14"),
+    Defect(broker.follower_accepts_produce_requests, "broker:APP-4", "shutdown", "INV-18"),
     Defect(broker.zombie_leader_keeps_accepting, "broker:FAIL-24", "zombie", "INV-13", "replica-divergence"),
     Defect(broker.connection_is_served_newest_first, "broker:NET-3", "quiet", "INV-20b", "duplicate-append"),
     Defect(client.connection_lets_requests_overtake, "broker:NET-3", "quiet", "INV-20b", "lost-acked"),
@@ -84,7 +84,7 @@ DEFECTS = (
     Defect(replication.controller_elects_out_of_the_isr, "broker:FAIL-11", "slow follower", "INV-5", "lost-acked"),
     Defect(replication.election_does_not_bump_the_leader_epoch, "broker:REP-30", "failover", "INV-16", "above-hw-read"),
     Defect(replication.fenced_broker_stays_in_sync, "broker:FAIL-3", "alone", "INV-12"),
-    Defect(replication.broker_takes_older_metadata, "broker:REP-29", "alone", "INV-16"),
+    Defect(replication.broker_takes_older_metadata, "broker:REP-29", "alone, told late", "INV-16"),
     Defect(replication.controller_registers_a_dead_process, "broker:INV-19", "a_dead_process_registers", "INV-17"),
     Defect(replication.fetcher_is_not_reset_by_a_new_leader_epoch, "broker:INV-19", "the_leader_is_elected_again",
            "INV-14"),

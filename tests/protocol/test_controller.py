@@ -339,6 +339,16 @@ def test_a_restart_after_a_controlled_shutdown_waits_for_the_rest_of_the_session
     assert cluster.isr() == (1, 2, 3)
 
 
+def test_a_session_begins_with_the_first_heartbeat_not_with_the_registration() -> None:
+    """``BrokerHeartbeatTracker`` is told of heartbeats alone: a process that dies between the two holds up nobody."""
+    cluster = Cluster()
+    down(cluster, 3)
+    forger = Forger(cluster)
+
+    for incarnation in (8, 9):
+        assert forger.ask(BrokerRegistrationRequest(3, incarnation)).error == 0  # type: ignore[attr-defined]
+
+
 def test_a_new_controller_knows_no_session_of_who_is_fenced() -> None:
     """``ClusterControlManager.activate``."""
     cluster = Cluster()
