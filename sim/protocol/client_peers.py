@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from sim.protocol.client_network import Backoff, JavaReconnect, Node
-from sim.protocol.error_codes import ErrorCode
 from sim.protocol.port import Connection, Port
 from sim.protocol.rows import Kind
 from sim.protocol.settings import ReaderSettings
@@ -110,14 +109,14 @@ class Peers:
         self._reconnect.lost(node, now_us, lambda: self._port.draw("reader-reconnect"))
         return unanswered
 
-    def leave(self, key: int, now_us: int) -> list[object]:
+    def leave(self, key: int, code: int, now_us: int) -> list[object]:
         """This side closes a connection, if it has not gone already (``NetworkClient.disconnect``); what had been asked
         on it."""
         peer = self._by_key[key]
         if peer.node.conn is None:
             return []
         self.close(peer)
-        return self.lose(peer, ErrorCode.NONE, now_us)
+        return self.lose(peer, code, now_us)
 
     def late(self, now_us: int) -> list[Peer]:
         """Those with a request that, or whose connection, has waited too long; they are closed on this side."""

@@ -78,7 +78,7 @@ class CoordinatorClient:
     def leave_old(self, now_us: int) -> None:
         """Close the connection to what was the coordinator (``ConsumerNetworkClient.disconnectAsync``)."""
         old, self._old = self._old, 0
-        for request in self._fetches.peers.leave(old, now_us) if old else ():
+        for request in self._fetches.peers.leave(old, ErrorCode.NONE, now_us) if old else ():
             assert isinstance(request, Asked)
             request.then(None, now_us)
 

@@ -305,24 +305,30 @@ class FetchClient:
         self._metadata_old_at_us = now_us + self._settings.metadata_max_age_us
         for partition in self.cache.apply(response):
             if partition in self.assigned:
-                self._moved(partition, in_poll=self._settings.flavour == "java")
+                self._metadata_moved(partition)
         for one in self.assigned.values():
             one.awaits_metadata = False
         leaderless = any(self.cache.leader(partition) < 0 for partition in self.assigned)
         self._refresh = leaderless or not self.knows_topics()
 
-    def _moved(self, partition: int, in_poll: bool = False) -> None:
-        """A new leader or leader epoch is known. That the position is to be checked a Java client sees in its next poll
-        (*in_poll*), behind the automatic commit, which still covers it (``validatePositionsOnMetadataChange``); where a
-        fetch told it, at once."""
+    def _moved(self, partition: int) -> None:
+        """A new leader or leader epoch is known."""
         one = self.assigned[partition]
         one.awaits_metadata = False
         if not (self._librdkafka and one.seeking):  # there only a timer asks
             one.not_before_us = 0
-        one.moved = in_poll
-        one.check = not in_poll and one.next_fetch()[1] >= 0
+        one.check = one.next_fetch()[1] >= 0
         leader, epoch = self.cache.leader(partition), self.cache.leader_epoch(partition)
         self._port.record(Kind.METADATA, partition=partition, n=leader, lep=epoch)
+
+    def _metadata_moved(self, partition: int) -> None:
+        """Metadata tells so. A Java client sees in its next poll that the position is to be checked, behind the
+        automatic commit, which still covers it (``validatePositionsOnMetadataChange``)."""
+        one = self.assigned[partition]
+        checked = one.check
+        self._moved(partition)
+        if self._settings.flavour == "java":
+            one.moved, one.check = True, checked
 
     # --- requests -----------------------------------------------------------------------------------------------------
     def serve(self, now_us: int) -> None:
