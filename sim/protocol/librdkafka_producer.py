@@ -311,7 +311,9 @@ class LibrdkafkaProducer:
         return not self._dead and (self._identity is None or self._identity.usable)
 
     def expire(self, peer: Peer, now_us: int) -> None:
-        """The timeout scan of one thread (producer:8.6)."""
+        """The timeout scan of one thread (producer:8.6). The gap in the sequence costs an epoch, but where there is no
+        leader (``rd_kafka_broker_toppars_timeout_scan``): the next one refuses what comes behind it.
+        """
         expired = False
         for toppar in peer.toppars:
             if toppar.expires_at_us() <= now_us:
@@ -322,8 +324,10 @@ class LibrdkafkaProducer:
             self._intake.expire_homeless(now_us, self._limits.timeout_us)
         identity = self._identity
         self._pass_on(now_us)
-        if expired and identity is not None and identity.pid >= 0 and not self._dead and identity.bump():
-            self._everyone(now_us)  # a gap in the sequence
+        if peer.node.server == NOBODY or not expired or self._dead:
+            return
+        if identity is not None and identity.pid >= 0 and identity.bump():
+            self._everyone(now_us)
 
     def expires_at_us(self, peer: Peer) -> int:
         """When the scan of this thread will find the first message too old."""

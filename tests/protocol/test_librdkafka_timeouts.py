@@ -115,17 +115,31 @@ def test_an_unanswered_head_duplicates_the_window_at_each_timeout() -> None:
 
 
 def test_expired_messages_of_the_idempotent_producer_cost_an_epoch() -> None:
-    """producer:8.4: messages timed out in the queue are a gap."""
+    """producer:8.4: messages timed out in the queue of a broker, which is down here, are a gap."""
     cluster = prepare(idempotent=True, message_timeout_us=2 * S,
                       calls=[*burst(2, at=BEGIN_US), *burst(1, at=BEGIN_US + 9 * S)])  # fmt: skip
     cluster.run(S)
-    leader = cluster.leaders[0]
+    cluster.down.add(1)
+    cluster.break_connections(1)
+    cluster.run(BEGIN_US + 5 * S)
+    cluster.down.clear()
+    cluster.until_idle()
+    assert cluster.reports() == [(0, 0), (1, TIMED_OUT), (2, TIMED_OUT), (3, 0)]
+    assert cluster.numbers() == [(0, 0, 0), (3, 1, 0)]
+
+
+def test_expired_messages_without_a_leader_cost_an_epoch_once_the_gap_is_refused() -> None:
+    """rd_kafka_broker_toppars_timeout_scan only looks (measured)"""
+    cluster = prepare(idempotent=True, message_timeout_us=2 * S,
+                      calls=[*burst(2, at=BEGIN_US), *burst(1, at=BEGIN_US + 9 * S)])  # fmt: skip
+    cluster.run(S)
     cluster.leaders[0] = (-1, 1)
     cluster.break_connections(1)
     cluster.run(BEGIN_US + 5 * S)
-    cluster.leaders[0] = (leader[0], 2)
+    cluster.leaders[0] = (1, 2)
     cluster.until_idle()
     assert cluster.reports() == [(0, 0), (1, TIMED_OUT), (2, TIMED_OUT), (3, 0)]
+    assert cluster.numbers() == [(0, 0, 0), (3, 0, 3), (3, 1, 0)]
     assert [(batch.epoch, batch.seq) for batch in cluster.logs[0]] == [(0, 0), (1, 0)]
 
 
