@@ -311,8 +311,8 @@ class LibrdkafkaProducer:
         return not self._dead and (self._identity is None or self._identity.usable)
 
     def expire(self, peer: Peer, now_us: int) -> None:
-        """The timeout scan of one thread (producer:8.6). Where there is no leader the gap that it leaves in the
-        sequence costs no epoch (``rd_kafka_broker_toppars_timeout_scan``): the next leader finds it.
+        """The timeout scan of one thread (producer:8.6). The gap in the sequence costs an epoch, but where there is no
+        leader (``rd_kafka_broker_toppars_timeout_scan``): the next one refuses what comes behind it.
         """
         expired = False
         for toppar in peer.toppars:
@@ -327,7 +327,7 @@ class LibrdkafkaProducer:
         if peer.node.server == NOBODY or not expired or self._dead:
             return
         if identity is not None and identity.pid >= 0 and identity.bump():
-            self._everyone(now_us)  # a gap in the sequence
+            self._everyone(now_us)
 
     def expires_at_us(self, peer: Peer) -> int:
         """When the scan of this thread will find the first message too old."""
