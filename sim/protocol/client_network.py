@@ -144,6 +144,10 @@ class LibrdkafkaReconnect:
         node.not_before_us = now_us + min(wait_us, self.max_us)
         node.step_us = min(node.step_us * 2, self.max_us)
 
+    def gives_up_us(self, node: Node, request_timeout_us: int) -> int:
+        """When an attempt that is not ready yet has taken too long: the time is for all that it takes to be ready."""
+        return node.setup_until_us
+
     def opened(self, node: Node) -> None:
         node.ready, node.failures = True, 0
 

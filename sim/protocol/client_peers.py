@@ -127,10 +127,13 @@ class Peers:
         for peer in self._by_key.values():
             node = peer.node
             late = bool(peer.pending) and now_us >= self._answer_by_us(peer)
-            if late or (node.conn is not None and not node.ready and now_us >= node.setup_until_us):
+            if late or (node.conn is not None and not node.ready and now_us >= self._gives_up_us(node)):
                 assert node.conn is not None
                 found.append(peer)
         return found
+
+    def _gives_up_us(self, node: Node) -> int:
+        return self._reconnect.gives_up_us(node, self._settings.request_timeout_us)
 
     def _answer_by_us(self, peer: Peer) -> int:
         """When a request has waited too long (``hasExpiredRequest``); some say themselves how long they may."""
@@ -161,5 +164,5 @@ class Peers:
             if node.conn is None:
                 times.append(node.not_before_us)
             elif not node.ready:
-                times.append(node.setup_until_us)
+                times.append(self._gives_up_us(node))
         return times

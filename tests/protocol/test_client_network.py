@@ -14,7 +14,10 @@ from sim.protocol.client_network import (
     MetadataCache,
     Node,
 )
+from sim.protocol.client_peers import Peers
 from sim.protocol.messages import MetadataResponse, PartitionMetadata
+from sim.protocol.settings import ReaderSettings
+from tests.protocol.scripted_port import ScriptedPort
 
 MS = 1_000
 LOWEST, HIGHEST = 0, 2**32 - 1
@@ -175,3 +178,15 @@ def test_an_answer_that_shows_fewer_partitions_takes_none_away() -> None:
     cache.apply(told((0, 1, 4), (1, 2, 0)))
     cache.apply(told((0, 1, 4)))
     assert cache.partitions(0) == (0, 1)
+
+
+@pytest.mark.parametrize(("flavour", "given_up_ms"), [("java", 1_005), ("librdkafka", 30_000)])
+def test_a_consumers_handshake_with_a_broker_that_stands_still(flavour: str, given_up_ms: int) -> None:
+    """TCP is set up after 5 ms. A Java client then waits as long as for a request, 1 s (``NetworkClient``); librdkafka
+    gives up after socket.connection.setup.timeout.ms, 30 s, which is for all that it takes to be ready."""
+    port = ScriptedPort(accepts_us=5 * MS)
+    peers = Peers(port, ReaderSettings(flavour=flavour, request_timeout_us=1_000 * MS))
+    peers.connect(1, 0)
+
+    assert peers.late(given_up_ms * MS - 1) == [] and len(peers.late(given_up_ms * MS)) == 1
+    assert given_up_ms * MS in peers.deadlines()
