@@ -88,7 +88,7 @@ class Controller(Part):
     """The active controller, apart from the brokers."""
 
     voters: Annotated[int, bounded(1, 9)] = Field(
-        default=3, description="Size of the quorum; it decides how fast commits are known."
+        default=3, description="Size of the quorum; before 4.1 brokers learn commits of more than one later."
     )
     config: Options = Field(default_factory=dict, description="Options where they differ from those of brokers.")
 

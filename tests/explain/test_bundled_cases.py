@@ -68,7 +68,7 @@ CASES = {  # scenario, seed, finding: mechanism, what prevents it, lines that th
     ),
     ("partition_count_increased", 0, "key-reorder"): (
         "partition count changed", "partitions=5 (topic orders) and no later increase (operator)",
-        ("fault: add_partitions", "orders is given more partitions: 5", "key k12 to orders-0", "key k12 to orders-4"),
+        ("fault: add_partitions", "orders is given more partitions: 5", "key k57 to orders-0", "key k57 to orders-4"),
     ),
     ("no_key_sticky", 0, "cross-partition-inversion"): (
         "keyless spreading over partitions", "partitions=1 (topic clicks)", ("to clicks-1", "to clicks-5"),
