@@ -113,27 +113,32 @@ class JavaReconnect:
 @dataclass(frozen=True, slots=True)
 class LibrdkafkaReconnect:
     """``rd_kafka_broker_update_reconnect_backoff``: the next attempt is timed when one is made, so a connection
-    that has lived longer is replaced at once; -25 % to +50 % of jitter in whole milliseconds, then the cap
-    (producer:8.1)."""
+    that has lived longer is replaced at once, and once more when it fails (``rd_kafka_broker_thread_main``; not if it
+    was given up); -25 % to +50 % of jitter in whole milliseconds, then the cap (producer:8.1)."""
 
     initial_us: int
     max_us: int
     setup_timeout_us: int
 
     def attempt(self, node: Node, conn: Connection, now_us: int, draw: Draw) -> None:
+        self._time(node, now_us, draw)
+        node.conn, node.ready = conn, False
+        node.setup_until_us = now_us + self.setup_timeout_us
+
+    def _time(self, node: Node, now_us: int, draw: Draw) -> None:
         if node.step_us == 0 or node.not_before_us + self.max_us < now_us:
             node.step_us = self.initial_us
         low, high = node.step_us * 3 // 4 // MS, node.step_us * 3 // 2 // MS
         wait_us = (low + draw() % (high - low + 1)) * MS
         node.not_before_us = now_us + min(wait_us, self.max_us)
         node.step_us = min(node.step_us * 2, self.max_us)
-        node.conn, node.ready = conn, False
-        node.setup_until_us = now_us + self.setup_timeout_us
 
     def opened(self, node: Node) -> None:
         node.ready, node.failures = True, 0
 
-    def lost(self, node: Node) -> None:
+    def lost(self, node: Node, now_us: int, draw: Draw) -> None:
+        if not node.ready and now_us < node.setup_until_us:
+            self._time(node, now_us, draw)
         node.failures += 1
         node.conn, node.ready = None, False
 

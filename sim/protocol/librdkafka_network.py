@@ -8,9 +8,9 @@ state (``rd_kafka_broker_serve``); messages are looked through for age at these 
 Request timers are looked at by the first pass, whatever its reason, a second or more after the last such look, which no
 change of state and no reason to wake brings forward (``rkb_timeout_scan_intvl``). One expired request takes the
 connection and the whole window, which comes back in order (8.2, 8.6); connections are opened
-when there is something to send (sparse), back-off counts from the attempt (8.1); a leader is asked for at once, then
-with the retry back-off while one is missing (``rd_kafka_metadata_fast_leader_query``), and once a second while the
-leader of waiting messages is down.
+when there is something to send (sparse), back-off counts from the attempt, or from its failure (8.1); a leader is asked
+for at once, then with the retry back-off while one is missing (``rd_kafka_metadata_fast_leader_query``), and once a
+second while the leader of waiting messages is down.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class LibrdkafkaNetwork:
         assert node.conn is not None
         row = self._port.record(Kind.DISCONNECT, conn=node.conn.number, n=node.server, code=int(code))
         was_ready = node.ready
-        self._reconnect.lost(node)
+        self._reconnect.lost(node, now_us, lambda: self._port.draw("refused"))
         everything = [*(one for _, one in peer.waiting), *peer.built]
         requests = [one for one in everything if isinstance(one, Request)]
         others = [one for one in everything if not isinstance(one, Request)] + list(peer.control)

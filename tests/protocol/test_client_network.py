@@ -99,13 +99,32 @@ def test_librdkafka_replaces_a_long_lived_connection_at_once() -> None:
     rule.attempt(node, Wire(), 0, lambda: 0)
     assert node.not_before_us == 75 * MS
     rule.opened(node)
-    rule.lost(node)
+    rule.lost(node, 75 * MS, lambda: 0)
     assert node.may_connect(75 * MS) and not node.may_connect(75 * MS - 1)
     rule.attempt(node, Wire(2), 75 * MS, lambda: 150)
     assert node.not_before_us == (75 + 300) * MS  # doubled, +50 %
-    rule.lost(node)
+    rule.opened(node)
+    rule.lost(node, 80 * MS, lambda: 0)
     rule.attempt(node, Wire(3), 20_000 * MS, lambda: 0)
     assert node.not_before_us == 20_075 * MS  # quiet for longer than the maximum: starts over
+
+
+def test_librdkafka_doubles_at_the_attempt_and_again_when_it_is_refused() -> None:
+    """rd_kafka_broker_thread_main; measured: 163 to 275, 607 to 955, 2457 to 3032 ms, then the cap"""
+    rule = LibrdkafkaReconnect(100 * MS, 10_000 * MS, 30_000 * MS)
+    node = Node(1)
+    for number, (began_ms, waits_ms) in enumerate([(0, 150), (150, 600), (750, 2_400), (3_150, 7_500)]):
+        rule.attempt(node, Wire(number), began_ms * MS, lambda: 0)
+        rule.lost(node, began_ms * MS, lambda: 0)
+        assert node.not_before_us == (began_ms + waits_ms) * MS
+
+
+def test_a_connection_of_librdkafka_that_was_given_up_is_tried_again_at_once() -> None:
+    rule = LibrdkafkaReconnect(100 * MS, 10_000 * MS, 30_000 * MS)
+    node = Node(1)
+    rule.attempt(node, Wire(), 0, lambda: 0)
+    rule.lost(node, 30_000 * MS, lambda: 0)
+    assert node.may_connect(30_000 * MS)
 
 
 def test_news_of_an_older_connection_is_not_of_the_present_one() -> None:
