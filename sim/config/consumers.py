@@ -105,7 +105,8 @@ LIBRDKAFKA = Table(
         accepted("offset.store.method offset.store.path offset.store.sync.interval.ms consume.callback.max.messages"),
         accepted("max.in.flight.requests.per.connection max.in.flight", "int", "one fetch a broker is under way"),
         accepted("queued.min.messages queued.max.messages.kbytes", "int", "the reader takes what is fetched at once"),
-        accepted("fetch.queue.backoff.ms fetch.error.backoff.ms", "int"),
+        modelled("fetch.error.backoff.ms", "int", "500", "fetch_error_backoff_us", low=0, high=300_000, factor=1000),
+        accepted("fetch.queue.backoff.ms", "int"),
         accepted("enable.partition.eof check.crcs max.poll.records share.acknowledgement.mode"),
         accepted("consume_cb rebalance_cb offset_commit_cb", "callback"),
         accepted(PRODUCER_ONLY, why="a consumer ignores it"),
@@ -144,6 +145,7 @@ def librdkafka_reader(
     fields["flavour"] = "librdkafka"
     fields["offset_reset"] = RESETS[values.text("auto.offset.reset")]
     fields["request_timeout_us"] = connection["socket_timeout_us"]
+    fields["connection_setup_timeout_us"] = connection["connection_setup_timeout_us"]
     refresh_us = connection["metadata_refresh_us"]
     fields["metadata_max_age_us"] = refresh_us if refresh_us > 0 else _LONGEST_US  # rd_kafka_thread_main
     fields["fetch_max_bytes"] = _fetch_max_bytes(values, most_queued_bytes)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from sim.protocol.client_network import Backoff, JavaReconnect, Node
+from sim.protocol.client_network import Backoff, JavaReconnect, LibrdkafkaReconnect, Node
 from sim.protocol.port import Connection, Port
 from sim.protocol.rows import Kind
 from sim.protocol.settings import ReaderSettings
@@ -38,8 +38,11 @@ class Peers:
         self._port, self._settings = port, settings
         self._by_key: dict[int, Peer] = {}
         self._by_conn: dict[int, Peer] = {}
-        self._reconnect = JavaReconnect(
-            Backoff(settings.reconnect_backoff_us, settings.reconnect_backoff_max_us), Backoff(10 * S, 30 * S)
+        first_us, most_us = settings.reconnect_backoff_us, settings.reconnect_backoff_max_us
+        self._reconnect: JavaReconnect | LibrdkafkaReconnect = (
+            LibrdkafkaReconnect(first_us, most_us, settings.connection_setup_timeout_us)
+            if settings.flavour == "librdkafka"
+            else JavaReconnect(Backoff(first_us, most_us), Backoff(10 * S, 30 * S))
         )
 
     def data(self) -> Iterator[Peer]:

@@ -230,6 +230,9 @@ class FetchClient:
         one.not_before_us = until_us
 
     def _wait_us(self) -> int:
+        """``retry.backoff.ms``, or librdkafka's ``fetch.error.backoff.ms`` (``rd_kafka_toppar_fetch_backoff``)."""
+        if self._librdkafka:
+            return self._settings.fetch_error_backoff_us
         return self._retry.delay_us(1, self._port.draw("reader-retry"))
 
     def _diverged(self, one: Assigned, answer: FetchedPartition) -> None:

@@ -114,6 +114,9 @@ class ReaderSettings:
     reconnect_backoff_us: int = 50 * MS
     reconnect_backoff_max_us: int = 1000 * MS
     request_timeout_us: int = 30 * S
+    # librdkafka alone
+    connection_setup_timeout_us: int = 30 * S
+    fetch_error_backoff_us: int = 500 * MS
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,9 @@ def test_a_librdkafka_reader_has_its_own_defaults() -> None:
     reader = config.consumer("librdkafka", {}).settings
     assert (reader.reconnect_backoff_us, reader.reconnect_backoff_max_us) == (100_000, 10_000_000)
     assert reader.request_timeout_us == 60_000_000
+    waits = {"fetch.error.backoff.ms": "7", "socket.connection.setup.timeout.ms": "2000"}
+    reader = config.consumer("librdkafka", waits).settings
+    assert (reader.fetch_error_backoff_us, reader.connection_setup_timeout_us) == (7_000, 2_000_000)
 
 
 def test_a_librdkafka_member_fetches_as_a_librdkafka_reader_does() -> None:

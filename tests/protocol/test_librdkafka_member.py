@@ -6,6 +6,7 @@ a position.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -302,6 +303,35 @@ def test_a_position_that_an_older_epoch_still_covers_is_no_truncation() -> None:
     assert next_fetch(play)[0] == 20
     play.run_to(30 * S)
     assert [first for _, first, _ in play.polls()] == [0, 3, 6, 9, 12, 15, 18] and play.port.of(Kind.RESET) == []
+
+
+# --- waits of the fetcher ---------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("backoff_ms", [500, 300])
+def test_a_refused_partition_waits_for_fetch_error_backoff(backoff_ms: int) -> None:
+    """rd_kafka_toppar_fetch_backoff, without jitter (measured)"""
+    play = member(replace(READER, fetch_error_backoff_us=backoff_ms * MS))
+    play.run_to(S)
+    refused = [FetchedPartition(p, int(ErrorCode.REPLICA_NOT_AVAILABLE)) for p in (0, 1)]
+    play.answer(FetchRequest, FetchResponse(refused))
+    asked = play.count(FetchRequest)
+    play.run_to(S + backoff_ms * MS - 1)
+    assert play.count(FetchRequest) == asked
+    play.run_to(S + backoff_ms * MS)
+    assert play.count(FetchRequest) == asked + 1 and next_fetch(play) == {0: 0, 1: 0}
+
+
+def test_a_connection_that_was_up_is_replaced_at_once_and_one_that_is_refused_later() -> None:
+    """rd_kafka_broker_update_reconnect_backoff: at the start, at 1 s, and when that fails 75 % of 400 ms"""
+    play = member(replace(READER, reconnect_backoff_us=100 * MS, reconnect_backoff_max_us=10 * S))
+    play.port.draws = {"reader-setup": 0, "reader-reconnect": 0}
+    play.run_to(S)
+    play.role.on_disconnected(play.port.wires[0], play.now)
+    assert [wire.server for wire in play.port.wires] == [1, 1, 1]
+    play.role.on_disconnected(play.port.wires[2], play.now)
+    play.run_to(1_300 * MS - 1)
+    assert len(play.port.wires) == 3
+    play.run_to(1_300 * MS)
+    assert len(play.port.wires) == 4 and next_fetch(play) == {0: 0, 1: 0}
 
 
 # --- metadata ---------------------------------------------------------------------------------------------------------
