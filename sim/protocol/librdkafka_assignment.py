@@ -1,9 +1,9 @@
 """What the application has assigned to a librdkafka consumer, and how far each partition is (``rd_kafka_assignment``).
 
-A partition is *pending* until its committed offset is known and it is *started*; *queried* while it is being asked for;
-*removed* until what is stored of it has been committed. The *stored* offset of a partition is behind the last record
-that was handed over; timer and unassignment commit stored offsets and nothing else, so a partition from which nothing
-was handed over is never committed (consumer:F4.12, F2.23).
+A partition is *pending* until its committed offset is known and it is *started*; *queried* while it is being asked for,
+or was in vain; *removed* until what is stored of it has been committed. The *stored* offset of a partition is behind
+the last record that was handed over; timer and unassignment commit stored offsets and nothing else, so a partition from
+which nothing was handed over is never committed (consumer:F4.12, F2.23).
 
 Laws: a stored offset is forgotten with its assignment; nothing is begun while a commit is outstanding.
 
@@ -205,14 +205,19 @@ class PartitionAssignment:
             one.offset, one.epoch, one.ahead, one.ahead_epoch = offset, epoch, offset, epoch
 
     def _told(self, wanted: tuple[int, ...], answer: object | None, now_us: int) -> None:
-        """``rd_kafka_assignment_handle_OffsetFetch``: what is no longer asked for is nobody's business."""
+        """``rd_kafka_assignment_handle_OffsetFetch``: what is no longer asked for is nobody's business.
+
+        One that is not the coordinator makes librdkafka look for it, and ask it for nothing: the partitions stay
+        *queried*, and no other can be asked for, until they are unassigned (``rd_kafka_assignment_apply_offsets``).
+        """
         offsets: Offsets = {}
         if isinstance(answer, OffsetFetchResponse) and not answer.error:
             offsets = answer.offsets
+        elif isinstance(answer, OffsetFetchResponse) and moved(answer.error):
+            self._coordinator.unknown()
+            return
         else:
             self._not_before_us = now_us + _RETRY_US
-            if isinstance(answer, OffsetFetchResponse) and moved(answer.error):
-                self._coordinator.unknown()
         for partition in [partition for partition in wanted if partition in self._queried]:
             del self._queried[partition]
             self._pending[partition] = offsets.get(partition)

@@ -126,7 +126,7 @@ class LibrdkafkaNetwork:
         assert node.conn is not None
         row = self._port.record(Kind.DISCONNECT, conn=node.conn.number, n=node.server, code=int(code))
         was_ready = node.ready
-        self._reconnect.lost(node, now_us, lambda: self._port.draw("reconnect"))
+        self._reconnect.lost(node, now_us, lambda: self._port.draw("refused"))
         everything = [*(one for _, one in peer.waiting), *peer.built]
         requests = [one for one in everything if isinstance(one, Request)]
         others = [one for one in everything if not isinstance(one, Request)] + list(peer.control)

@@ -242,6 +242,33 @@ def test_a_partition_that_was_read_before_begins_where_its_log_began_then() -> N
     assert play.count(ListOffsetsRequest) == 3  # of partition 1 no answer has come yet
 
 
+# --- committed offsets ------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_partitions_that_a_wrong_coordinator_was_asked_for_are_not_asked_for_again(protocol: str) -> None:
+    """rd_kafka_assignment_apply_offsets (measured): the coordinator is looked for, and nothing more"""
+    play = member(play={"hold": (FetchRequest, OffsetFetchRequest)}, protocol=protocol)
+    found = play.count(FindCoordinatorRequest)
+    play.answer(OffsetFetchRequest, OffsetFetchResponse(int(ErrorCode.NOT_COORDINATOR)))
+    play.run_to(20 * S)
+    assert play.count(OffsetFetchRequest) == 1 and play.count(FindCoordinatorRequest) == found + 1
+    assert play.count(FetchRequest) == 0 and not play.role.caught_up()
+
+
+def test_a_rebalance_asks_for_them_anew() -> None:
+    play = member(play={"hold": (FetchRequest, OffsetFetchRequest)})
+    play.answer(OffsetFetchRequest, OffsetFetchResponse(int(ErrorCode.NOT_COORDINATOR)))
+    play.hold = (FetchRequest,)
+    play.rebalance()
+    assert play.count(OffsetFetchRequest) == 2 and next_fetch(play) == {0: 0, 1: 0}
+
+
+def test_a_coordinator_that_is_loading_is_asked_again() -> None:
+    play = member(play={"hold": (FetchRequest, OffsetFetchRequest)})
+    play.answer(OffsetFetchRequest, OffsetFetchResponse(int(ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)))
+    play.run_to(2 * S)
+    assert play.count(OffsetFetchRequest) == 2
+
+
 # --- truncation -------------------------------------------------------------------------------------------------------
 def checked(play: MemberPlay) -> dict[int, int]:
     """The leader epochs that the next fetch is to validate, -1 for none."""
