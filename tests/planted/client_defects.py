@@ -122,9 +122,9 @@ def java_says_failed_of_what_may_be_stored(patch: Patch) -> None:
     """An expired batch is reported as certainly not written, though a transmission was never answered."""
     fail = Outcomes._fail
 
-    def sure(outcomes: Outcomes, batch: ProducerBatch, code: int, adjust: bool, now_us: int, row: int) -> None:
+    def sure(outcomes: Outcomes, batch: ProducerBatch, *told: Any) -> None:
         batch.unsure = False
-        fail(outcomes, batch, code, adjust, now_us, row)
+        fail(outcomes, batch, *told)
 
     patch.setattr(Outcomes, "_fail", sure)
 
