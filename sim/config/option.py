@@ -55,14 +55,6 @@ class Option:
     def default_in(self, release: str) -> str | None:
         return self.default.get(release)
 
-    def range_text(self) -> str:
-        if self.choices:
-            return ", ".join(self.choices)
-        low, high = self.low, self.high
-        if low is None and high is None:
-            return ""
-        return f"{low:.0f}.." if high is None else f"{low:.0f}..{high:.0f}"
-
 
 def _defaults(default: str | None | tuple[str | None, ...]) -> dict[str, str | None]:
     texts = default if isinstance(default, tuple) else (default,) * len(RELEASES)

@@ -13,6 +13,7 @@ from sim.protocol.settings import BrokerSettings, ControllerSettings, TopicSetti
 __all__ = ["BROKER", "FROM_BROKER", "TOPIC", "broker_settings", "controller_settings", "topic_settings"]
 
 FOREVER = str(2**63 - 1)
+LEAST_SEGMENT_BYTES = 1 << 20
 STAMPS = ("CreateTime", "LogAppendTime")
 POLICIES = ("delete", "compact")
 CODECS = "producer, uncompressed, zstd, lz4, snappy, gzip"
@@ -197,6 +198,7 @@ def topic_settings(values: Values, broker: Values, replicas: int) -> TopicSettin
     for name, sources in FROM_BROKER.items():
         if not values.explicit(name):
             values.values[name] = _from_broker(broker, sources)
+    _refuse_small_segments(values if values.explicit("segment.bytes") else broker, values.number("segment.bytes"))
     fields = values.settings()
     asked = values.number("min.insync.replicas")
     if asked > replicas:  # broker:SC-52
@@ -211,6 +213,15 @@ def topic_settings(values: Values, broker: Values, replicas: int) -> TopicSettin
     fields["log_append_time"] = values.text("message.timestamp.type") == "LogAppendTime"
     fields["compact"] = "delete" not in values.text("cleanup.policy").split(",")  # then retention removes nothing
     return TopicSettings(**fields)  # type: ignore[arg-type]
+
+
+def _refuse_small_segments(values: Values, size_bytes: int) -> None:
+    """4.0 and later create no topic with segments below a mebibyte (KIP-1030, ``LogConfig``)."""
+    if values.release == "3.9" or size_bytes >= LEAST_SEGMENT_BYTES:
+        return
+    name = "segment.bytes" if values.explicit("segment.bytes") else "log.segment.bytes"
+    rule = f"{name}={size_bytes} is below {LEAST_SEGMENT_BYTES}, the least from Kafka 4.0 on"
+    raise values.refuse(name, rule, f"set it to {LEAST_SEGMENT_BYTES} or more")
 
 
 def _from_broker(broker: Values, sources: tuple[tuple[str, int], ...]) -> Value:

@@ -33,7 +33,7 @@ def test_min_insync_replicas_counts_at_most_as_many_as_there_are_replicas() -> N
         ("log.flush.interval.messages", "1", "flush_messages", 1),
         ("log.flush.interval.ms", "7", "flush_us", 7000),
         ("log.flush.scheduler.interval.ms", "9", "flush_us", 9000),
-        ("log.segment.bytes", "5000", "segment_bytes", 5000),
+        ("log.segment.bytes", "5000000", "segment_bytes", 5_000_000),
         ("log.retention.ms", "5", "retention_us", 5000),
         ("log.retention.minutes", "1", "retention_us", 60_000_000),
         ("log.retention.hours", "1", "retention_us", 3_600_000_000),
@@ -140,3 +140,14 @@ def test_a_librdkafka_fetch_holds_at_least_one_message() -> None:
         config.consumer("librdkafka", {"fetch.max.bytes": "10"})
     made = config.consumer("librdkafka", {"message.max.bytes": "100000000"}).settings
     assert made.fetch_max_bytes == 100_000_000
+
+
+@pytest.mark.parametrize(
+    ("own", "brokers"), [({"segment.bytes": "1048575"}, {}), ({}, {"log.segment.bytes": "1048575"})]
+)
+def test_segments_below_a_mebibyte_are_refused_from_4_0_on(own: dict[str, str], brokers: dict[str, str]) -> None:
+    """KIP-1030; what topics get by default has to be so large, too."""
+    with pytest.raises(InputError, match=r"segment.bytes=1048575 is below 1048576, the least from Kafka 4.0 on"):
+        config.topic(own, config.broker(brokers), 3)
+    old = config.topic(own, config.broker(brokers, "3.9"), 3).settings
+    assert isinstance(old, TopicSettings) and old.segment_bytes == 1_048_575

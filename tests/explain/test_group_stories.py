@@ -50,7 +50,7 @@ def test_longer_retention_prevents_it() -> None:
     one = explain(simulate(load("group_slow_consumer_retention"), 0), "unseen", latency_seeds=2)
 
     assert one.mechanism == "overtaken by retention"
-    assert {"retention.bytes=60000", "segment.bytes=20000", "auto.offset.reset=latest"} <= set(one.permitted_by)
+    assert {"retention.bytes=3145728", "segment.bytes=1048576", "auto.offset.reset=latest"} <= set(one.permitted_by)
     removed, polled, moved = [line.words for line in one.story][-4:-1]
     assert removed.startswith("broker 1 removes what payments-0 holds below offset")
     assert polled.startswith("ledger polls payments-0 from offset")  # the last that it was given
