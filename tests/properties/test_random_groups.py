@@ -39,7 +39,7 @@ def unprocessed(trace: Trace) -> set[tuple[int, int]]:
         elif kind == Kind.COMMIT and n == 1:
             committed[partition] = offset
         elif kind == Kind.HIGH_WATERMARK and n == 1 and partition not in internal:
-            ends[partition] = offset
+            ends[partition] = max(ends.get(partition, 0), offset)  # a leader of old may still tell of its own
     assert all(committed.get(partition, 0) <= end for partition, end in ends.items())
     reach = ends if left_over(trace) else {partition: committed.get(partition, 0) for partition in ends}
     wanted = {(partition, offset) for partition, end in reach.items() for offset in range(end)}
