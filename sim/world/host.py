@@ -306,8 +306,8 @@ class Host:
     def _let_go(self, arrive: Callable[[Delivery], None], event: Delivery) -> None:
         event.way.held -= 1
         self._held -= 1
-        if self._paused:
-            self._backlog.append((arrive, event))
+        if self._paused:  # it has waited for the disk, and is not to wait again behind what came after it
+            self._backlog.append((lambda event: self._pass_on(arrive, event), event))
         else:
             self._pass_on(arrive, event)
 

@@ -97,6 +97,21 @@ def test_a_connection_is_first_in_first_out_whatever_the_latencies(
     assert [entry[2] for entry in world.met("server")] == sent
 
 
+def test_what_has_waited_for_a_slow_disk_is_not_overtaken_because_of_a_pause() -> None:
+    """Two requests wait 168 ms each; the process stands still while the first one's time is over."""
+    world, client, server = pair()
+    world.run(1_000 * MS)
+    start = world.kernel.now_us
+    world.at(start, lambda: server.slow_disk(168 * MS))
+    sent = [ProduceRequest([], 1, number) for number in range(2)]
+    world.at(start + 1 * MS, lambda: say(client, *sent))
+    world.at(start + 60 * MS, server.pause)
+    world.at(start + 300 * MS, lambda: server.resume(-1))
+    world.run(start + 2_000 * MS)
+    got = [(entry[0] - start, entry[2]) for entry in world.met("server") if entry[0] > start]
+    assert got == [(300 * MS, sent[0]), (347 * MS, sent[1])]  # sent at 1, there at 11, then twice 168 ms
+
+
 def test_latency_is_a_function_of_seed_link_and_slot_whatever_was_sent_before() -> None:
     shape = Distribution("lognormal", {"median": 500, "p99": 5 * MS})
     asked = [7, 3_000_000, 12, 999, 1_000, 2_500_000, 7]
