@@ -198,6 +198,7 @@ class FetchClient:
 
     def _fetched(self, peer: Peer, request: FetchRequest, response: FetchResponse, now_us: int) -> None:
         offsets = {asked.partition: asked.offset for asked in request.partitions}
+        checked = {asked.partition for asked in request.partitions if asked.last_epoch >= 0}
         versions = self._asked_versions.get(peer.key, {})
         for answer in response.partitions:
             if self._queue is not None:
@@ -205,6 +206,8 @@ class FetchClient:
             one = self.assigned.get(answer.partition)
             if one is None or one.seeking or one.stuck or offsets.get(answer.partition) != one.next_fetch()[0]:
                 continue  # stale (F2.12)
+            if one.check and answer.partition not in checked:
+                continue  # of a leader of old: nothing counts before the position is known to be right
             if self._queue is not None and versions.get(answer.partition) != one.version:
                 continue  # asked before a barrier
             if answer.error:

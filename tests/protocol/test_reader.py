@@ -298,6 +298,20 @@ def test_a_consumed_position_is_checked_with_the_new_leader_once() -> None:
     assert fetch is not None and fetch.partitions[0].last_epoch == -1
 
 
+@pytest.mark.parametrize("flavour", ["java", "librdkafka"])
+def test_what_a_leader_of_old_still_answers_does_not_count_while_a_position_is_checked(flavour: str) -> None:
+    """FetchCollector.initialize (no valid position), rd_kafka_fetch_reply_handle_partition (another broker)."""
+    play = Play(ReaderSettings(offset_reset="earliest", flavour=flavour), leaders={0: (1, 0), 1: (2, 0)})
+    play.answer(data(0, 3, epoch=5), server=1)
+    play.leaders = {0: (2, 9), 1: (2, 9)}
+    fetch = play.answer(not_leader(1), server=2) or play.alarm()  # broker 2 tells of it, broker 1 still holds a fetch
+    assert fetch is not None and {asked.partition: asked.last_epoch for asked in fetch.partitions} == {0: 5, 1: -1}
+    play.answer(data(0, 2, base=3, epoch=5), server=1)
+    assert play.polls() == [(1, 0, 0, 3)]
+    play.answer(truncated(5, 2), server=2)
+    assert play.reader.position(0) == 2
+
+
 def test_a_position_that_nothing_was_consumed_at_is_not_checked() -> None:
     """consumer:F2.28, consumer:S25, consumer:toy-14."""
     play = Play()
