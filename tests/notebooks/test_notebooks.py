@@ -117,7 +117,7 @@ def test_the_second_answer_is_what_the_sweep_shows() -> None:
     assert frame["lost"].sum() == 0 and frame["settled"].all()
     pair = namespace["pair"]
     assert abs(pair.of("acked_per_s").difference.estimate) < 0.02 * pair.of("acked_per_s").a.estimate
-    assert pair.of("ack_p99_us").difference.low > 0
+    assert pair.of("ack_p99_us").difference.low < 0 < pair.of("ack_p99_us").difference.high
     assert round(100 * found_bound(frame)) == 39
 
 
@@ -135,7 +135,7 @@ def test_the_third_answer_is_in_the_rows() -> None:
     for said in ("ten seconds", "batch of 77 records", "22 records are\nlate", "the two that the dead leader"):
         assert said in answer
     assert 10 < namespace["first"] - namespace["at"]["CRASH"] < 10.5
-    assert 8 < namespace["at"]["LEADER"] - namespace["at"]["CRASH"] < 9
+    assert 9.5 < namespace["at"]["LEADER"] - namespace["at"]["CRASH"] < 10
     assert (counts["append-reorder"], counts["duplicate-append"], counts["lost-acked"]) == (22, 2, 0)
     assert (safe["append-reorder"], safe["duplicate-append"], safe["lost-acked"]) == (0, 0, 0)
 
@@ -182,8 +182,8 @@ def test_the_sixth_answer_is_in_the_table() -> None:
     found = ran(SIXTH)["found"]
     plain, safe = found.loc[False], found.loc[True]
     keys = plain["keys that showed an old value"]
-    assert (keys.min(), keys.max()) == (1, 10) and safe["keys that showed an old value"].sum() == 0
-    assert 140 < plain["longest, ms"].max() < 155 and plain["longest, ms"].min() == 0
+    assert (keys.min(), keys.max()) == (1, 47) and safe["keys that showed an old value"].sum() == 0
+    assert round(plain["longest, ms"].max()) == 408 and plain["longest, ms"].min() == 0
     assert plain["keys that keep one"].sum() == 0
 
 
