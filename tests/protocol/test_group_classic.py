@@ -289,14 +289,19 @@ def test_commits_by_state() -> None:
 
 
 # --- static members ---------------------------------------------------------------------------------------------------
+def comes_back_unwritten(play: GroupPlay, name: str) -> None:
+    """A new process under instance id i; its new id is on its way to the log."""
+    play.holds_writes = True
+    del play.ids[name]
+    assert play.join(name, instance="i") is ANSWERS_NOTHING
+
+
 def test_a_rebalance_answers_a_static_member_whose_new_id_is_not_written_yet() -> None:
     """``updateStaticMemberThenRebalanceOrCompleteJoin``: it waits for its join meanwhile, and whether it leads is asked
     at the end. Else it would be told that it leads, and of no members."""
     play = GroupPlay()
     play.stable("a", "b", b="i")
-    play.holds_writes = True
-    del play.ids["b"]
-    assert play.join("b", instance="i") is ANSWERS_NOTHING
+    comes_back_unwritten(play, "b")
 
     play.leave("a")
 
@@ -311,9 +316,7 @@ def test_a_rebalance_answers_a_static_member_whose_new_id_is_not_written_yet() -
 def test_a_static_member_that_leads_by_the_time_it_is_written_is_told_of_all() -> None:
     play = GroupPlay()
     play.stable("a", "b", a="i")
-    play.holds_writes = True
-    del play.ids["a"]
-    assert play.join("a", instance="i") is ANSWERS_NOTHING
+    comes_back_unwritten(play, "a")
 
     play.held[0](0, play.now)
 
@@ -327,9 +330,7 @@ def test_a_new_id_that_is_not_written_in_time_gives_way_to_the_old_one() -> None
     play = GroupPlay()
     play.stable("a", "b", a="i")
     old = play.ids["a"]
-    play.holds_writes = True
-    del play.ids["a"]
-    assert play.join("a", instance="i") is ANSWERS_NOTHING
+    comes_back_unwritten(play, "a")
     new = play.group.roster.static["i"]
     assert new != old and play.beat("a", "i", old) == ErrorCode.FENCED_INSTANCE_ID
 
@@ -348,9 +349,7 @@ def test_a_new_id_that_a_rebalance_has_told_of_gives_way_too() -> None:
     play = GroupPlay()
     play.stable("a", "b", b="i")
     old = play.ids["b"]
-    play.holds_writes = True
-    del play.ids["b"]
-    assert play.join("b", instance="i") is ANSWERS_NOTHING
+    comes_back_unwritten(play, "b")
     play.join("a")
     assert play.answers["b"][-1].generation == 2
     assert play.sync("b") is ANSWERS_NOTHING
