@@ -145,7 +145,7 @@ class _Timeline:
             )  # fmt: skip
 
     def _downtimes(self) -> None:
-        """A host that is down or stands still is a thick grey line."""
+        """A host that is down or stands still: a thick grey line, named where it begins (its middle may be cut out)."""
         down: dict[int, tuple[int, str]] = {}
         for t, kind, _, host in self.scene.notes:
             if kind in ("crash", "pause"):
@@ -162,7 +162,8 @@ class _Timeline:
         left, right = self.time(max(start, self.scene.start)), self.time(min(end, self.scene.end))
         self.axes.plot([left, right], [y, y], color="#B9C0C9", linewidth=9, solid_capstyle="butt", zorder=3)
         self.axes.annotate(
-            word, ((left + right) / 2, y), ha="center", va="center", fontsize=7.5, color=INK, zorder=6,
+            word, (left, y), xytext=(3, 0), textcoords="offset points", ha="left", va="center", fontsize=7.5, color=INK,
+            zorder=6,
         )  # fmt: skip
 
     # --- messages -----------------------------------------------------------------------------------------------------
